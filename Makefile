@@ -1,0 +1,40 @@
+# Everything happens in .venv, made on first use and pinned by constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+# Two workers on two cores; each keeps to one thread.
+WORKERS ?= 2
+
+.PHONY: train test test-slow test-gpu lint wheel clean
+.DELETE_ON_ERROR:
+
+train: .venv/ready
+	$(BIN)/seqkit train experiment=python_source
+
+test: .venv/ready
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu and not slurm and not slow"
+	@echo "not run here: tests marked slow (make test-slow), gpu (make test-gpu) and slurm, if there are any:"
+	@$(BIN)/python -m pytest -q --collect-only -m "gpu or slurm or slow" -p no:cacheprovider 2>/dev/null | tail -n 1
+
+test-slow: .venv/ready
+	$(BIN)/python -m pytest -m slow
+
+test-gpu: .venv/ready
+	$(BIN)/python -m pytest -m gpu
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel: .venv/ready
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf .venv build dist *.egg-info
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "seqkit needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
