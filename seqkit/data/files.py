@@ -1,0 +1,93 @@
+"""The user's files: checked before they are read, written so that they are never seen half done."""
+
+import os
+from collections.abc import Iterable
+from hashlib import file_digest, sha256
+from pathlib import Path
+
+from seqkit.errors import DataError, nearest
+
+
+def existing_file(path: str | Path, what: str) -> Path:
+    """Return ``path`` if a file is there.
+
+    Args:
+        path: As the user gave it; ``~`` is the home folder.
+        what: What is expected there, with its article: "a CSV or Parquet file".
+
+    Raises:
+        DataError: There is none; the message gives the path, the nearest name in that folder and what is expected.
+    """
+    place = Path(path).expanduser()
+    if place.is_file():
+        return place
+    if place.is_dir():
+        raise DataError(f"{place}: is a folder. Expected {what}")
+    raise _missing(place, "file", what)
+
+
+def existing_folder(path: str | Path, what: str) -> Path:
+    """Return ``path`` if a folder is there.
+
+    Args:
+        path: As the user gave it; ``~`` is the home folder.
+        what: What is expected there, with its article: "a folder of WAV files".
+
+    Raises:
+        DataError: There is none; the message gives the path, the nearest name in that folder and what is expected.
+    """
+    place = Path(path).expanduser()
+    if place.is_dir():
+        return place
+    if place.exists():
+        raise DataError(f"{place}: is not a folder. Expected {what}")
+    raise _missing(place, "folder", what)
+
+
+def existing(path: str | Path, what: str) -> Path:
+    """Return ``path`` if a file or a folder is there, and refuse it as ``existing_file`` does if not."""
+    place = Path(path).expanduser()
+    if place.exists():
+        return place
+    raise _missing(place, "file or folder", what)
+
+
+def write_atomic(path: str | Path, content: str | bytes) -> None:
+    """Write a file such that a reader, or a crash at any moment, sees the old content or the new, whole.
+
+    Args:
+        path: Where; its folder must be there.
+        content: Text is written as UTF-8.
+    """
+    place = Path(path)
+    # In the same folder, because os.replace is atomic only within one file system.
+    draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, place)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def sha256_of(paths: Iterable[str | Path]) -> str:
+    """Return the sha256 of one file's content, as ``sha256sum`` prints it; of several, that of their sha256s."""
+    digests = []
+    for path in paths:
+        with Path(path).open("rb") as file:
+            digests.append(file_digest(file, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _missing(place: Path, kind: str, what: str) -> DataError:
+    folder, name = place.parent, place.name
+    while not folder.is_dir():  # the deepest folder that is there tells where the path goes wrong
+        folder, name = folder.parent, folder.name
+    try:
+        hint = nearest(name, sorted(os.listdir(folder)))
+    except OSError:  # a folder that may not be listed has no names to offer
+        hint = ""
+    missing = "" if folder == place.parent else f" (there is no '{name}' in {folder})"
+    return DataError(f"{place}: no such {kind}{missing}. {hint}Expected {what}")

@@ -1,0 +1,40 @@
+"""One voice for every refusal: a single line that says what is wrong, where, and what would be right."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SeqkitError(ValueError):
+    """A refusal that a user can act on; the command line prints it without a traceback."""
+
+
+class ConfigError(SeqkitError):
+    """An option, a name or a combination of components that cannot work."""
+
+
+class DataError(SeqkitError):
+    """A file, a row or a value in the data that cannot be used."""
+
+
+class PluginError(SeqkitError):
+    """A component whose class or function breaks the contract that registration asks for."""
+
+
+class TrainingError(SeqkitError):
+    """Training that cannot go on: a loss that is not a number, a run that cannot be continued."""
+
+
+class Stopped(Exception):  # noqa: N818 - what was asked for, not an error
+    """Training was asked to stop, and did so after saving a checkpoint."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``"Did you mean 'x'? "`` for the name in ``known`` closest to ``name``, or an empty string."""
+    match = get_close_matches(name, list(known), n=1)
+    return f"Did you mean '{match[0]}'? " if match else ""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
+    """Build the refusal of a name that is not among ``known``."""
+    known = sorted(known)
+    return ConfigError(f"no {what} '{name}'. {nearest(name, known)}Known: {', '.join(known)}")

@@ -1,0 +1,74 @@
+"""Frontend, model and head as one torch module, put together from a plain config and a spec."""
+
+# B batch, T time, I input size of the model, H its output size
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from seqkit.contracts import (
+    Batch,
+    Classes,
+    DataSpec,
+    Frames,
+    NextToken,
+    Series,
+    State,
+    Tokens,
+    Transcript,
+    Waveform,
+)
+from seqkit.registry import build
+
+FRONTENDS: dict[type, str] = {Tokens: "embedding", Frames: "frames", Waveform: "logmel"}
+HEADS: dict[type, str] = {NextToken: "next_token", Classes: "classify", Series: "forecast", Transcript: "transcribe"}
+
+
+class Network(nn.Module):
+    """inputs -> frontend -> x_BTI -> model -> y_BTH -> head -> outputs, with recurrent state in and out."""
+
+    def __init__(self, frontend: nn.Module, model: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.frontend = frontend
+        self.model = model
+        self.head = head
+
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, Tensor | None, State]:
+        """Return the head's outputs, the valid steps they were computed from, and the state after the batch."""
+        x_BTI, lengths_B = self.frontend(batch.inputs, batch.lengths)
+        y_BTH, state = self.model(x_BTI, lengths_B, state)
+        return self.head(y_BTH, lengths_B, batch), lengths_B, state
+
+
+def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
+    """Build the network that ``config`` names for data of ``spec``.
+
+    A ``frontend`` or ``head`` of None in the config is chosen by the spec.
+
+    Raises:
+        ConfigError: The parts do not fit each other or the data.
+    """
+    frontend = build("frontend", config["frontend"] or FRONTENDS[type(spec.inputs)], spec)
+    model = build("model", config["model"], frontend.output_size)
+    head = build("head", config["head"] or HEADS[type(spec.targets)], model.output_size, spec, model.causal)
+    return Network(frontend, model, head)
+
+
+def carry(state: State | None, batch: Batch) -> State | None:
+    """Return the state that ``batch`` starts from: the last one's rows, zeroed where a stream starts anew.
+
+    Args:
+        state: State after the batch before, each tensor with the batch as its second axis; None at the start.
+        batch: Its ``fresh_B`` says which rows continue. Rows of ``state`` beyond the batch have ended.
+    """
+    if state is None or batch.fresh_B is None or state[0].shape[1] < len(batch):  # more rows: all of them are new
+        return None
+    keep_1B1 = (~batch.fresh_B)[None, :, None]
+    return tuple(part[:, : len(batch)].detach() * keep_1B1 for part in state)
+
+
+def network_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the weights of the network in a checkpoint of training."""
+    prefix = "network."
+    return {key.removeprefix(prefix): value for key, value in checkpoint["state_dict"].items()}

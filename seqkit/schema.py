@@ -1,0 +1,156 @@
+"""From a signature to command-line options: the typed config node and the checked call.
+
+Parameters before the ``*`` come from seqkit at run time; parameters after it are the component's options.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, make_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, Field, ValidationError, create_model
+
+from seqkit.errors import ConfigError, PluginError, nearest
+
+Probability = Annotated[float, Field(ge=0, lt=1)]
+"""A number from 0 up to, not including, 1."""
+
+MISSING = "???"  # how OmegaConf writes an option that has to be given
+
+
+@dataclass(frozen=True)
+class Option:
+    """One command-line option of a component: its name, type and default (``inspect.Parameter.empty`` if required)."""
+
+    name: str
+    type: Any
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is inspect.Parameter.empty
+
+
+def signature(component: Callable) -> inspect.Signature:
+    """Return the component's signature with its annotations resolved and without ``self``."""
+    plain = inspect.signature(component)
+    function = component.__init__ if inspect.isclass(component) else component  # type: ignore[misc]
+    hints = get_type_hints(function, include_extras=True) if hasattr(function, "__annotations__") else {}
+    parameters = [p.replace(annotation=hints.get(p.name, p.annotation)) for p in plain.parameters.values()]
+    return plain.replace(parameters=parameters)
+
+
+@cache
+def options(component: Callable) -> tuple[Option, ...]:
+    """Return the options of a component in the order of its signature.
+
+    Raises:
+        PluginError: A parameter has no annotation, or is ``*args`` or ``**kwargs``, so it could not be checked.
+    """
+    found = []
+    for parameter in signature(component).parameters.values():
+        where = f"{component.__module__}.{component.__qualname__}: parameter '{parameter.name}'"
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise PluginError(f"{where} takes any argument; name each option, so that a typo can be refused")
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        if parameter.annotation is parameter.empty:
+            raise PluginError(f"{where} has no annotation; give it a type, so that its values can be checked")
+        found.append(Option(parameter.name, parameter.annotation, parameter.default))
+    return tuple(found)
+
+
+def node(title: str, component: Callable, fixed: Mapping[str, str] | None = None) -> type:
+    """Return a dataclass for Hydra's ConfigStore: one field an option, of the nearest type that OmegaConf can hold.
+
+    Args:
+        title: Of the dataclass; it shows in messages.
+        component: Whose options become fields.
+        fixed: Fields in front of them, such as the component's ``name``.
+    """
+    columns: list[Any] = [(key, str, value) for key, value in (fixed or {}).items()]
+    for option in options(component):
+        default = MISSING if option.required else option.default
+        if isinstance(default, list | tuple | dict):
+            value = list(default) if isinstance(default, tuple) else default
+            default = field(default_factory=lambda value=value: value)
+        columns.append((option.name, _nearest_type(option.type), default))
+    return make_dataclass(title, columns)
+
+
+def check(component: Callable, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Validate options fully (Literal, ranges, unions, paths) and return all of them, defaults filled in.
+
+    Args:
+        component: Whose options they are.
+        given: Option values by name.
+        where: The config group and name, ``model=lstm``, for the message.
+
+    Raises:
+        ConfigError: An option is unknown, missing or has a value outside its type; one line.
+    """
+    group = where.partition("=")[0]
+    known = [option.name for option in options(component)]
+    for name in given:
+        if name not in known:
+            listing = f"Options: {', '.join(known)}" if known else "It has no options"
+            raise ConfigError(f"no option '{name}' in {where}. {nearest(name, known)}{listing}")
+    try:
+        checked = _validator(component)(**given)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error, group, where)) from None
+    return {name: getattr(checked, name) for name in known}
+
+
+def plain(component: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return checked options as plain JSON values."""
+    return _validator(component).model_construct(**values).model_dump(mode="json")
+
+
+@cache
+def _validator(component: Callable) -> Any:
+    columns: dict[str, Any] = {
+        option.name: (option.type, ... if option.required else option.default) for option in options(component)
+    }
+    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), validate_default=True)
+    return create_model(component.__qualname__, __config__=config, **columns)
+
+
+def _one_line(error: ValidationError, group: str, where: str) -> str:
+    first = error.errors()[0]
+    option = str(first["loc"][0])
+    if first["type"] == "missing":
+        return f"{where} needs {group}.{option}"
+    if first["type"] == "literal_error":
+        return f"{group}.{option}={first['input']}: choose one of {first['ctx']['expected'].replace(' or ', ', ')}"
+    several = [e["msg"] for e in error.errors() if e["loc"][0] == option]
+    message = " or ".join(dict.fromkeys(_lower(text) for text in several))
+    value = first["input"] if len(first["loc"]) == 1 else _at(error, option, first["input"])
+    return f"{group}.{option}={value}: {message}"
+
+
+def _at(error: ValidationError, option: str, inner: Any) -> Any:
+    """Return the innermost offending value, with where it stands when that is inside a list."""
+    place = [str(part) for part in error.errors()[0]["loc"][1:] if isinstance(part, int)]
+    return f"{inner} (item {', '.join(place)})" if place else inner
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _nearest_type(annotation: Any) -> Any:
+    """Map an annotation to the nearest type that OmegaConf can hold and check."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _nearest_type(arguments[0])
+    if origin is Literal:
+        kinds = {type(value) for value in arguments}
+        return kinds.pop() if len(kinds) == 1 else Any
+    if origin in (Union, UnionType):
+        rest = [argument for argument in arguments if argument is not NoneType]
+        inner = _nearest_type(rest[0]) if len(rest) == 1 else Any
+        return inner if inner is Any or len(rest) == len(arguments) else inner | None
+    return annotation if annotation in (bool, int, float, str) else Any
