@@ -1,0 +1,172 @@
+"""The door of configuration: command-line overrides in, one plain, checked, hashed config out.
+
+Hydra and OmegaConf live here and nowhere behind it.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import make_dataclass
+from hashlib import sha256
+from typing import Any
+
+from seqkit import registry, schema
+from seqkit.errors import ConfigError, SeqkitError, nearest, unknown
+from seqkit.training.options import Settings
+
+Config = dict[str, Any]
+CHOICES = registry.KINDS
+IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
+
+
+def config_hash(config: Config) -> str:
+    """Return the sha256 of what a run computes: the config without its name and place."""
+    content = {key: value for key, value in config.items() if key not in IDENTITY}
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def check(config: Config) -> Config:
+    """Validate a whole config and fill in every default; the result is plain JSON.
+
+    Raises:
+        ConfigError: An unknown key, component or option, or a value outside its type.
+    """
+    settings = {key: value for key, value in config.items() if key not in CHOICES}
+    known = [option.name for option in schema.options(Settings)]
+    for key in settings:
+        if key not in known:
+            raise _unknown_setting(key)
+    checked = schema.plain(Settings, schema.check(Settings, settings, "the run"))
+    for kind in CHOICES:
+        chosen = config.get(kind)
+        if chosen is None and kind not in ("frontend", "head", "logger"):
+            raise ConfigError(f"{kind} is not chosen; say {kind}=NAME. Known: {', '.join(registry.names(kind))}")
+        checked[kind] = None if chosen is None else registry.check(kind, chosen)
+    if checked["name"] is None:
+        checked["name"] = checked["data"]["name"]
+    if (checked["trainer"]["max_steps"] is None) == (checked["trainer"]["max_epochs"] is None):
+        raise ConfigError("how long to train: give one of trainer.max_steps=N and trainer.max_epochs=N")
+    return checked
+
+
+def compose(overrides: Sequence[str]) -> Config:
+    """Compose ``conf/train.yaml`` with overrides such as ``model=gru`` into a checked config.
+
+    Raises:
+        ConfigError: An override names or holds something wrong; one line.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_module
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    _store_nodes()
+    try:
+        with initialize_config_module("seqkit.conf", version_base="1.3"):
+            return plain(hydra_compose("train", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error) from None
+
+
+def plain(config: Any) -> Config:
+    """Resolve an OmegaConf config into a checked plain one."""
+    from omegaconf import OmegaConf
+
+    container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(container, dict)
+    return check({str(key): value for key, value in container.items()})
+
+
+def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]], None]) -> None:
+    """Run Hydra's own command line: sweeps (``-m``), launchers, ``--cfg job``, ``--help``.
+
+    Args:
+        arguments: What follows ``seqkit train``.
+        job: Called for each job with its config, its number in the sweep ("" outside one) and its overrides.
+
+    Raises:
+        ConfigError: As ``compose``.
+    """
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+    from omegaconf.errors import OmegaConfBaseException
+
+    _store_nodes()
+
+    @hydra.main(config_path="pkg://seqkit.conf", config_name="train", version_base="1.3")
+    def main(config: Any) -> None:
+        current = HydraConfig.get()
+        number = str(current.job.num) if current.mode == RunMode.MULTIRUN else ""
+        job(plain(config), number, list(current.overrides.task))
+
+    argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *arguments], "1"
+    try:
+        main()
+    except SeqkitError:
+        raise
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error) from None
+    finally:
+        sys.argv = argv
+        os.environ.pop("HYDRA_FULL_ERROR") if full_error is None else os.environ.update(HYDRA_FULL_ERROR=full_error)
+
+
+def _store_nodes() -> None:
+    """Put a typed node for every registered component into Hydra's ConfigStore."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    groups = [(kind, Any, None) for kind in CHOICES]
+    store.store(name="settings", node=make_dataclass("settings", groups, bases=(schema.node("own", Settings),)))
+    for kind in CHOICES:
+        for name in registry.names(kind):
+            factory = registry.find(kind, name).factory
+            store.store(group=kind, name=name, node=schema.node(name, factory, {"name": name}))
+
+
+def explain(error: Exception) -> SeqkitError:
+    """Rewrite an error of Hydra or OmegaConf as one line that names what would be right."""
+    from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, MissingConfigException):
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return unknown(group, name, [option for option in error.options or [] if not option.startswith("_")])
+    if isinstance(error, OverrideParseException):
+        return ConfigError(f"cannot read the override '{error.override}'; write group=name or group.option=value")
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if isinstance(cause, OmegaConfBaseException):
+        return _explain_omegaconf(cause)
+    text = str(error)
+    if match := re.search(r"Could not override '([\w/@]+)'", text):
+        return _unknown_setting(match[1])
+    return ConfigError(" ".join(text.split()))
+
+
+def _explain_omegaconf(error: Any) -> SeqkitError:
+    from omegaconf.errors import MissingMandatoryValue
+
+    key = str(error.full_key or error.key or "")
+    group, _, option = key.partition(".")
+    if isinstance(error, MissingMandatoryValue):
+        return ConfigError(f"{key} is required; say {key}=VALUE")
+    kind = getattr(error.object_type, "__name__", "")
+    if error.object_type is not None and hasattr(error.object_type, "__dataclass_fields__") and option:
+        known = [name for name in error.object_type.__dataclass_fields__ if name != "name"]
+        if option not in known:
+            listing = f"Options: {', '.join(known)}" if known else "It has no options"
+            return ConfigError(f"no option '{option}' in {group}={kind}. {nearest(option, known)}{listing}")
+    if not option and "is not in struct" in str(error):
+        return _unknown_setting(key)
+    first = str(error.msg or error).partition("\n")[0]
+    return ConfigError(f"{key}: {first[:1].lower()}{first[1:]}" if key else first)
+
+
+def _unknown_setting(key: str) -> ConfigError:
+    known = [*CHOICES, "experiment", *(option.name for option in schema.options(Settings))]
+    return ConfigError(f"no setting '{key}'. {nearest(key, known)}Known: {', '.join(known)}")

@@ -1,0 +1,60 @@
+"""Loaders whose order is a pure function of (seed, epoch, batches handed out)."""
+
+from collections.abc import Iterator, Sequence
+from math import ceil
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from seqkit.contracts import Batch, Data, Split
+
+
+class TrainLoader:
+    """Hands out ``total`` batches, one pass over the training part after another, and can go on from anywhere.
+
+    To Lightning the whole training is one epoch of known length: its own bookkeeping of epochs is where resuming
+    goes wrong (a checkpoint on the last batch of an epoch skips the next one), and here there is none.
+    The state counts a batch before it is handed out, so a checkpoint saved after a step points at the next batch.
+    """
+
+    def __init__(self, data: Data, seed: int, total: int, workers: int, pin: bool) -> None:
+        self.data, self.seed, self.total, self.workers, self.pin = data, seed, total, workers, pin
+        self.epoch = 0
+        self.handed = 0  # batches of this epoch
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            order = self.data.order("train", self.data.batch_size, self.seed, self.epoch)
+            for batch in _load(self.data, "train", order[self.handed :], self.workers, self.pin):
+                self.handed += 1
+                yield batch
+            self.epoch, self.handed = self.epoch + 1, 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"epoch": self.epoch, "handed": self.handed}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.epoch, self.handed = state["epoch"], state["handed"]
+
+
+def evaluation_loader(data: Data, split: Split, batch_size: int, workers: int = 0, pin: bool = False) -> DataLoader:
+    """Return a loader of every sample of ``split`` exactly once, in the data's own order."""
+    return _load(data, split, data.order(split, batch_size, seed=0, epoch=0), workers, pin)
+
+
+def steps_per_epoch(data: Data, seed: int, accumulate: int) -> int:
+    """Return the optimizer steps of one pass over the training part."""
+    return ceil(len(data.order("train", data.batch_size, seed, 0)) / accumulate)
+
+
+def _load(data: Data, split: Split, order: Sequence[Sequence[int]], workers: int, pin: bool) -> DataLoader:
+    # A generator of its own keeps the loader from drawing on torch's, which dropout shares.
+    own = torch.Generator().manual_seed(0)
+    dataset: Any = data.part(split)
+    return DataLoader(
+        dataset, batch_sampler=order, collate_fn=data.collate, num_workers=workers, pin_memory=pin, generator=own
+    )

@@ -1,0 +1,65 @@
+"""The options of training: a typed part of Lightning's Trainer, and a run's own settings."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from seqkit.registry import register
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+@register("trainer", "lightning")
+@dataclass(frozen=True, kw_only=True)
+class TrainerOptions:
+    """How long to train, on what, and how often to look.
+
+    Args:
+        accelerator: Device to train on; ``auto`` is a GPU where there is one.
+        precision: Number format of training, as in Lightning's Trainer; scores are always computed in float32.
+        max_steps: Optimizer steps to train for; give this or ``max_epochs``.
+        max_epochs: Passes over the training part to train for.
+        val_check_interval: Optimizer steps between validations; null is once a pass over the training part.
+        limit_val_batches: Batches of each validation; null is the whole part.
+        accumulate_grad_batches: Batches whose gradients are averaged into one optimizer step.
+        gradient_clip_val: Norm that the gradient of all parameters together is clipped to; null is not at all.
+        early_stopping_patience: Validations without a better score after which training stops; null is never.
+        checkpoint_every_n_steps: Optimizer steps between checkpoints, beside the one after each validation.
+        log_every_n_steps: Optimizer steps between the lines of the training metrics.
+        num_workers: Processes that load data; 0 loads in the training process.
+        deterministic: Refuse operations that are not reproducible on a GPU.
+        detect_anomaly: Find the operation behind a NaN; slow.
+    """
+
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true"] = "32-true"
+    max_steps: PositiveInt | None = None
+    max_epochs: PositiveInt | None = None
+    val_check_interval: PositiveInt | None = None
+    limit_val_batches: PositiveInt | None = None
+    accumulate_grad_batches: PositiveInt = 1
+    gradient_clip_val: PositiveFloat | None = 1.0
+    early_stopping_patience: PositiveInt | None = None
+    checkpoint_every_n_steps: PositiveInt | None = 500
+    log_every_n_steps: PositiveInt = 20
+    num_workers: NonNegativeInt = 0
+    deterministic: bool = False
+    detect_anomaly: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A run's own settings, at the top of the config.
+
+    Args:
+        name: First folder of the run, ``runs/NAME/ID``; null is the name of the data.
+        id: Second folder of the run, the same in wandb; null is the time of the start.
+        seed: Of everything that is drawn: initial weights, order of the data, dropout.
+        runs: Folder that holds all runs.
+    """
+
+    name: Name | None = None
+    id: Name | None = None
+    seed: NonNegativeInt = 1
+    runs: str = "runs"

@@ -1,0 +1,199 @@
+"""A run from its config to its report: train, continue, finish."""
+
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import seqkit
+from seqkit.compose import Config, config_hash
+from seqkit.errors import ConfigError, Stopped, TrainingError
+from seqkit.registry import build
+from seqkit.training.folder import claim, held, read_config
+from seqkit.training.loggers import publish
+
+LOG = logging.getLogger("seqkit")
+
+
+def train(config: Config, fresh: bool = False) -> dict[str, Any]:
+    """Train the run that ``config`` describes, or continue it, and return its report.
+
+    Args:
+        config: Checked, as ``compose`` returns it.
+        fresh: Start over where the run exists already.
+
+    Raises:
+        SeqkitError: Something in the config or the data cannot work.
+        Stopped: A signal asked for a stop; the checkpoint is saved.
+    """
+    data = build("data", config["data"])  # its files are looked for before anything slow or lasting happens
+    folder = claim(config, fresh)
+    with held(folder):
+        return _run(config, data, folder)
+
+
+def resume(folder: Path) -> dict[str, Any]:
+    """Continue a run from its last checkpoint and return its report; raises as ``train``."""
+    folder = folder.resolve()
+    config, started_in = read_config(folder)
+    with held(folder), chdir(started_in) if started_in.is_dir() else nullcontext():
+        return _run(config, build("data", config["data"]), folder)
+
+
+def _run(config: Config, data: Any, folder: Path) -> dict[str, Any]:
+    import torch
+
+    from seqkit.network import network_weights
+    from seqkit.report.page import write_report
+    from seqkit.training.checkpoint import BEST, LAST
+
+    started = time.monotonic()
+    with _logging_to(folder / "train.log"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\..*")
+        LOG.info("run %s", folder)
+        data.setup()
+        for name, value in data.facts.items():
+            LOG.info("data %s: %s", name, value)
+        facts = {
+            "version": seqkit.__version__,
+            "config": config,
+            "hash": config_hash(config),
+            "spec": data.spec.to_json(),
+            "fingerprint": data.fingerprint,
+            "started_in": os.getcwd(),
+        }
+        last = _read_last(folder / "checkpoints" / LAST, data.fingerprint)
+        loggers = _loggers(config, folder, last["global_step"] if last else -1)
+        network, seconds = _fit(config, data, folder, facts, last, loggers)
+        best = torch.load(folder / "checkpoints" / BEST, map_location="cpu", weights_only=True)
+        network.load_state_dict(network_weights(best))
+        times = {"training_seconds": round(seconds, 1), "best_step": best["global_step"]}
+        report = write_report(folder, config, network, data, times)
+        for logger in loggers[1:]:
+            publish(logger, folder, report)
+        LOG.info("report %s (%.0f s in all)", folder / "report.md", time.monotonic() - started)
+    return report
+
+
+def _loggers(config: Config, folder: Path, step: int) -> list[Any]:
+    from seqkit.training.journal import CSVLogger
+
+    loggers: list[Any] = [CSVLogger(folder / "metrics.csv", keep=step)]
+    if config["logger"]:
+        loggers.append(build("logger", config["logger"], folder, config))
+    return loggers
+
+
+def _fit(
+    config: Config, data: Any, folder: Path, facts: dict[str, Any], last: dict[str, Any] | None, loggers: list[Any]
+) -> tuple[Any, float]:
+    """Train to the end, from the checkpoint ``last`` where there is one; return the network and the seconds."""
+    import lightning.pytorch as pl
+    import torch
+
+    from seqkit.network import assemble
+    from seqkit.training.checkpoint import LAST, AtomicCheckpointIO, Checkpoints, StopRequest
+    from seqkit.training.loader import TrainLoader, evaluation_loader, steps_per_epoch
+    from seqkit.training.progress import ProgressBar
+    from seqkit.training.task import SequenceTask
+
+    options = config["trainer"]
+    accumulate = options["accumulate_grad_batches"]
+    epoch = steps_per_epoch(data, config["seed"], accumulate)
+    total_steps = options["max_steps"] or options["max_epochs"] * epoch
+    interval = min(options["val_check_interval"] or epoch, total_steps)
+
+    pl.seed_everything(config["seed"], verbose=False)
+    network = assemble(config, data.spec)
+    if last and last["callbacks"]["Checkpoints"]["done"]:
+        LOG.info("training was complete at step %d", last["global_step"])
+        return network, last["seqkit"]["seconds"]
+    optimizer = build("optimizer", config["optimizer"], list(network.parameters()))
+    schedule = build("scheduler", config["scheduler"], total_steps, network.head.monitor[1])
+    task = SequenceTask(network, optimizer, schedule, facts, options["log_every_n_steps"])
+    stop = StopRequest()
+    checkpoints = Checkpoints(
+        folder / "checkpoints",
+        network.head.monitor,
+        total_steps,
+        options["checkpoint_every_n_steps"],
+        options["early_stopping_patience"],
+        stop,
+    )
+    try:
+        trainer = pl.Trainer(
+            accelerator=options["accelerator"],
+            devices=1,
+            precision=options["precision"],
+            max_epochs=1,  # see TrainLoader
+            max_steps=total_steps,
+            val_check_interval=interval * accumulate,
+            limit_val_batches=options["limit_val_batches"] or 1.0,
+            accumulate_grad_batches=accumulate,
+            gradient_clip_val=options["gradient_clip_val"],
+            log_every_n_steps=options["log_every_n_steps"],
+            deterministic=options["deterministic"],
+            detect_anomaly=options["detect_anomaly"],
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            logger=loggers,
+            default_root_dir=folder,
+            plugins=[AtomicCheckpointIO()],
+            callbacks=[ProgressBar(total_steps), checkpoints],
+        )
+    except pl.utilities.exceptions.MisconfigurationException as error:
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
+    size = sum(parameter.numel() for parameter in network.parameters())
+    LOG.info("%s parameters, %s steps on %s", f"{size:,}", f"{total_steps:,}", trainer.strategy.root_device)
+    if last:
+        LOG.info("going on from step %d", last["global_step"])
+    pin = trainer.strategy.root_device.type == "cuda"
+    loader = TrainLoader(data, config["seed"], total_steps * accumulate, options["num_workers"], pin)
+    valid = evaluation_loader(data, "valid", data.batch_size, options["num_workers"], pin)
+    start = folder / "checkpoints" / LAST if last else None
+    try:
+        with stop.on_signals():
+            trainer.fit(task, loader, valid, ckpt_path=start, weights_only=True)
+    except Stopped as stopped:
+        raise Stopped(f"stopped by {stopped} at step {trainer.global_step}; go on with: seqkit resume {folder}") from None
+    return network, task.seconds
+
+
+def _read_last(path: Path, fingerprint: str) -> dict[str, Any] | None:
+    import torch
+
+    if not path.exists():
+        return None
+    last = torch.load(path, map_location="cpu", weights_only=True)
+    if last["seqkit"]["fingerprint"] != fingerprint:
+        raise TrainingError(
+            f"the data have changed since {path} was saved, so its run cannot go on exactly; "
+            "put the data back, or start over with --fresh"
+        )
+    return last
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Send seqkit's log to the terminal and the run's ``train.log``, and Lightning's chatter nowhere."""
+    handlers = [logging.StreamHandler(sys.stderr), logging.FileHandler(path)]
+    handlers[1].setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in handlers:
+        LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            LOG.removeHandler(handler)
+            handler.close()
