@@ -18,6 +18,8 @@ from seqkit.training.options import Settings
 
 Config = dict[str, Any]
 CHOICES = registry.KINDS
+OPTIONAL = ("frontend=null", "head=null", "logger=null")
+TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
 IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
 
 
@@ -38,16 +40,20 @@ def check(config: Config) -> Config:
     for key in settings:
         if key not in known:
             raise _unknown_setting(key)
-    checked = schema.plain(Settings, schema.check(Settings, settings, "the run"))
+    checked = schema.plain(Settings, schema.check(Settings, settings, ""))
     for kind in CHOICES:
         chosen = config.get(kind)
-        if chosen is None and kind not in ("frontend", "head", "logger"):
+        if chosen is None and f"{kind}=null" not in OPTIONAL:
             raise ConfigError(f"{kind} is not chosen; say {kind}=NAME. Known: {', '.join(registry.names(kind))}")
         checked[kind] = None if chosen is None else registry.check(kind, chosen)
     if checked["name"] is None:
         checked["name"] = checked["data"]["name"]
-    if (checked["trainer"]["max_steps"] is None) == (checked["trainer"]["max_epochs"] is None):
-        raise ConfigError("how long to train: give one of trainer.max_steps=N and trainer.max_epochs=N")
+    steps, epochs = (checked["trainer"][option] for option in ("max_steps", "max_epochs"))
+    if steps is not None and epochs is not None:
+        raise ConfigError(f"trainer.max_steps={steps} and trainer.max_epochs={epochs} both say how long to train; "
+                          "set one of them to null")  # fmt: skip
+    if steps is None and epochs is None:
+        raise ConfigError("how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N")
     return checked
 
 
@@ -59,22 +65,25 @@ def compose(overrides: Sequence[str]) -> Config:
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_module
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     _store_nodes()
     try:
         with initialize_config_module("seqkit.conf", version_base="1.3"):
-            return plain(hydra_compose("train", overrides=list(overrides)))
-    except (HydraException, OmegaConfBaseException) as error:
+            composed = hydra_compose("train", overrides=_without_null(overrides))
+    except Exception as error:
         raise explain(error) from None
+    return plain(composed)
 
 
 def plain(config: Any) -> Config:
-    """Resolve an OmegaConf config into a checked plain one."""
+    """Resolve an OmegaConf config into a checked plain one; raises ConfigError."""
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
-    container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    try:
+        container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise explain(error) from None
     assert isinstance(container, dict)
     return check({str(key): value for key, value in container.items()})
 
@@ -91,9 +100,7 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]],
     """
     import hydra
     from hydra.core.hydra_config import HydraConfig
-    from hydra.errors import HydraException
     from hydra.types import RunMode
-    from omegaconf.errors import OmegaConfBaseException
 
     _store_nodes()
 
@@ -101,19 +108,37 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]],
     def main(config: Any) -> None:
         current = HydraConfig.get()
         number = str(current.job.num) if current.mode == RunMode.MULTIRUN else ""
-        job(plain(config), number, list(current.overrides.task))
+        try:
+            job(plain(config), number, list(current.overrides.task))
+        except Exception as error:
+            raise _FromJob(error) from error
 
+    # So that Hydra raises what it finds, for us to rewrite, and does not print it.
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *arguments], "1"
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *_without_null(arguments)], "1"
     try:
         main()
-    except SeqkitError:
-        raise
-    except (HydraException, OmegaConfBaseException) as error:
+    except _FromJob as carried:
+        raise carried.error from carried.error.__cause__
+    except Exception as error:
+        if full_error:
+            raise
         raise explain(error) from None
     finally:
         sys.argv = argv
         os.environ.pop("HYDRA_FULL_ERROR") if full_error is None else os.environ.update(HYDRA_FULL_ERROR=full_error)
+
+
+class _FromJob(BaseException):
+    """Carries an exception of a job past Hydra, which would print its own lines about it."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _without_null(overrides: Sequence[str]) -> list[str]:
+    """Say ``logger=null`` as Hydra wants it said."""
+    return [f"~{text.removesuffix('=null')}" if text in OPTIONAL else text for text in overrides]
 
 
 def _store_nodes() -> None:
@@ -143,6 +168,8 @@ def explain(error: Exception) -> SeqkitError:
     if isinstance(cause, OmegaConfBaseException):
         return _explain_omegaconf(cause)
     text = str(error)
+    if "Got NoneType" in text:
+        return ConfigError("this group takes a name, not null")
     if match := re.search(r"Could not override '([\w/@]+)'", text):
         return _unknown_setting(match[1])
     return ConfigError(" ".join(text.split()))
@@ -161,9 +188,16 @@ def _explain_omegaconf(error: Any) -> SeqkitError:
         if option not in known:
             listing = f"Options: {', '.join(known)}" if known else "It has no options"
             return ConfigError(f"no option '{option}' in {group}={kind}. {nearest(option, known)}{listing}")
-    if not option and "is not in struct" in str(error):
+    if not option and kind == "settings" and f"'{key}' not in" in str(error):
         return _unknown_setting(key)
+    if option and group in CHOICES and error.object_type in (None, dict):
+        names = ", ".join(registry.names(group))
+        return ConfigError(f"{key}: no {group} is chosen yet; name it too, {group}=NAME {key}=VALUE. Known: {names}")
     first = str(error.msg or error).partition("\n")[0]
+    if "is not Optional" in first:
+        return ConfigError(f"{key} cannot be null")
+    if match := re.fullmatch(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", first):
+        return ConfigError(f"{key}={match[1]}: not {TYPES.get(match[2], match[2])}")
     return ConfigError(f"{key}: {first[:1].lower()}{first[1:]}" if key else first)
 
 

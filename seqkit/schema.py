@@ -86,7 +86,7 @@ def check(component: Callable, given: Mapping[str, Any], where: str) -> dict[str
     Args:
         component: Whose options they are.
         given: Option values by name.
-        where: The config group and name, ``model=lstm``, for the message.
+        where: The config group and name, ``model=lstm``, for the message; empty for settings outside a group.
 
     Raises:
         ConfigError: An option is unknown, missing or has a value outside its type; one line.
@@ -121,14 +121,15 @@ def _validator(component: Callable) -> Any:
 def _one_line(error: ValidationError, group: str, where: str) -> str:
     first = error.errors()[0]
     option = str(first["loc"][0])
+    key = f"{group}.{option}" if group else option
     if first["type"] == "missing":
-        return f"{where} needs {group}.{option}"
+        return f"{where} needs {key}"
     if first["type"] == "literal_error":
-        return f"{group}.{option}={first['input']}: choose one of {first['ctx']['expected'].replace(' or ', ', ')}"
+        return f"{key}={first['input']}: choose one of {first['ctx']['expected'].replace(' or ', ', ')}"
     several = [e["msg"] for e in error.errors() if e["loc"][0] == option]
     message = " or ".join(dict.fromkeys(_lower(text) for text in several))
     value = first["input"] if len(first["loc"]) == 1 else _at(error, option, first["input"])
-    return f"{group}.{option}={value}: {message}"
+    return f"{key}={value}: {message}"
 
 
 def _at(error: ValidationError, option: str, inner: Any) -> Any:

@@ -187,6 +187,7 @@ def _logging_to(path: Path) -> Iterator[None]:
     handlers[1].setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
+    LOG.disabled = False  # Hydra disables loggers that it does not know
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for handler in handlers:

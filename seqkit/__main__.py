@@ -1,0 +1,90 @@
+"""The command line: ``seqkit`` and ``python -m seqkit``. Nothing heavy is imported before a command needs it."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from seqkit import __version__
+from seqkit.errors import SeqkitError, Stopped, unknown
+
+COMMANDS = {
+    "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
+    "resume": "go on with a run that was stopped or killed, bit for bit",
+    "evaluate": "score a run on a part of its data, beside the naive baselines",
+    "predict": "predict for new text, rows or recordings",
+    "generate": "continue a text with a language model",
+    "list": "the experiments and components there are",
+    "describe": "the options of a component, or what a run is made of",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a seqkit command and exit: 0 when it worked, 1 on a refusal, 2 on wrong usage, 130 when interrupted.
+
+    Args:
+        arguments: What follows ``seqkit`` on the command line; None takes it from there.
+    """
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code."""
+    try:
+        return _run(list(arguments))
+    except SeqkitError as error:
+        print(f"seqkit: {error}", file=sys.stderr)
+        return 1
+    except Stopped as stopped:
+        print(f"seqkit: {stopped}", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        print("seqkit: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"seqkit {__version__}")
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise unknown("command", name, COMMANDS)
+    command = import_module(f"seqkit.commands.{name}")
+    parser = argparse.ArgumentParser(f"seqkit {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    command.add_arguments(parser)
+    if getattr(command, "TAKES_OVERRIDES", False):
+        known, overrides = parser.parse_known_args(rest)
+        known.overrides = overrides
+        return command.run(known) or 0
+    return command.run(parser.parse_args(rest)) or 0
+
+
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: seqkit COMMAND ...",
+            "",
+            "Train recurrent sequence models on text, time series and audio.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`seqkit COMMAND --help` explains one; `seqkit list` says what there is to choose from.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

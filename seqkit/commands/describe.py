@@ -1,0 +1,110 @@
+"""The options of a component (`seqkit describe model=gru`), or what a run is made of (`seqkit describe runs/NAME/ID`)."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line."""
+    parser.add_argument("what", help="KIND=NAME, a run's folder or a checkpoint")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the description."""
+    if "=" in arguments.what:
+        found = component(*arguments.what.split("=", 1))
+        print(json.dumps(found, indent=2) if arguments.json else _component_text(found))
+        return
+    from seqkit.inference.load import load
+
+    found = load(Path(arguments.what), "cpu").describe()
+    print(json.dumps(found, indent=2) if arguments.json else _run_text(found))
+
+
+def component(kind: str, name: str) -> dict[str, Any]:
+    """Return a component's summary and options: name, type, default and explanation of each."""
+    import inspect
+
+    from seqkit import registry, schema
+
+    found = registry.find(kind, name)
+    explained = _arguments(inspect.getdoc(found.factory) or "")
+    return {
+        "component": f"{kind}={name}",
+        "summary": found.summary,
+        "defined in": found.origin,
+        "options": [
+            {
+                "name": option.name,
+                "type": _type_text(option.type),
+                "default": "required" if option.required else option.default,
+                "explanation": explained.get(option.name, ""),
+            }
+            for option in schema.options(found.factory)
+        ],
+    }
+
+
+def _arguments(doc: str) -> dict[str, str]:
+    """Return the entries of the ``Args:`` sections of a Google docstring."""
+    import re
+
+    found: dict[str, str] = {}
+    current = None
+    inside = False
+    for line in doc.splitlines():
+        if re.fullmatch(r"[A-Z]\w+:", line):
+            inside = line == "Args:"
+            current = None
+        elif inside and (match := re.fullmatch(r" {4}(\w+): (.*)", line)):
+            current = match[1]
+            found[current] = match[2]
+        elif inside and current and line.startswith(" " * 8):
+            found[current] += f" {line.strip()}"
+        elif line.strip():
+            current = None
+    return found
+
+
+def _type_text(annotation: Any) -> str:
+    """Return a type as a user would say it: ``int above 0``, ``one of mse, mae``."""
+    from types import NoneType, UnionType
+    from typing import Annotated, Literal, Union, get_args, get_origin
+
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        base, limits = _type_text(inner[0]), [_limit(rule) for rule in inner[1:]]
+        return " ".join([base, *filter(None, limits)])
+    if origin is Literal:
+        return " | ".join(map(str, inner))
+    if origin in (Union, UnionType):
+        return " | ".join("null" if kind is NoneType else _type_text(kind) for kind in inner)
+    if origin is list:
+        return f"list of {_type_text(inner[0])}"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def _limit(rule: Any) -> str:
+    words = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
+    rules = getattr(rule, "metadata", [rule])
+    found = [f"{word} {getattr(r, key):g}" for r in rules for key, word in words.items() if hasattr(r, key)]
+    return " ".join(found)
+
+
+def _component_text(found: dict[str, Any]) -> str:
+    lines = [f"{found['component']}: {found['summary']}", f"defined in {found['defined in']}", ""]
+    kind = found["component"].partition("=")[0]
+    for option in found["options"]:
+        default = option["default"]
+        text = default if default == "required" else json.dumps(default)
+        lines.append(f"  {kind}.{option['name']}={text}  ({option['type']})")
+        if option["explanation"]:
+            lines.append(f"      {option['explanation']}")
+    return "\n".join(lines if found["options"] else [*lines, "  no options"])
+
+
+def _run_text(found: dict[str, Any]) -> str:
+    return "\n".join(f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in found.items())

@@ -1,0 +1,26 @@
+"""Continue a text with a language model."""
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line."""
+    parser.add_argument("run", type=Path, help="folder of a run (its best checkpoint is taken), or a checkpoint")
+    parser.add_argument("prompt", nargs="?", default="", help="text to continue (default: none)")
+    parser.add_argument("--length", type=int, default=500, help="tokens to add (default: 500)")
+    parser.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest token (default: 0.8)")
+    parser.add_argument("--top-k", type=int, help="draw among the K likeliest tokens only")
+    parser.add_argument("--seed", type=int, default=1, help="of the draws (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the prompt and what follows it."""
+    from seqkit.inference.load import load
+
+    text = load(arguments.run).generate(
+        arguments.prompt, arguments.length, arguments.temperature, arguments.top_k, arguments.seed
+    )
+    print(json.dumps({"prompt": arguments.prompt, "text": text}) if arguments.json else text)

@@ -1,0 +1,27 @@
+"""Predict for new inputs: a text or text file, a CSV or Parquet table, WAV or FLAC recordings, as the run was trained."""
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line."""
+    parser.add_argument("run", type=Path, help="folder of a run (its best checkpoint is taken), or a checkpoint")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, or for a language model also plain text")
+    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: a GPU if there is one")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object an input")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Predict for each input and show the outcome."""
+    from seqkit.inference.load import load
+    from seqkit.inference.predict import readable
+
+    trained = load(arguments.run, arguments.device)
+    predictions = trained.predict(arguments.inputs)
+    if arguments.json:
+        print(json.dumps(predictions, indent=2, ensure_ascii=False))
+        return
+    for source, prediction in zip(arguments.inputs, predictions, strict=True):
+        print(readable(source, prediction))

@@ -1,0 +1,20 @@
+"""Go on with a run that was stopped or killed, from its last checkpoint, bit for bit."""
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line."""
+    parser.add_argument("run", type=Path, help="folder of the run, runs/NAME/ID")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Finish the run and show the outcome."""
+    from seqkit.report.page import terminal_summary
+    from seqkit.training.run import resume
+
+    report = resume(arguments.run)
+    print(json.dumps(report, indent=2) if arguments.json else terminal_summary(report))

@@ -1,0 +1,140 @@
+"""A trained network from its run's folder or checkpoint alone: no training data, no original command."""
+
+import pickle
+from collections.abc import Sequence
+from contextlib import chdir, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqkit.compose import Config, check
+from seqkit.contracts import DataSpec
+from seqkit.errors import ConfigError, DataError
+from seqkit.inference.evaluate import device_of, evaluate, rounded
+from seqkit.network import Network, assemble, network_weights
+from seqkit.registry import build
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with what it needs to be used.
+
+    Attributes:
+        network: In evaluation mode.
+        spec: What its inputs and outputs are.
+        config: Of the run.
+        path: The checkpoint.
+        facts: Of the checkpoint: step, versions, hashes.
+    """
+
+    network: Network
+    spec: DataSpec
+    config: Config
+    path: Path
+    facts: dict[str, Any]
+
+    def predict(self, inputs: Any) -> list[Any]:
+        """Predict for new inputs; see ``seqkit.inference.predict.predict``."""
+        from seqkit.inference.predict import predict
+
+        return predict(self.network, self.spec, inputs)
+
+    def generate(
+        self, prompt: str = "", length: int = 500, temperature: float = 0.8, top_k: int | None = None, seed: int = 1
+    ) -> str:
+        """Continue a text; see ``seqkit.inference.generate.generate``."""
+        from seqkit.inference.generate import generate
+
+        return generate(self.network, self.spec, prompt, length, temperature, top_k, seed)
+
+    def evaluate(
+        self, split: str = "test", batch_size: int | None = None, overrides: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Score the network on a part of its own data, beside the naive baselines.
+
+        Args:
+            split: "valid" or "test".
+            batch_size: Samples or streams side by side; None is that of training. Does not change the scores.
+            overrides: ``data.OPTION=VALUE``, for data that have moved.
+
+        Returns:
+            ``{"model": {score: value}, baseline: {score: value}, ...}``.
+
+        Raises:
+            DataError: The data are not what the network was trained for.
+        """
+        from seqkit.report.baselines import naive
+
+        if batch_size is not None and batch_size < 1:
+            raise ConfigError(f"batch size {batch_size}: must be 1 or more")
+        started_in = self.facts["started_in"]
+        with chdir(started_in) if started_in and Path(started_in).is_dir() else nullcontext():
+            data = build("data", self._data_config(overrides))
+            data.setup()
+        if data.spec != self.spec:
+            raise DataError("the data differ in kind, vocabulary or scale from those the network was trained on")
+        scores = evaluate(self.network, data, split, batch_size or data.batch_size)
+        baselines = naive(self.spec, data, split, self.network.head)
+        return {"model": scores, **baselines}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the network is made of, as plain JSON."""
+        size = sum(parameter.numel() for parameter in self.network.parameters())
+        loops = getattr(self.network.model, "loops", None)
+        found = {"checkpoint": str(self.path), "parameters": size, **self.facts, "spec": self.spec.to_json()}
+        if loops is not None:
+            found["loops"] = loops()
+        return {**found, "config": self.config}
+
+    def _data_config(self, overrides: Sequence[str]) -> dict[str, Any]:
+        import yaml
+
+        config = dict(self.config["data"])
+        for override in overrides:
+            key, equals, value = override.partition("=")
+            if not key.startswith("data.") or not equals:
+                raise ConfigError(f"'{override}': only data.OPTION=VALUE can be changed for an evaluation")
+            config[key.removeprefix("data.")] = yaml.safe_load(value)
+        return config
+
+
+def load(path: str | Path, device: str = "auto") -> Trained:
+    """Load a trained network.
+
+    Args:
+        path: A run's folder (its best checkpoint is taken) or a checkpoint file.
+        device: "auto" (a GPU where there is one), "cpu" or "gpu".
+
+    Raises:
+        ConfigError: There is no checkpoint, or it is not one of seqkit.
+    """
+    place = _checkpoint(Path(path).expanduser())
+    target = device_of(device)
+    try:
+        saved = torch.load(place, map_location="cpu", weights_only=True)
+        facts = saved["seqkit"]
+        config, spec = check(facts["config"]), DataSpec.from_json(facts["spec"])
+    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError) as error:
+        first = str(error).partition("\n")[0]
+        raise ConfigError(f"{place} is not a checkpoint of seqkit, or is damaged: {first}") from None
+    network = assemble(config, spec)
+    network.load_state_dict(network_weights(saved))
+    kept = {key: facts[key] for key in ("version", "hash", "fingerprint", "started_in")}
+    scores = {name: rounded(value) for name, value in facts["latest"].items()}
+    return Trained(
+        network.to(target).eval(), spec, config, place, {"step": saved["global_step"], **kept, "valid": scores}
+    )
+
+
+def _checkpoint(path: Path) -> Path:
+    if path.is_file():
+        return path
+    from seqkit.training.folder import read_config
+
+    read_config(path)  # refuses what is not a run
+    place = path / "checkpoints" / "best.ckpt"
+    if not place.exists():
+        raise ConfigError(f"{path} has no best checkpoint yet: its first validation was not reached; `seqkit resume {path}`")
+    return place

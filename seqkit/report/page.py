@@ -1,0 +1,151 @@
+"""A finished run's report: ``report.json`` with the facts, ``report.md`` with the same for a person."""
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from seqkit.compose import Config, config_hash
+from seqkit.contracts import Data
+from seqkit.data.files import write_atomic
+from seqkit.inference.evaluate import evaluate
+from seqkit.network import Network
+
+LIBRARIES = ("seqkit", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")
+
+
+def write_report(
+    folder: Path, config: Config, network: Network, data: Data, times: dict[str, Any]
+) -> dict[str, Any]:
+    """Score the network, draw its pictures, write the report and return its facts.
+
+    Args:
+        folder: Of the run.
+        config: Of the run.
+        network: With its best weights, on the device to score on.
+        data: Set up.
+        times: What the training says of itself: seconds, step of the best checkpoint.
+    """
+    from seqkit.report.baselines import naive
+    from seqkit.report.pictures import draw_learning_curves, show_task
+
+    device = next(network.parameters()).device
+    head = network.head
+    network.eval()
+    facts: dict[str, Any] = {
+        "name": config["name"],
+        "run": str(folder),
+        "test": evaluate(network, data, "test", data.batch_size),
+        "valid": evaluate(network, data, "valid", data.batch_size),
+        "baselines": naive(data.spec, data, "test", head),
+        "monitor": list(head.monitor),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "loops": network.model.loops() if hasattr(network.model, "loops") else None,
+        **times,
+        "data": {"name": config["data"]["name"], "sha256": data.fingerprint, **data.facts},
+        "device": str(device),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "versions": {name: version(name) for name in LIBRARIES},
+        "config_hash": config_hash(config),
+        "config": config,
+    }
+    draw_learning_curves(folder / "metrics.csv", folder / "learning_curves.png", head.monitor[0])
+    shown = show_task(folder, network, data)
+    facts["pictures"] = ["learning_curves.png", *shown.pictures]
+    facts["sample"] = shown.sample
+    write_atomic(folder / "report.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    write_atomic(folder / "report.md", _markdown(facts))
+    return facts
+
+
+def terminal_summary(report: dict[str, Any]) -> str:
+    """Return what is printed at the end of a run: scores beside the naive ones, a sample, the path."""
+    parts = [score_table({"model": report["test"], **report["baselines"]}, "test")]
+    if report["sample"]:
+        parts.append(f"sample:\n{_indented(report['sample'])}")
+    place = Path(report["run"])
+    shown = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
+    parts.append(f"run: {shown}  (report.md, {', '.join(report['pictures'])})")
+    return "\n\n".join(parts)
+
+
+def score_table(scores: dict[str, dict[str, float]], split: str) -> str:
+    """Return a text table, one line a predictor, one column a score."""
+    columns = list(dict.fromkeys(name for row in scores.values() for name in row))
+    rows = [[name, *(_number(row.get(column)) for column in columns)] for name, row in scores.items()]
+    return _table([split, *columns], rows)
+
+
+def sweep_table(reports: list[dict[str, Any]]) -> str:
+    """Return a text table over the jobs of a sweep: what each changed, its test scores, its run."""
+    changed = _changed([report["overrides"] for report in reports])
+    columns = list(dict.fromkeys(name for report in reports for name in report["test"]))
+    rows = [
+        [*(words.get(key, "") for key in changed), *(_number(report["test"].get(column)) for column in columns),
+         f"{report['training_seconds']:.0f} s", Path(report["run"]).name]
+        for report, words in zip(reports, map(_words, (r["overrides"] for r in reports)), strict=True)
+    ]  # fmt: skip
+    best = {name: scores for name, scores in reports[0]["baselines"].items()}
+    naive_rows = [
+        [*([name, *[""] * (len(changed) - 1)] if changed else []), *(_number(s.get(column)) for column in columns), "", ""]
+        for name, s in best.items()
+    ]
+    return _table([*changed, *columns, "trained", "run"], [*rows, *naive_rows])
+
+
+def _words(overrides: list[str]) -> dict[str, str]:
+    return {key: value for key, _, value in (override.partition("=") for override in overrides)}
+
+
+def _changed(jobs: list[list[str]]) -> list[str]:
+    """Return the keys whose values differ between jobs."""
+    words = [_words(job) for job in jobs]
+    keys = dict.fromkeys(key for job in words for key in job)
+    return [key for key in keys if len({job.get(key) for job in words}) > 1] or list(keys)[:1]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3e}"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def _markdown(facts: dict[str, Any]) -> str:
+    scores = {"model": facts["test"], **facts["baselines"]}
+    columns = list(dict.fromkeys(name for row in scores.values() for name in row))
+    parts = [
+        f"# {facts['name']}",
+        f"Test part, model `{facts['config']['model']['name']}` of {facts['parameters']:,} parameters beside naive "
+        f"predictions. Best validation at step {facts['best_step']:,}; {facts['training_seconds']} s of training.",
+        _markdown_table(["", *columns], [[name, *(_number(row.get(c)) for c in columns)] for name, row in scores.items()]),
+        *(f"![{Path(picture).stem}]({picture})" for picture in facts["pictures"]),
+    ]
+    if facts["sample"]:
+        parts.append(f"## Sample\n\n{_indented(facts['sample'])}")
+    rows = [
+        ["validation", ", ".join(f"{name} {_number(value)}" for name, value in facts["valid"].items())],
+        *([f"data: {name}", str(value)] for name, value in facts["data"].items()),
+        ["loops", json.dumps(facts["loops"])],
+        ["config hash", facts["config_hash"]],
+        ["device", facts["device"]],
+        ["machine", facts["machine"]],
+        ["versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())],
+    ]
+    parts.append(f"## Facts\n\n{_markdown_table(['', ''], rows)}")
+    parts.append(f"## Config\n\n```json\n{json.dumps(facts['config'], indent=2)}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
