@@ -154,7 +154,7 @@ def _to_json(kind: Inputs | Targets) -> dict[str, Any]:
 
 
 def _from_json(data: dict[str, Any]) -> Any:
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     return _KINDS[values.pop("kind")](**values)
 
 

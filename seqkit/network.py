@@ -28,6 +28,10 @@ HEADS: dict[type, str] = {NextToken: "next_token", Classes: "classify", Series: 
 class Network(nn.Module):
     """inputs -> frontend -> x_BTI -> model -> y_BTH -> head -> outputs, with recurrent state in and out."""
 
+    frontend: Any  # each a Module that keeps its contract, which a type cannot say
+    model: Any
+    head: Any
+
     def __init__(self, frontend: nn.Module, model: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.frontend = frontend

@@ -5,8 +5,9 @@ Parameters before the ``*`` come from seqkit at run time; parameters after it ar
 
 import inspect
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, make_dataclass
-from functools import cache
+from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -75,7 +76,7 @@ def node(title: str, component: Callable, fixed: Mapping[str, str] | None = None
         default = MISSING if option.required else option.default
         if isinstance(default, list | tuple | dict):
             value = list(default) if isinstance(default, tuple) else default
-            default = field(default_factory=lambda value=value: value)
+            default = field(default_factory=partial(deepcopy, value))
         columns.append((option.name, _nearest_type(option.type), default))
     return make_dataclass(title, columns)
 

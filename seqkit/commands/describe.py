@@ -1,4 +1,4 @@
-"""The options of a component (`seqkit describe model=gru`), or what a run is made of (`seqkit describe runs/NAME/ID`)."""
+"""The options of a component, `seqkit describe model=gru`, or what a run is made of, `seqkit describe runs/NAME/ID`."""
 
 import argparse
 import json

@@ -10,7 +10,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a run (its best checkpoint is taken), or a checkpoint")
     parser.add_argument("--split", choices=("valid", "test"), default="test", help="part to score (default: test)")
     parser.add_argument("--batch-size", type=int, help="samples side by side; changes the speed, not the scores")
-    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: a GPU if there is one")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: a GPU if there is one"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("data", nargs="*", metavar="data.OPTION=VALUE", help="such as the place the data moved to")
 

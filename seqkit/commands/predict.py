@@ -1,4 +1,4 @@
-"""Predict for new inputs: a text or text file, a CSV or Parquet table, WAV or FLAC recordings, as the run was trained."""
+"""Predict for new inputs of the kind that the run was trained on: text, a CSV or Parquet table, WAV or FLAC files."""
 
 import argparse
 import json
@@ -9,7 +9,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument("run", type=Path, help="folder of a run (its best checkpoint is taken), or a checkpoint")
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, or for a language model also plain text")
-    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: a GPU if there is one")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: a GPU if there is one"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, one object an input")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from seqkit.compose import Config, check
-from seqkit.contracts import DataSpec
+from seqkit.contracts import DataSpec, Split
 from seqkit.errors import ConfigError, DataError
 from seqkit.inference.evaluate import device_of, evaluate, rounded
 from seqkit.network import Network, assemble, network_weights
@@ -50,7 +50,7 @@ class Trained:
         return generate(self.network, self.spec, prompt, length, temperature, top_k, seed)
 
     def evaluate(
-        self, split: str = "test", batch_size: int | None = None, overrides: Sequence[str] = ()
+        self, split: Split = "test", batch_size: int | None = None, overrides: Sequence[str] = ()
     ) -> dict[str, Any]:
         """Score the network on a part of its own data, beside the naive baselines.
 
@@ -136,5 +136,7 @@ def _checkpoint(path: Path) -> Path:
     read_config(path)  # refuses what is not a run
     place = path / "checkpoints" / "best.ckpt"
     if not place.exists():
-        raise ConfigError(f"{path} has no best checkpoint yet: its first validation was not reached; `seqkit resume {path}`")
+        raise ConfigError(
+            f"{path} has no best checkpoint yet: its first validation was not reached; `seqkit resume {path}`"
+        )
     return place

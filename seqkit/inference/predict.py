@@ -62,12 +62,12 @@ def readable(source: str, prediction: dict[str, Any]) -> str:
 
 
 def _predict_text(network: Network, tokens: Tokens, source: Any, device: torch.device) -> dict[str, Any]:
-    from seqkit.data.text import encode, read_text
+    from seqkit.data.text import encode, read
 
     text = str(source)
     name = repr(text)
     if len(text) < 1000 and "\n" not in text and Path(text).is_file():
-        name, text = text, read_text([Path(text)])
+        name, text = text, read([Path(text)])
     ids_T = encode(tokens, text).to(device)
     if not len(ids_T):
         raise DataError(f"{name}: no text to predict from")
@@ -75,9 +75,11 @@ def _predict_text(network: Network, tokens: Tokens, source: Any, device: torch.d
     state: State | None = None
     for start in range(0, len(ids_T), CHUNK):
         inputs_T, targets_T = ids_T[start : start + CHUNK], ids_T[start + 1 : start + CHUNK + 1]
-        outputs, lengths_B, state = network(Batch(inputs_T[None]), state)
+        outputs, _, state = network(Batch(inputs_T[None]), state)
         if len(targets_T):
-            scores.update(outputs[:, : len(targets_T)], None, Batch(inputs_T[None, : len(targets_T)], None, targets_T[None]))
+            scores.update(
+                outputs[:, : len(targets_T)], None, Batch(inputs_T[None, : len(targets_T)], None, targets_T[None])
+            )
     last = network.head.decode(outputs[:, -1:], None, Batch(inputs_T[None, -1:]))[0]
     found = {name: float(value) for name, value in scores.compute().items()} if len(ids_T) > 1 else {}
     return {"next": last["next"], **found}
@@ -97,7 +99,9 @@ def _read_frames(spec: DataSpec, source: Any) -> Tensor:
     else:
         rows_TI, where = torch.as_tensor(np.asarray(source), dtype=torch.float32), "the array"
         if rows_TI.ndim != 2 or rows_TI.shape[1] != len(names):
-            raise DataError(f"{where} has shape {tuple(rows_TI.shape)}; expected (rows, {len(names)}): {', '.join(names)}")
+            raise DataError(
+                f"{where} has shape {tuple(rows_TI.shape)}; expected (rows, {len(names)}): {', '.join(names)}"
+            )
     lookback = spec.targets.lookback if isinstance(spec.targets, Series) else None
     if lookback and len(rows_TI) < lookback:
         raise DataError(f"{where} has {len(rows_TI)} rows; the model was trained to read {lookback}")
@@ -114,5 +118,7 @@ def _read_waveform(spec: DataSpec, source: Any) -> Tensor:
     waveform_T = torch.as_tensor(np.asarray(source), dtype=torch.float32)
     if waveform_T.ndim != 1 or not len(waveform_T):
         rate = spec.inputs.sample_rate
-        raise DataError(f"the array has shape {tuple(waveform_T.shape)}; expected (samples,) at {rate} samples a second")
+        raise DataError(
+            f"the array has shape {tuple(waveform_T.shape)}; expected (samples,) at {rate} samples a second"
+        )
     return waveform_T

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,7 @@ from seqkit.network import Network
 LIBRARIES = ("seqkit", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")
 
 
-def write_report(
-    folder: Path, config: Config, network: Network, data: Data, times: dict[str, Any]
-) -> dict[str, Any]:
+def write_report(folder: Path, config: Config, network: Network, data: Data, times: dict[str, Any]) -> dict[str, Any]:
     """Score the network, draw its pictures, write the report and return its facts.
 
     Args:
@@ -72,26 +71,30 @@ def terminal_summary(report: dict[str, Any]) -> str:
 
 def score_table(scores: dict[str, dict[str, float]], split: str) -> str:
     """Return a text table, one line a predictor, one column a score."""
-    columns = list(dict.fromkeys(name for row in scores.values() for name in row))
-    rows = [[name, *(_number(row.get(column)) for column in columns)] for name, row in scores.items()]
-    return _table([split, *columns], rows)
+    columns = _columns(scores.values())
+    return _table([split, *columns], [{split: name, **_numbers(row, columns)} for name, row in scores.items()])
 
 
 def sweep_table(reports: list[dict[str, Any]]) -> str:
     """Return a text table over the jobs of a sweep: what each changed, its test scores, its run."""
     changed = _changed([report["overrides"] for report in reports])
-    columns = list(dict.fromkeys(name for report in reports for name in report["test"]))
-    rows = [
-        [*(words.get(key, "") for key in changed), *(_number(report["test"].get(column)) for column in columns),
-         f"{report['training_seconds']:.0f} s", Path(report["run"]).name]
-        for report, words in zip(reports, map(_words, (r["overrides"] for r in reports)), strict=True)
-    ]  # fmt: skip
-    best = {name: scores for name, scores in reports[0]["baselines"].items()}
-    naive_rows = [
-        [*([name, *[""] * (len(changed) - 1)] if changed else []), *(_number(s.get(column)) for column in columns), "", ""]
-        for name, s in best.items()
-    ]
-    return _table([*changed, *columns, "trained", "run"], [*rows, *naive_rows])
+    columns = _columns(report["test"] for report in reports)
+    rows = []
+    for report in reports:
+        words = _words(report["overrides"])
+        end = {"trained": f"{report['training_seconds']:.0f} s", "run": Path(report["run"]).name}
+        rows.append({**words, **_numbers(report["test"], columns), **end})
+    for name, scores in reports[0]["baselines"].items():
+        rows.append({changed[0]: name, **_numbers(scores, columns)})
+    return _table([*changed, *columns, "trained", "run"], rows)
+
+
+def _columns(scores: Iterable[dict[str, float]]) -> list[str]:
+    return list(dict.fromkeys(name for row in scores for name in row))
+
+
+def _numbers(scores: dict[str, float], columns: list[str]) -> dict[str, str]:
+    return {name: _number(scores.get(name)) for name in columns}
 
 
 def _words(overrides: list[str]) -> dict[str, str]:
@@ -109,11 +112,11 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3e}"
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(line.rstrip() for line in lines)
+def _table(header: list[str], rows: list[dict[str, str]]) -> str:
+    cells = [header, *([row.get(name, "") for name in header] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
+    cells.insert(1, ["-" * width for width in widths])
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
 
 
 def _indented(text: str) -> str:
@@ -122,12 +125,14 @@ def _indented(text: str) -> str:
 
 def _markdown(facts: dict[str, Any]) -> str:
     scores = {"model": facts["test"], **facts["baselines"]}
-    columns = list(dict.fromkeys(name for row in scores.values() for name in row))
+    columns = _columns(scores.values())
     parts = [
         f"# {facts['name']}",
         f"Test part, model `{facts['config']['model']['name']}` of {facts['parameters']:,} parameters beside naive "
         f"predictions. Best validation at step {facts['best_step']:,}; {facts['training_seconds']} s of training.",
-        _markdown_table(["", *columns], [[name, *(_number(row.get(c)) for c in columns)] for name, row in scores.items()]),
+        _markdown_table(
+            ["", *columns], [[name, *(_number(row.get(c)) for c in columns)] for name, row in scores.items()]
+        ),
         *(f"![{Path(picture).stem}]({picture})" for picture in facts["pictures"]),
     ]
     if facts["sample"]:

@@ -109,9 +109,9 @@ class Checkpoints(Checkpoint):
         step = trainer.global_step
         if step >= self.total_steps:
             trainer.should_stop = True  # Lightning then validates once more, whatever the interval
-        validation_follows = trainer.should_stop or (batch_idx + 1) % trainer.val_check_batch == 0
-        if validation_follows:
-            return  # saved after it, with its outcome
+        interval = trainer.val_check_batch
+        if trainer.should_stop or (interval and (batch_idx + 1) % interval == 0):
+            return  # a validation follows; saved after it, with its outcome
         if self.stop or (self.every and step % self.every == 0):
             self._save(trainer, LAST)
         self._stop_if_asked()

@@ -29,8 +29,8 @@ def new_id() -> str:
 def claim(config: Config, fresh: bool) -> Path:
     """Return the folder for ``config``, with its ``config.json`` written.
 
-    A run without an id gets a new one. The folder of an id that is there already is continued if it holds the same
-    config, and emptied first if ``fresh``.
+    A run without an id gets a new one. The folder of an id that is there already is continued if it holds checkpoints
+    of the same config, and emptied first if ``fresh``.
 
     Raises:
         ConfigError: The folder holds a run with another config; the message names the first difference.
@@ -39,7 +39,7 @@ def claim(config: Config, fresh: bool) -> Path:
     if config["id"] is None:
         config = {**config, "id": _unused(parent, new_id())}
     folder = parent / config["id"]
-    if (folder / CONFIG).exists() and not fresh:
+    if (folder / "checkpoints").exists() and not fresh:
         saved, _ = read_config(folder)
         if config_hash(saved) != config_hash(config):
             raise ConfigError(

@@ -55,6 +55,7 @@ def _load(data: Data, split: Split, order: Sequence[Sequence[int]], workers: int
     # A generator of its own keeps the loader from drawing on torch's, which dropout shares.
     own = torch.Generator().manual_seed(0)
     dataset: Any = data.part(split)
+    batches: Any = order
     return DataLoader(
-        dataset, batch_sampler=order, collate_fn=data.collate, num_workers=workers, pin_memory=pin, generator=own
+        dataset, batch_sampler=batches, collate_fn=data.collate, num_workers=workers, pin_memory=pin, generator=own
     )

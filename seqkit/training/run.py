@@ -93,33 +93,83 @@ def _fit(
     config: Config, data: Any, folder: Path, facts: dict[str, Any], last: dict[str, Any] | None, loggers: list[Any]
 ) -> tuple[Any, float]:
     """Train to the end, from the checkpoint ``last`` where there is one; return the network and the seconds."""
-    import lightning.pytorch as pl
-    import torch
-
-    from seqkit.network import assemble
-    from seqkit.training.checkpoint import LAST, AtomicCheckpointIO, Checkpoints, StopRequest
+    from seqkit.training.checkpoint import LAST
     from seqkit.training.loader import TrainLoader, evaluation_loader, steps_per_epoch
-    from seqkit.training.progress import ProgressBar
-    from seqkit.training.task import SequenceTask
 
     options = config["trainer"]
     accumulate = options["accumulate_grad_batches"]
     epoch = steps_per_epoch(data, config["seed"], accumulate)
     total_steps = options["max_steps"] or options["max_epochs"] * epoch
+    task = make_task(config, data, facts, total_steps)
+    if last and last["callbacks"]["Checkpoints"]["done"]:
+        LOG.info("training was complete at step %d", last["global_step"])
+        return task.network, last["seqkit"]["seconds"]
     interval = min(options["val_check_interval"] or epoch, total_steps)
+    trainer, stop = make_trainer(config, folder, task, total_steps, loggers, interval)
+    size = sum(parameter.numel() for parameter in task.network.parameters())
+    LOG.info("%s parameters, %s steps on %s", f"{size:,}", f"{total_steps:,}", trainer.strategy.root_device)
+    if last:
+        LOG.info("going on from step %d", last["global_step"])
+    pin = trainer.strategy.root_device.type == "cuda"
+    loader = TrainLoader(data, config["seed"], total_steps * accumulate, options["num_workers"], pin)
+    valid = evaluation_loader(data, "valid", data.batch_size, options["num_workers"], pin)
+    start = folder / "checkpoints" / LAST if last else None
+    try:
+        with stop.on_signals():
+            trainer.fit(task, loader, valid, ckpt_path=start, weights_only=True)
+    except Stopped as stopped:
+        step = trainer.global_step
+        raise Stopped(f"stopped by {stopped} at step {step}; go on with: seqkit resume {_shown(folder)}") from None
+    return task.network, task.seconds
+
+
+def make_task(config: Config, data: Any, facts: dict[str, Any], total_steps: int) -> Any:
+    """Seed everything and build network, optimizer and schedule as one SequenceTask.
+
+    Args:
+        config: Of the run.
+        data: Set up.
+        facts: For the checkpoint.
+        total_steps: Optimizer steps of the whole training.
+    """
+    import lightning.pytorch as pl
+
+    from seqkit.network import assemble
+    from seqkit.training.task import SequenceTask
 
     pl.seed_everything(config["seed"], verbose=False)
     network = assemble(config, data.spec)
-    if last and last["callbacks"]["Checkpoints"]["done"]:
-        LOG.info("training was complete at step %d", last["global_step"])
-        return network, last["seqkit"]["seconds"]
     optimizer = build("optimizer", config["optimizer"], list(network.parameters()))
     schedule = build("scheduler", config["scheduler"], total_steps, network.head.monitor[1])
-    task = SequenceTask(network, optimizer, schedule, facts, options["log_every_n_steps"])
+    return SequenceTask(network, optimizer, schedule, facts, config["trainer"]["log_every_n_steps"])
+
+
+def make_trainer(
+    config: Config, folder: Path, task: Any, total_steps: int, loggers: list[Any], interval: int | None = None
+) -> tuple[Any, Any]:
+    """Return Lightning's Trainer for a run, and the request by which it can be stopped.
+
+    Args:
+        config: Of the run.
+        folder: Of the run.
+        task: What will be trained.
+        total_steps: Optimizer steps of the whole training.
+        loggers: Where metrics go.
+        interval: Optimizer steps between validations; None is at the end only.
+
+    Raises:
+        ConfigError: Lightning refuses the options on this machine.
+    """
+    import lightning.pytorch as pl
+
+    from seqkit.training.checkpoint import AtomicCheckpointIO, Checkpoints, StopRequest
+    from seqkit.training.progress import ProgressBar
+
+    options = config["trainer"]
     stop = StopRequest()
     checkpoints = Checkpoints(
         folder / "checkpoints",
-        network.head.monitor,
+        task.network.head.monitor,
         total_steps,
         options["checkpoint_every_n_steps"],
         options["early_stopping_patience"],
@@ -132,9 +182,9 @@ def _fit(
             precision=options["precision"],
             max_epochs=1,  # see TrainLoader
             max_steps=total_steps,
-            val_check_interval=interval * accumulate,
+            val_check_interval=(interval or total_steps) * options["accumulate_grad_batches"],
             limit_val_batches=options["limit_val_batches"] or 1.0,
-            accumulate_grad_batches=accumulate,
+            accumulate_grad_batches=options["accumulate_grad_batches"],
             gradient_clip_val=options["gradient_clip_val"],
             log_every_n_steps=options["log_every_n_steps"],
             deterministic=options["deterministic"],
@@ -150,20 +200,7 @@ def _fit(
         )
     except pl.utilities.exceptions.MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
-    size = sum(parameter.numel() for parameter in network.parameters())
-    LOG.info("%s parameters, %s steps on %s", f"{size:,}", f"{total_steps:,}", trainer.strategy.root_device)
-    if last:
-        LOG.info("going on from step %d", last["global_step"])
-    pin = trainer.strategy.root_device.type == "cuda"
-    loader = TrainLoader(data, config["seed"], total_steps * accumulate, options["num_workers"], pin)
-    valid = evaluation_loader(data, "valid", data.batch_size, options["num_workers"], pin)
-    start = folder / "checkpoints" / LAST if last else None
-    try:
-        with stop.on_signals():
-            trainer.fit(task, loader, valid, ckpt_path=start, weights_only=True)
-    except Stopped as stopped:
-        raise Stopped(f"stopped by {stopped} at step {trainer.global_step}; go on with: seqkit resume {folder}") from None
-    return network, task.seconds
+    return trainer, stop
 
 
 def _read_last(path: Path, fingerprint: str) -> dict[str, Any] | None:
@@ -180,11 +217,17 @@ def _read_last(path: Path, fingerprint: str) -> dict[str, Any] | None:
     return last
 
 
+def _shown(folder: Path) -> Path:
+    """Return a folder as a person would type it here."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+
+
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     """Send seqkit's log to the terminal and the run's ``train.log``, and Lightning's chatter nowhere."""
-    handlers = [logging.StreamHandler(sys.stderr), logging.FileHandler(path)]
-    handlers[1].setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    file = logging.FileHandler(path)
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), file]
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
     LOG.disabled = False  # Hydra disables loggers that it does not know

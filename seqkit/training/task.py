@@ -9,8 +9,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from seqkit.errors import TrainingError
 from seqkit.contracts import Batch, Scores, State
+from seqkit.errors import TrainingError
 from seqkit.network import Network, carry
 from seqkit.training.rng import get_rng, set_rng
 
@@ -51,7 +51,7 @@ class SequenceTask(pl.LightningModule):
         """The last validation's score that decides which checkpoint is best."""
         return self.latest[self.network.head.monitor[0]]
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._schedule)
         return {"optimizer": self._optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -26,7 +26,8 @@ def text_file(folder: Path) -> list[str]:
     return [
         "data=text_files", f"data.path={path}", "data.split=[0.7,0.15,0.15]", "data.batch_size=4", "data.seq_len=32",
         "data.eval_streams=2", "model.hidden_size=6", "model.num_layers=2", "model.dropout=0.3",
-        "trainer.accelerator=cpu", "trainer.max_steps=null", "trainer.max_epochs=2", "trainer.val_check_interval=9",
+        "trainer.accelerator=cpu", "trainer.max_steps=null", "trainer.max_epochs=2",
+        "trainer.val_check_interval=9",
         "trainer.checkpoint_every_n_steps=4",
     ]  # fmt: skip
 
@@ -35,7 +36,8 @@ def series(folder: Path) -> list[str]:
     return [
         "data=sea_temperature", "data.lookback=8", "data.horizon=2", "data.split=[400,40,40]", "data.batch_size=32",
         "model=peephole_lstm", "model.hidden_size=6", "model.num_layers=2", "model.dropout=0.3",
-        "trainer.accelerator=cpu", "trainer.max_steps=null", "trainer.max_epochs=2", "trainer.val_check_interval=9",
+        "trainer.accelerator=cpu", "trainer.max_steps=null", "trainer.max_epochs=2",
+        "trainer.val_check_interval=9",
         "trainer.checkpoint_every_n_steps=4",
     ]  # fmt: skip
 
@@ -44,7 +46,8 @@ def audio(folder: Path) -> list[str]:
     return [
         "data=morse", "data.train_size=48", "data.valid_size=8", "data.test_size=4", "data.words=[1,1]", "data.batch_size=4",
         "model=gru", "model.hidden_size=6", "model.bidirectional=true", "model.num_layers=2", "model.dropout=0.3",
-        "trainer.accelerator=cpu", "trainer.max_steps=null", "trainer.max_epochs=2", "trainer.val_check_interval=9",
+        "trainer.accelerator=cpu", "trainer.max_steps=null", "trainer.max_epochs=2",
+        "trainer.val_check_interval=9",
         "trainer.checkpoint_every_n_steps=4",
     ]  # fmt: skip
 

@@ -1,0 +1,211 @@
+"""The door, as a user finds it: what each command prints, and every refusal's exact line."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from seqkit.__main__ import run
+
+TINY = [
+    "data=adding", "data.length=6", "data.train_size=32", "data.valid_size=8", "data.test_size=8", "data.batch_size=8",
+    "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=4", "trainer.val_check_interval=2",
+]  # fmt: skip
+LSTM = "hidden_size, num_layers, bidirectional, dropout, loop, forget_bias"
+SETTINGS = "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs"
+
+REFUSALS = {
+    "model=lsmt": "no model 'lsmt'. Did you mean 'lstm'? Known: elman, gru, lstm, peephole_lstm",
+    "model.hiden_size=5": f"no option 'hiden_size' in model=lstm. Did you mean 'hidden_size'? Options: {LSTM}",
+    "+model.foo=1": f"no option 'foo' in model=lstm. Options: {LSTM}",
+    "modle=lstm": f"no setting 'modle'. Did you mean 'model'? Known: {SETTINGS}",
+    "sede=3": f"no setting 'sede'. Did you mean 'seed'? Known: {SETTINGS}",
+    "model.hidden_size=abc": "model.hidden_size=abc: not an integer",
+    "model.dropout=x": "model.dropout=x: not a number",
+    "model.hidden_size=0": "model.hidden_size=0: input should be greater than 0",
+    "model.dropout=1.0": "model.dropout=1.0: input should be less than 1",
+    "model.hidden_size=null": "model.hidden_size cannot be null",
+    "model.loop=fast": "model.loop=fast: choose one of 'auto', 'kernel', 'fused', 'loop'",
+    "++model.name=gruu": "no model 'gruu'. Did you mean 'gru'? Known: elman, gru, lstm, peephole_lstm",
+    "~model": "model is not chosen; say model=NAME. Known: elman, gru, lstm, peephole_lstm",
+    "model=null": "this group takes a name, not null",
+    "logger.mode=x": "logger.mode: no logger is chosen yet; name it too, logger=NAME logger.mode=VALUE. "
+    "Known: tensorboard, wandb",
+    "foo": "cannot read the override 'foo'; write group=name or group.option=value",
+    "model.hidden_size=[": "cannot read the override 'model.hidden_size=['; write group=name or group.option=value",
+    "seed=-1": "seed=-1: input should be greater than or equal to 0",
+    "id=a/b": "id=a/b: string should match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]*$'",
+    "trainer.max_epochs=2": "trainer.max_steps=2000 and trainer.max_epochs=2 both say how long to train; "
+    "set one of them to null",
+    "trainer.max_steps=null": "how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N",
+    "data=series_csv": "data.path is required; say data.path=VALUE",
+    "optimizer.nesterov=true optimizer=sgd": "optimizer.nesterov=true needs optimizer.momentum above 0, such as 0.9",
+}
+
+
+@pytest.mark.parametrize("overrides", REFUSALS)
+def test_refusals(overrides, capsys):
+    assert run(["train", *overrides.split()]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == f"seqkit: {REFUSALS[overrides]}\n"
+    assert printed.out == ""
+    assert not Path("runs").exists() or overrides.startswith("optimizer")
+
+
+def test_a_missing_file_is_refused_before_anything_is_written(capsys):
+    Path("book.txt").write_text("hello\n")
+    assert run(["train", "data=text_files", "data.path=bok.txt"]) == 1
+    expected = (
+        "seqkit: bok.txt: no such file or folder. Did you mean 'book.txt'? "
+        "Expected a UTF-8 text file or a folder of *.txt files\n"
+    )
+    assert capsys.readouterr().err == expected
+    assert not Path("runs").exists()
+
+
+def test_an_experiment_that_is_not_there(capsys):
+    assert run(["train", "experiment=mors"]) == 1
+    assert (
+        "no experiment 'mors'. Did you mean 'morse'? Known: adding, audio_classify, forecast" in capsys.readouterr().err
+    )
+
+
+def test_train_evaluate_describe_resume(capsys):
+    assert run(["train", *TINY, "id=a", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report == json.loads(Path("runs/adding/a/report.json").read_text()) | {"overrides": [*TINY, "id=a"]}
+    assert run(["evaluate", "runs/adding/a", "--batch-size", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"model": report["test"], **report["baselines"]}
+    assert run(["evaluate", "runs/adding/a/checkpoints/best.ckpt", "--split", "valid", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"] == report["valid"]
+    assert run(["describe", "runs/adding/a", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parameters"] == report["parameters"]
+    before = Path("runs/adding/a/checkpoints/last.ckpt").read_bytes()
+    assert run(["resume", "runs/adding/a", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["test"] == report["test"]
+    assert Path("runs/adding/a/checkpoints/last.ckpt").read_bytes() == before  # it was complete
+
+
+def test_the_report_tells_what_was_seen(capsys):
+    run(["train", *TINY, "id=a"])
+    out = capsys.readouterr().out
+    report = json.loads(Path("runs/adding/a/report.json").read_text())
+    page = Path("runs/adding/a/report.md").read_text()
+    assert f"{report['test']['mse']:.4g}" in out
+    assert f"{report['test']['mse']:.4g}" in page
+    assert "training mean" in out
+    for picture in ("learning_curves.png", "forecast.png"):
+        assert f"({picture})" in page
+        assert Path("runs/adding/a", picture).read_bytes().startswith(b"\x89PNG")
+    assert report["config_hash"] == json.loads(Path("runs/adding/a/config.json").read_text())["hash"]
+
+
+def test_an_id_belongs_to_one_config(capsys):
+    assert run(["train", *TINY, "id=a"]) == 0
+    assert run(["train", *TINY, "id=a", "model.num_layers=2"]) == 1
+    expected = (
+        "exists with another config (model.num_layers was 1, now 2); continue it with `seqkit resume runs/adding/a`"
+    )
+    assert expected in capsys.readouterr().err
+    assert run(["train", *TINY, "id=a", "model.num_layers=2", "--fresh"]) == 0
+    assert json.loads(Path("runs/adding/a/report.json").read_text())["config"]["model"]["num_layers"] == 2
+
+
+def test_sweep(capsys):
+    assert run(["train", *TINY, "model=elman,gru", "id=s", "-m"]) == 0
+    out = capsys.readouterr().out
+    table = out[out.rindex("model  ") :].splitlines()
+    assert [line.split()[0] for line in table if "s-" in line] == ["elman", "gru"]
+    assert Path("runs/adding/s-0/report.json").exists()
+    assert Path("runs/adding/s-1/report.json").exists()
+    assert run(["train", *TINY, "model=elman,gru", "id=s", "-m", "--json"]) == 0
+    assert [report["config"]["model"]["name"] for report in json.loads(capsys.readouterr().out)] == ["elman", "gru"]
+
+
+def test_list_and_describe(capsys):
+    assert run(["list", "--json"]) == 0
+    everything = json.loads(capsys.readouterr().out)
+    assert set(everything["model"]) == {"elman", "gru", "lstm", "peephole_lstm"}
+    assert all(summary for group in everything.values() for summary in group.values())
+    for kind, group in everything.items():
+        for name in group if kind not in ("experiment", "trainer") else ():
+            assert run(["describe", f"{kind}={name}", "--json"]) == 0
+            for option in json.loads(capsys.readouterr().out)["options"]:
+                assert option["explanation"], f"{kind}={name}: {option['name']} is not explained"
+    assert run(["list", "modell"]) == 1
+    assert capsys.readouterr().err.startswith("seqkit: no kind of component 'modell'. Did you mean 'model'?")
+    assert run(["describe", "model=lsmt"]) == 1
+    assert "Did you mean 'lstm'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "line"), [
+    (["trian"], "no command 'trian'. Did you mean 'train'? "
+                "Known: describe, evaluate, generate, list, predict, resume, train"),
+    (["evaluate", "runs/x"], "runs/x is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
+    (["resume", "."], " is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
+    (["describe", "nothing"], "nothing is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
+])  # fmt: skip
+def test_wrong_words(words, line, capsys):
+    assert run(words) == 1
+    assert capsys.readouterr().err.endswith(f"{line}\n")
+
+
+def test_damaged_files(capsys):
+    assert run(["train", *TINY, "id=a"]) == 0
+    best = Path("runs/adding/a/checkpoints/best.ckpt")
+    best.write_bytes(best.read_bytes()[:1000])
+    capsys.readouterr()
+    assert run(["evaluate", "runs/adding/a"]) == 1
+    assert "is not a checkpoint of seqkit, or is damaged" in capsys.readouterr().err
+    Path("runs/adding/a/config.json").write_text("{")
+    assert run(["resume", "runs/adding/a"]) == 1
+    assert "config.json is not a config of seqkit" in capsys.readouterr().err
+
+
+def test_a_checkpoint_cannot_run_code(capsys, tmp_path):
+    import torch
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "owned"),)
+
+    torch.save({"seqkit": Evil()}, tmp_path / "evil.ckpt")
+    assert run(["evaluate", str(tmp_path / "evil.ckpt")]) == 1
+    assert "is not a checkpoint of seqkit" in capsys.readouterr().err
+    assert not (tmp_path / "owned").exists()
+
+
+def command(*words: str, **more) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "seqkit", *words], capture_output=True, text=True, **more)
+
+
+def test_help_and_version_import_nothing_heavy():
+    for words in (["--help"], ["--version"], []):
+        code = f"import sys; from seqkit.__main__ import run; run({words}); print(sorted(sys.modules))"
+        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+        assert not any(f"'{heavy}'" in out for heavy in ("torch", "hydra", "lightning", "pydantic", "numpy"))
+        assert "seqkit" in out
+
+
+def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on():
+    import signal
+
+    words = ["train", *TINY, "id=c", "trainer.max_steps=100000", "trainer.val_check_interval=50000"]
+    process = subprocess.Popen([sys.executable, "-m", "seqkit", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    metrics = Path("runs/adding/c/metrics.csv")
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_text().count("train/loss") > 2):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    last = err.decode().splitlines()[-1]
+    assert last.startswith("seqkit: stopped by SIGINT at step ")
+    assert last.endswith(f"go on with: seqkit resume {Path('runs/adding/c')}")
+    assert Path("runs/adding/c/checkpoints/last.ckpt").exists()

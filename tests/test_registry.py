@@ -1,0 +1,87 @@
+"""Registering, finding and building components."""
+
+import pytest
+from pydantic import PositiveInt
+
+import seqkit
+from seqkit import registry
+from seqkit.errors import ConfigError, PluginError
+
+
+@pytest.fixture
+def clean(monkeypatch):
+    """Forget what a test registers."""
+    registry.load_built_in()
+    monkeypatch.setattr(registry, "_components", {kind: dict(found) for kind, found in registry._components.items()})
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_registered_class_is_built_with_checked_options():
+    @registry.register_model("thing")
+    class Thing:
+        """A thing."""
+
+        def __init__(self, input_size: int, *, width: PositiveInt = 3) -> None:
+            self.made = (input_size, width)
+
+    assert registry.build("model", "thing", 7).made == (7, 3)
+    assert registry.build("model", {"name": "thing", "width": 5}, 7).made == (7, 5)
+    assert registry.check("model", {"name": "thing"}) == {"name": "thing", "width": 3}
+    assert registry.find("model", "thing").summary == "A thing."
+    with pytest.raises(ConfigError, match="model.width=0: input should be greater than 0"):
+        registry.build("model", {"name": "thing", "width": 0}, 7)
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_name_is_taken_once():
+    def first(*, size: int = 1) -> None: ...
+
+    def second(*, size: int = 1) -> None: ...
+
+    registry.register_head("thing")(first)
+    registry.register_head("thing")(first)  # a module that is reloaded registers again
+    with pytest.raises(PluginError, match="head 'thing' of test_registry is already registered by test_registry"):
+        registry.register_head("thing")(second)
+    with pytest.raises(PluginError, match="model name 'two words' must be letters, digits and _"):
+        registry.register_model("two words")(first)
+
+
+@pytest.mark.usefixtures("clean")
+def test_an_option_cannot_be_called_name():
+    def named(*, name: str = "x") -> None: ...
+
+    with pytest.raises(PluginError, match="model 'thing' has an option 'name', which is the component's own"):
+        registry.register_model("thing")(named)
+
+
+def test_unknown_names():
+    with pytest.raises(ConfigError) as refusal:
+        registry.build("model", "lsmt", 3)
+    assert str(refusal.value).startswith("no model 'lsmt'. Did you mean 'lstm'? Known: elman, gru, lstm, peephole_lstm")
+    with pytest.raises(ConfigError, match="no kind of component 'modle'. Did you mean 'model'?"):
+        registry.find("modle", "lstm")
+    with pytest.raises(ConfigError, match="head needs a name. Known: classify, forecast, next_token, transcribe"):
+        registry.build("head", {})
+
+
+def test_every_component_is_explained():
+    for kind in registry.KINDS:
+        for name in registry.names(kind):
+            component = registry.find(kind, name)
+            assert component.summary, f"{kind}={name} has no docstring"
+
+
+def test_no_preset_shadows_a_component():
+    from importlib.resources import files
+
+    for kind in registry.KINDS:
+        folder = files("seqkit.conf").joinpath(kind)
+        presets = {entry.name.removesuffix(".yaml") for entry in folder.iterdir()} if folder.is_dir() else set()
+        assert not presets & set(registry.names(kind))
+
+
+def test_the_public_api_is_there():
+    for name in seqkit.__all__:
+        assert getattr(seqkit, name) is not None
+    with pytest.raises(AttributeError, match="module 'seqkit' has no attribute 'trian'"):
+        seqkit.trian  # noqa: B018
