@@ -1,0 +1,1 @@
+"""The loops over time, fast and plain, one file each."""
