@@ -81,12 +81,17 @@ class Trained:
 
     def describe(self) -> dict[str, Any]:
         """Return what the network is made of, as plain JSON."""
+        from seqkit.report.page import loops_in_words
+
         size = sum(parameter.numel() for parameter in self.network.parameters())
-        loops = getattr(self.network.model, "loops", None)
-        found = {"checkpoint": str(self.path), "parameters": size, **self.facts, "spec": self.spec.to_json()}
-        if loops is not None:
-            found["loops"] = loops()
-        return {**found, "config": self.config}
+        return {
+            "checkpoint": str(self.path),
+            "parameters": size,
+            **self.facts,
+            "loops": loops_in_words(self.network.model),
+            "spec": self.spec.to_json(),
+            "config": self.config,
+        }
 
     def _data_config(self, overrides: Sequence[str]) -> dict[str, Any]:
         import yaml

@@ -62,12 +62,12 @@ def readable(source: str, prediction: dict[str, Any]) -> str:
 
 
 def _predict_text(network: Network, tokens: Tokens, source: Any, device: torch.device) -> dict[str, Any]:
-    from seqkit.data.text import encode, read
+    from seqkit.data.text import encode, read_text
 
     text = str(source)
     name = repr(text)
     if len(text) < 1000 and "\n" not in text and Path(text).is_file():
-        name, text = text, read([Path(text)])
+        name, text = text, read_text([Path(text)])
     ids_T = encode(tokens, text).to(device)
     if not len(ids_T):
         raise DataError(f"{name}: no text to predict from")

@@ -1,0 +1,314 @@
+"""Text as streams of characters or words, cut into chunks through which a recurrent state is carried."""
+
+# B batch, T time (tokens), S = T + 1
+
+import sysconfig
+from collections import defaultdict
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from seqkit.contracts import Batch, DataSpec, NextToken, Split, Tokens
+from seqkit.data.batching import Order, pad, stream_starts, streams
+from seqkit.data.files import existing, sha256_of
+from seqkit.errors import ConfigError, DataError
+from seqkit.registry import register_data
+
+UNKNOWN = "<unk>"  # has id 0 in every vocabulary
+LINE_END = "<eos>"  # unit=word only
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+FRACTIONS = (0.9, 0.05, 0.05)
+
+Unit = Literal["char", "word"]
+VocabularySize = Annotated[int, Field(ge=2)]
+Sample = tuple[Tensor, bool]
+
+
+@register_data("python_source")
+class PythonSource:
+    """Source of the running Python's own standard library, as characters; always there.
+
+    The top-level modules joined in the order of their names: first 90 % for training, next 5 % for validation, last
+    5 % for testing.
+
+    Args:
+        batch_size: Streams that training reads side by side.
+        seq_len: Characters a chunk, through which training propagates back.
+        eval_streams: Streams that the valid and test parts are cut into, whatever the batch size.
+    """
+
+    def __init__(self, *, batch_size: PositiveInt = 32, seq_len: PositiveInt = 64, eval_streams: PositiveInt = 32):
+        self.batch_size = batch_size
+        self.seq_len = seq_len
+        self.eval_streams = eval_streams
+        folder = Path(sysconfig.get_path("stdlib"))
+        self._files = sorted(folder.glob("*.py"))
+        if not self._files:
+            raise DataError(
+                f"{folder}: this Python comes without the source of its library; "
+                "give a text of your own by data=text_files data.path=FILE.txt"
+            )
+
+    def setup(self) -> None:
+        """Read the modules."""
+        text = read_text(self._files)
+        self.fingerprint = sha256(text.encode()).hexdigest()
+        self.spec, ids, sizes = _number([text], "char", FRACTIONS, None)
+        self.facts = {"origin": f"{len(self._files)} modules of {self._files[0].parent}", **sizes}
+        self._parts = _parts(ids, self.seq_len, self.batch_size, self.eval_streams, str(self._files[0].parent))
+
+    def part(self, split: Split) -> "Chunks":
+        return self._parts[split]
+
+    def collate(self, samples: Sequence[Sample]) -> Batch:
+        return collate(samples)
+
+    def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Order:
+        return self._parts[split].order(batch_size)
+
+
+@register_data("text_files")
+class TextFiles:
+    """Your own UTF-8 text, as characters or words.
+
+    Give either ``path``, cut by ``split``, or ``train``, ``valid`` and ``test``. Each is a file, or a folder of which
+    all ``*.txt`` are read in the order of their names, sub-folders included. The vocabulary is that of the training
+    part; a symbol outside it reads as ``<unk>``. Words are what white space separates, with ``<eos>`` at each line
+    end, as the WikiText sets have it (Merity et al. 2016).
+
+    Args:
+        path: File or folder to cut into the three parts.
+        split: Fractions of ``path`` for training, validation and testing, in this order from its start.
+        train: File or folder to train on.
+        valid: File or folder to validate on.
+        test: File or folder to test on.
+        unit: What a token is.
+        vocab_size: Most frequent tokens to keep, ``<unk>`` among them; all by default.
+        batch_size: Streams that training reads side by side.
+        seq_len: Tokens a chunk, through which training propagates back.
+        eval_streams: Streams that the valid and test parts are cut into, whatever the batch size.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None = None,
+        split: list[float] = list(FRACTIONS),  # noqa: B006 never written to
+        train: str | None = None,
+        valid: str | None = None,
+        test: str | None = None,
+        unit: Unit = "char",
+        vocab_size: VocabularySize | None = None,
+        batch_size: PositiveInt = 32,
+        seq_len: PositiveInt = 64,
+        eval_streams: PositiveInt = 32,
+    ):
+        own = {"train": train, "valid": valid, "test": test}
+        lacking = [f"data.{name}" for name, place in own.items() if place is None]
+        if path is not None and len(lacking) < 3:
+            raise ConfigError("data=text_files takes data.path or data.train, data.valid and data.test, not both")
+        if path is None and len(lacking) == 3:
+            raise ConfigError("data=text_files needs data.path=FILE.txt, or data.train, data.valid and data.test")
+        if path is None and lacking:
+            raise ConfigError(f"data=text_files lacks {' and '.join(lacking)}; or give one data.path to be split")
+        if path is None and tuple(split) != FRACTIONS:
+            raise ConfigError("data.split is for data.path; data.train, data.valid and data.test are taken whole")
+        if len(split) != 3 or min(split) <= 0 or abs(sum(split) - 1) > 1e-6:
+            raise ConfigError(
+                f"data.split={list(split)}: give three fractions above 0 that add up to 1, as [0.9,0.05,0.05]"
+            )
+        self.split = split
+        self.unit = unit
+        self.vocab_size = vocab_size
+        self.batch_size = batch_size
+        self.seq_len = seq_len
+        self.eval_streams = eval_streams
+        self._places = [place for place in (path, *own.values()) if place is not None]
+        self._files = [_text_files(place) for place in self._places]
+
+    def setup(self) -> None:
+        """Read the files."""
+        texts = [read_text(files) for files in self._files]
+        digests = [sha256_of(files) for files in self._files]
+        self.fingerprint = digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
+        self.spec, ids, sizes = _number(texts, self.unit, self.split, self.vocab_size)
+        self.facts = {"origin": ", ".join(self._places), **sizes}
+        self._parts = _parts(ids, self.seq_len, self.batch_size, self.eval_streams, *self._places)
+
+    def part(self, split: Split) -> "Chunks":
+        return self._parts[split]
+
+    def collate(self, samples: Sequence[Sample]) -> Batch:
+        return collate(samples)
+
+    def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Order:
+        return self._parts[split].order(batch_size)
+
+
+class Chunks(Dataset[Sample]):
+    """One part of a text, as consecutive chunks that predict each token but the first exactly once.
+
+    A sample is ``seq_len`` tokens and the one after them (the last sample may be shorter), and whether a stream starts
+    with it.
+
+    Args:
+        tokens: The part's token ids, in order.
+        seq_len: Tokens a chunk.
+        count: Streams that the chunks are cut into. Not the batch size of a loader, so that which chunks share a
+            stream, and with them every score, does not depend on that.
+    """
+
+    def __init__(self, tokens: Tensor, seq_len: int, count: int):
+        self.tokens = tokens
+        self.seq_len = seq_len
+        self.count = count
+        self._starts = stream_starts(len(self), count)
+
+    def __len__(self) -> int:
+        return -(-(len(self.tokens) - 1) // self.seq_len)
+
+    def __getitem__(self, index: int) -> Sample:
+        start = index * self.seq_len
+        return self.tokens[start : start + self.seq_len + 1], index in self._starts
+
+    def order(self, batch_size: int) -> Order:
+        """Return the batches of one pass: the streams in groups of ``batch_size``, chunk after chunk."""
+        return streams(len(self), self.count, batch_size)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Put chunks side by side; targets_BT are inputs_BT one token on."""
+    tokens_BS, lengths_B = pad([tokens for tokens, _ in samples])
+    return Batch(
+        inputs=tokens_BS[:, :-1],
+        lengths=None if lengths_B is None else lengths_B - 1,
+        targets=tokens_BS[:, 1:],
+        fresh_B=torch.tensor([fresh for _, fresh in samples]),
+    )
+
+
+def encode(tokens: Tokens, text: str) -> Tensor:
+    """Return the ids (T,) of a text that a person typed.
+
+    Raises:
+        ConfigError: A character is not in the vocabulary. A word that is not reads as ``<unk>``.
+    """
+    ids = {symbol: place for place, symbol in enumerate(tokens.vocabulary)}
+    if tokens.unit == "word":
+        words = text.replace("\n", f" {LINE_END} ").split()
+        return torch.tensor([ids.get(word, ids[UNKNOWN]) for word in words], dtype=torch.long)
+    strange = [repr(char) for char in dict.fromkeys(text) if char not in ids]
+    if strange:
+        more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
+        raise ConfigError(
+            f"unknown to the model: {', '.join(strange[:5])}{more}; its training text had none, leave that out"
+        )
+    return torch.tensor([ids[char] for char in text], dtype=torch.long)
+
+
+def spell(tokens: Tokens, ids: Sequence[int]) -> str:
+    """Return the text that token ids stand for."""
+    symbols = [tokens.vocabulary[place] for place in ids]
+    if tokens.unit == "char":
+        return "".join(symbols)
+    return " ".join("\n" if word == LINE_END else word for word in symbols).replace(" \n", "\n").replace("\n ", "\n")
+
+
+def _text_files(place: str) -> list[Path]:
+    found = existing(place, "a UTF-8 text file or a folder of *.txt files")
+    if found.is_file():
+        return [found]
+    files = sorted(file for file in found.rglob("*.txt") if file.is_file())
+    if not files:
+        raise DataError(f"{place}: no *.txt file in this folder. Expected a UTF-8 text file or a folder of *.txt files")
+    return files
+
+
+def read_text(files: Sequence[Path]) -> str:
+    """Return the text of UTF-8 files, one after the other, each ending its last line.
+
+    Raises:
+        DataError: A file cannot be read, is empty or is not UTF-8.
+    """
+    texts = []
+    for file in files:
+        try:
+            content = file.read_bytes()
+            text = content.decode().removeprefix("\ufeff")
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read ({error.strerror})") from None
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            raise DataError(f"{file}: not UTF-8 at byte {error.start} (line {line}); save it as UTF-8") from None
+        if not text:
+            raise DataError(f"{file}: is empty. Expected UTF-8 text")
+        texts.append(text if text.endswith("\n") or len(files) == 1 else text + "\n")
+    return "".join(texts)
+
+
+def _number(
+    texts: Sequence[str], unit: Unit, split: Sequence[float], vocab_size: int | None
+) -> tuple[DataSpec, list[np.ndarray], dict[str, Any]]:
+    """Return the spec, the token ids of the three parts, and their sizes for a person.
+
+    Args:
+        texts: The three parts, or one text to be cut by ``split``.
+        unit: What a token is.
+        split: Fractions of the three parts.
+        vocab_size: Tokens to keep, ``<unk>`` among them.
+    """
+    words: defaultdict[str, int] = defaultdict()
+    words.default_factory = words.__len__  # a new word gets the next number
+    words[UNKNOWN] = 0
+    codes = [_codes(text, unit, words) for text in texts]
+    if len(codes) == 1:
+        ends = [int(len(codes[0]) * round(sum(split[:n]), 9)) for n in (1, 2)]
+        codes = np.split(codes[0], ends)
+    counts_by_code = np.bincount(codes[0], minlength=max(int(part.max(initial=0)) for part in codes) + 1)
+    if unit == "word":
+        counts_by_code[0] = 0  # <unk> has its place already
+    frequent = np.argsort(-counts_by_code, kind="stable")[: np.count_nonzero(counts_by_code)]
+    kept = frequent[: None if vocab_size is None else vocab_size - 1]
+    id_by_code = np.zeros(len(counts_by_code), dtype=np.int64)
+    id_by_code[kept] = np.arange(1, len(kept) + 1)
+    symbols = [chr(code) for code in kept] if unit == "char" else np.array(list(words), dtype=object)[kept]
+
+    ids = [id_by_code[part] for part in codes]
+    name = "characters" if unit == "char" else "words"
+    sizes: dict[str, Any] = {}
+    for part, part_ids, part_codes in zip(SPLITS, ids, codes, strict=True):
+        strange = int(((part_ids == 0) & ((part_codes != 0) | (unit == "char"))).sum())
+        sizes[part] = f"{len(part_ids):,} {name}" + (f", {strange:,} of them not in the vocabulary" if strange else "")
+    sizes["vocabulary"] = f"{len(kept) + 1:,} with {UNKNOWN}"
+    return DataSpec(Tokens((UNKNOWN, *symbols), unit), NextToken()), ids, sizes
+
+
+def _codes(text: str, unit: Unit, words: defaultdict[str, int]) -> np.ndarray:
+    """Return a number for each token: the character's code point, or the word's place in ``words``, which grows."""
+    if unit == "char":
+        return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    closed = text if text.endswith("\n") or not text else text + "\n"
+    tokens = closed.replace("\n", f" {LINE_END} ").split()
+    return np.fromiter(map(words.__getitem__, tokens), dtype=np.int64, count=len(tokens))
+
+
+def _parts(
+    ids: Sequence[np.ndarray], seq_len: int, batch_size: int, eval_streams: int, *places: str
+) -> dict[Split, Chunks]:
+    parts = {}
+    for number, (split, part_ids) in enumerate(zip(SPLITS, ids, strict=True)):
+        if len(part_ids) <= seq_len:
+            raise DataError(
+                f"{places[number % len(places)]}: the {split} part has {len(part_ids):,} tokens, and one chunk of "
+                f"data.seq_len={seq_len} needs {seq_len + 1:,}; give more text or a smaller data.seq_len"
+            )
+        count = batch_size if split == "train" else eval_streams
+        parts[split] = Chunks(torch.from_numpy(part_ids), seq_len, count)
+    return parts

@@ -1,0 +1,41 @@
+"""Tokens as learnt vectors."""
+
+# B batch, T time, I embedding size
+
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from seqkit.contracts import DataSpec, Tokens
+from seqkit.errors import ConfigError
+from seqkit.network import FRONTENDS
+from seqkit.registry import register_frontend
+from seqkit.schema import Probability
+
+
+@register_frontend("embedding")
+class Embedding(nn.Module):
+    """A learnt vector for each token.
+
+    Args:
+        spec: Of the data; its inputs are tokens.
+        size: Numbers a token.
+        dropout: Chance of each number to be left out in training.
+
+    Raises:
+        ConfigError: The data has no tokens.
+    """
+
+    def __init__(self, spec: DataSpec, *, size: PositiveInt = 128, dropout: Probability = 0.0):
+        super().__init__()
+        if not isinstance(spec.inputs, Tokens):
+            kind = type(spec.inputs)
+            raise ConfigError(
+                f"frontend=embedding reads Tokens and this data gives {kind.__name__}; use frontend={FRONTENDS[kind]}"
+            )
+        self.output_size = size
+        self.embedding = nn.Embedding(len(spec.inputs.vocabulary), size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens_BT: Tensor, lengths_B: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return x_BTI and the lengths as they came."""
+        return self.dropout(self.embedding(tokens_BT)), lengths_B
