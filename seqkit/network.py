@@ -66,7 +66,10 @@ def carry(state: State | None, batch: Batch) -> State | None:
         state: State after the batch before, each tensor with the batch as its second axis; None at the start.
         batch: Its ``fresh_B`` says which rows continue. Rows of ``state`` beyond the batch have ended.
     """
-    if state is None or batch.fresh_B is None or state[0].shape[1] < len(batch):  # more rows: all of them are new
+    if state is None or batch.fresh_B is None:
+        return None
+    if state[0].shape[1] < len(batch):
+        assert batch.fresh_B.all(), "a row continues one that was not in the batch before"
         return None
     keep_1B1 = (~batch.fresh_B)[None, :, None]
     return tuple(part[:, : len(batch)].detach() * keep_1B1 for part in state)

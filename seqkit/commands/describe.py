@@ -106,5 +106,12 @@ def _component_text(found: dict[str, Any]) -> str:
     return "\n".join(lines if found["options"] else [*lines, "  no options"])
 
 
-def _run_text(found: dict[str, Any]) -> str:
-    return "\n".join(f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in found.items())
+def _run_text(found: dict[str, Any], indent: str = "") -> str:
+    lines = []
+    for key, value in found.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{key}:", _run_text(value, indent + "  ")]
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            lines.append(f"{indent}{key}: {text if len(text) <= 200 else text[:200] + ' ...'}")
+    return "\n".join(lines)

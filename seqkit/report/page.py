@@ -40,7 +40,7 @@ def write_report(folder: Path, config: Config, network: Network, data: Data, tim
         "baselines": naive(data.spec, data, "test", head),
         "monitor": list(head.monitor),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "loops": network.model.loops() if hasattr(network.model, "loops") else None,
+        "loops": loops_in_words(network.model),
         **times,
         "data": {"name": config["data"]["name"], "sha256": data.fingerprint, **data.facts},
         "device": str(device),
@@ -56,6 +56,18 @@ def write_report(folder: Path, config: Config, network: Network, data: Data, tim
     write_atomic(folder / "report.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
     write_atomic(folder / "report.md", _markdown(facts))
     return facts
+
+
+def loops_in_words(model: Any) -> dict[str, str]:
+    """Return which loop runs each layer of a model and why, for even and, where they differ, for padded batches."""
+    if not hasattr(model, "loops"):
+        return {}
+    found = {}
+    for even, padded in zip(model.loops(), model.loops(padded=True), strict=True):
+        found[f"layer {even.layer}"] = f"{even.name}: {even.why}"
+        if padded.name != even.name:
+            found[f"layer {padded.layer}, padded batches"] = f"{padded.name}: {padded.why}"
+    return found
 
 
 def terminal_summary(report: dict[str, Any]) -> str:
@@ -140,7 +152,7 @@ def _markdown(facts: dict[str, Any]) -> str:
     rows = [
         ["validation", ", ".join(f"{name} {_number(value)}" for name, value in facts["valid"].items())],
         *([f"data: {name}", str(value)] for name, value in facts["data"].items()),
-        ["loops", json.dumps(facts["loops"])],
+        *([where, why] for where, why in facts["loops"].items()),
         ["config hash", facts["config_hash"]],
         ["device", facts["device"]],
         ["machine", facts["machine"]],
