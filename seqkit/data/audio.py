@@ -1,0 +1,212 @@
+"""The user's own sound: WAV and FLAC files, by folder or by manifest, with a label or a transcript each."""
+
+# B batch, S samples, U symbols of a transcript
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveInt
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from seqkit.contracts import Batch, Classes, DataSpec, Split, Targets, Transcript, Waveform
+from seqkit.data import batching
+from seqkit.data.files import existing_file, existing_folder, sha256_of
+from seqkit.data.sound_files import SPLITS, Item, read_folder, read_manifest, read_waveform, with_header
+from seqkit.errors import ConfigError, DataError
+from seqkit.registry import register_data
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+@register_data("audio_folder")
+class AudioFolder:
+    """Own WAV and FLAC files: one sub-folder a class, or a manifest with a label or a transcript of each file.
+
+    Several channels are mixed to one, other sample rates are resampled. Parts that a manifest does not give are drawn
+    by ``seed`` from its training rows, with classes in even proportion.
+
+    Args:
+        path: Folder with one sub-folder of files for each class.
+        manifest: CSV file with a header: ``path`` (relative to the manifest), ``label`` or ``transcript``, and
+            optionally ``split`` (train, valid or test); other columns are ignored. Instead of ``path``.
+        sample_rate: Samples a second that all files are brought to; the most common one if not given.
+        valid_fraction: Part of the files drawn for validation, where a manifest does not say which.
+        test_fraction: Part of the files drawn for the test, where a manifest does not say which.
+        seed: Of these draws.
+        cache_mb: Decoded sound is kept in memory if all of it fits in so many megabytes; else it is decoded each time.
+        batch_size: Files a batch.
+
+    Raises:
+        ConfigError: Both or neither of ``path`` and ``manifest``, or fractions that leave no training part.
+        DataError: A file, row or value that cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None = None,
+        manifest: str | None = None,
+        sample_rate: PositiveInt | None = None,
+        valid_fraction: Fraction = 0.1,
+        test_fraction: Fraction = 0.1,
+        seed: NonNegativeInt = 0,
+        cache_mb: NonNegativeInt = 1000,
+        batch_size: PositiveInt = 32,
+    ) -> None:
+        if (path is None) == (manifest is None):
+            which = "one of them" if path is None else "not both"
+            raise ConfigError(
+                f"data=audio_folder needs data.path=FOLDER (one sub-folder a class) or data.manifest=FILE.csv, {which}"
+            )
+        if valid_fraction + test_fraction >= 1:
+            raise ConfigError(
+                f"data.valid_fraction={valid_fraction:g} and data.test_fraction={test_fraction:g} "
+                "leave nothing to train on"
+            )
+        classes = "a folder with one sub-folder of files a class"
+        columns = "a CSV file with columns path and label or transcript"
+        self.folder = None if path is None else existing_folder(path, classes)
+        self.manifest = None if manifest is None else existing_file(manifest, columns)
+        self.sample_rate = sample_rate
+        self.valid_fraction = valid_fraction
+        self.test_fraction = test_fraction
+        self.seed = seed
+        self.cache_mb = cache_mb
+        self.batch_size = batch_size
+
+    def setup(self) -> None:
+        if self.manifest is not None:
+            kind, items = read_manifest(self.manifest)
+        else:
+            assert self.folder is not None
+            kind, items = "label", read_folder(self.folder)
+        items = [with_header(item) for item in items]
+        origin = str(self.manifest or self.folder)
+        items, drawn = self._split(items, stratified=kind == "label")
+        parts = {split: [item for item in items if item.split == split] for split in SPLITS}
+        targets = _classes(parts, origin) if kind == "label" else _transcript(parts)
+        rates = Counter(item.rate for item in items)
+        rate = self.sample_rate or max(rates, key=lambda value: (rates[value], value))
+        self.spec = DataSpec(Waveform(rate), targets)
+        self._ids = {name: i for i, name in enumerate(_vocabulary(targets))}
+        self._parts = {split: _Sounds(parts[split], rate, self._ids, kind) for split in SPLITS}
+        seconds = {split: sum(item.samples / item.rate for item in parts[split]) for split in SPLITS}
+        if sum(seconds.values()) * rate * 4 <= self.cache_mb * 1e6:
+            for part in self._parts.values():
+                part.decode()
+        listing = [(item.target, item.split, rate) for item in items]
+        self.fingerprint = sha256((sha256_of(item.path for item in items) + repr(listing)).encode()).hexdigest()
+        sizes = {split: f"{len(parts[split]):,} files, {seconds[split] / 60:.1f} minutes" for split in SPLITS}
+        self.facts = {
+            "origin": origin,
+            **{str(split): size for split, size in sizes.items()},
+            "split": drawn,
+            "sample rate": f"{rate} Hz, {sum(item.rate != rate for item in items):,} of {len(items):,} files resampled",
+        }
+
+    def part(self, split: Split) -> Dataset:
+        return self._parts[split]
+
+    def collate(self, samples: list[Any]) -> Batch:
+        waveforms, targets = zip(*samples, strict=True)
+        inputs_BS, lengths_B = batching.pad(waveforms)
+        if isinstance(self.spec.targets, Classes):
+            return Batch(inputs_BS, lengths_B, torch.stack(targets))
+        targets_BU, _ = batching.pad(targets)
+        return Batch(inputs_BS, lengths_B, targets_BU, torch.tensor([len(target) for target in targets]))
+
+    def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Sequence[Sequence[int]]:
+        items = self._parts[split].items
+        if split != "train":
+            return batching.sequential(len(items), batch_size)
+        milliseconds = [round(1000 * item.samples / item.rate) for item in items]
+        return batching.bucketed(milliseconds, batch_size, seed, epoch)
+
+    def _split(self, items: list[Item], stratified: bool) -> tuple[list[Item], str]:
+        """Return the items with a split each, and how they came by it."""
+        given = [split for split in SPLITS if any(item.split == split for item in items)]
+        if given and "train" not in given:
+            raise DataError(f"{self.manifest}: column 'split' has no row with 'train'")
+        by_manifest = f"{' and '.join(given)} by the manifest" if given else ""
+        wanted: dict[Split, float] = {"valid": self.valid_fraction, "test": self.test_fraction}
+        fractions = {split: fraction for split, fraction in wanted.items() if split not in given}
+        if not fractions:
+            return items, "by the manifest"
+        groups = defaultdict(list)
+        for index, item in enumerate(items):
+            if item.split in (None, "train"):
+                groups[item.target if stratified else ""].append(index)
+        draw = batching.generator("audio_folder", self.seed)
+        splits = [item.split or "train" for item in items]
+        for target in sorted(groups):
+            order = [groups[target][i] for i in torch.randperm(len(groups[target]), generator=draw).tolist()]
+            for split, fraction in fractions.items():
+                # At least one of each class in each part, but never its last one for training.
+                count = min(max(1, round(fraction * len(groups[target]))), len(order) - 1)
+                for _ in range(count):
+                    splits[order.pop()] = split
+        for split in fractions:
+            if split not in splits:
+                where = self.manifest or self.folder
+                raise DataError(f"{where}: {len(items)} files are too few to draw a {split} part")
+        drawn = " and ".join(f"{split} {fraction:g}" for split, fraction in fractions.items())
+        how = f"drawn from {'its training rows' if given else 'all files'}, data.seed={self.seed}: {drawn}"
+        how += " of each class" if stratified else ""
+        text = f"{by_manifest}; {how}" if given else how
+        return [replace(item, split=split) for item, split in zip(items, splits, strict=True)], text
+
+
+class _Sounds(Dataset):
+    """The files of one part; a sample is waveform_S with a class id, or with the symbol ids of its transcript."""
+
+    def __init__(self, items: list[Item], rate: int, ids: dict[str, int], kind: str) -> None:
+        self.items = items
+        self.rate = rate
+        self.ids = ids
+        self.kind = kind
+        self.decoded: list[Tensor] | None = None
+
+    def decode(self) -> None:
+        """Keep all waveforms in memory."""
+        self.decoded = [read_waveform(item.path, self.rate) for item in self.items]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        item = self.items[index]
+        waveform_S = read_waveform(item.path, self.rate) if self.decoded is None else self.decoded[index]
+        target = self.ids[item.target] if self.kind == "label" else [self.ids[symbol] for symbol in item.target]
+        return waveform_S, torch.tensor(target)
+
+
+def _classes(parts: dict[Split, list[Item]], origin: str) -> Classes:
+    counts = Counter(item.target for item in parts["train"])
+    for split in ("valid", "test"):
+        for item in parts[split]:
+            if item.target not in counts:
+                raise DataError(f"{item.where}: label '{item.target}' of a {split} file is on no training file")
+    if len(counts) < 2:
+        raise DataError(f"{origin}: all files are of one class, '{next(iter(counts))}'; at least two are needed")
+    names = sorted(counts)
+    return Classes(tuple(names), tuple(counts[name] for name in names))
+
+
+def _transcript(parts: dict[Split, list[Item]]) -> Transcript:
+    symbols = sorted({symbol for item in parts["train"] for symbol in item.target})
+    for split in ("valid", "test"):
+        for item in parts[split]:
+            for symbol in item.target:
+                if symbol not in symbols:
+                    raise DataError(f"{item.where}: symbol '{symbol}' of a {split} file is in no training transcript")
+    return Transcript(tuple(symbols))
+
+
+def _vocabulary(targets: Targets) -> tuple[str, ...]:
+    assert isinstance(targets, Classes | Transcript)
+    return targets.names if isinstance(targets, Classes) else targets.symbols

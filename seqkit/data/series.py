@@ -1,0 +1,340 @@
+"""Time series: windows of past rows to read and of the rows after them to predict."""
+
+# R rows, I input columns, C target columns, L look-back, H horizon
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from math import floor
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from seqkit.contracts import Batch, DataSpec, Frames, Series, Split
+from seqkit.data import tables
+from seqkit.data.batching import Order, sequential, shuffled
+from seqkit.data.files import existing_file, sha256_of
+from seqkit.data.times import microseconds
+from seqkit.data.tables import Fill, Table, fill, read_table, without_repeats
+from seqkit.errors import ConfigError, DataError
+from seqkit.registry import register_data
+
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+SAMPLE = Path(__file__).parent / "samples" / "sea_temperature.csv.gz"
+
+
+class Windows(Dataset):
+    """Pairs (inputs_LI, targets_HC) of neighbouring rows: views, in the units of the data.
+
+    Args:
+        values_RI: The columns that are read.
+        targets_RC: The columns that are predicted.
+        rows: First row that may be predicted, and the first after those.
+        lookback: Rows L before the first predicted one.
+        horizon: Rows H to predict.
+        stride: Rows between the starts of neighbouring windows.
+        mirror: Follow the windows by the same ones upside down, mirrored about the last row before the horizon.
+    """
+
+    def __init__(
+        self,
+        values_RI: Tensor,
+        targets_RC: Tensor,
+        rows: tuple[int, int],
+        lookback: int,
+        horizon: int,
+        stride: int = 1,
+        mirror: bool = False,
+    ) -> None:
+        self.values_RI = values_RI
+        self.targets_RC = targets_RC
+        self.lookback = lookback
+        self.horizon = horizon
+        self.starts = range(rows[0], rows[1] - horizon + 1, stride)  # first predicted row of each window
+        self.mirror = mirror
+
+    def __len__(self) -> int:
+        return len(self.starts) * (2 if self.mirror else 1)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        upside_down, index = divmod(index, len(self.starts))
+        start = self.starts[index]
+        inputs_LI = self.values_RI[start - self.lookback : start]
+        targets_HC = self.targets_RC[start : start + self.horizon]
+        if not upside_down:
+            return inputs_LI, targets_HC
+        return 2 * self.values_RI[start - 1] - inputs_LI, 2 * self.targets_RC[start - 1] - targets_HC
+
+
+@register_data("series_csv")
+class SeriesCsv:
+    """Your own CSV or Parquet file: one row a time step, one column a quantity.
+
+    The evaluation parts predict every one of their windows (stride 1) and read back over their border by the
+    look-back. Mean and scale are those of the training part; the scale is the population standard deviation, 1 for
+    a column that never changes there.
+
+    Args:
+        path: CSV file with a header line (also .csv.gz), or Parquet file.
+        time_column: Column of ISO 8601 times or whole numbers, to check that steps are even and to split by date.
+        targets: Columns to predict; all columns of numbers if left out.
+        inputs: Columns the model reads; all columns of numbers if left out.
+        lookback: Rows the model reads before the first predicted one.
+        horizon: Rows to predict.
+        split: Training, validation and test part: three fractions, three row counts, or the two dates on which
+            validation and test start.
+        season: Rows of one period of the seasonal naive forecast; if left out, taken from the step of time_column: a
+            day, a week of daily rows, a year of monthly ones.
+        missing: What to do about empty cells and left-out rows: refuse, fill forward from the last value, or
+            interpolate (a filled cell then knows the value after it).
+        repeats: What to do about rows with the time of the row before: refuse, or keep the first.
+        stride: Rows between the starts of neighbouring training windows.
+        mirror: Also train on every window upside down, mirrored about its last row before the horizon, so that no
+            drift of the training part is learnt as a rule.
+        batch_size: Windows a batch.
+
+    Raises:
+        ConfigError: The options contradict each other.
+        DataError: There is no such file.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        time_column: str | None = None,
+        targets: list[str] | None = None,
+        inputs: list[str] | None = None,
+        lookback: PositiveInt = 96,
+        horizon: PositiveInt = 24,
+        split: list[float] | list[int] | list[str] = [0.7, 0.1, 0.2],  # noqa: B006  never written to
+        season: PositiveInt | None = None,
+        missing: Fill = "refuse",
+        repeats: Literal["refuse", "first"] = "refuse",
+        stride: PositiveInt = 1,
+        mirror: bool = False,
+        batch_size: PositiveInt = 64,
+    ) -> None:
+        self.path = existing_file(path, tables.FILE)
+        _check_split(split, time_column)
+        for option, names in (("targets", targets), ("inputs", inputs)):
+            _check_columns(option, names, time_column)
+        self.time_column = time_column
+        self.targets = targets
+        self.inputs = inputs
+        self.lookback = lookback
+        self.horizon = horizon
+        self.split = split
+        self.season = season
+        self.missing = missing
+        self.repeats = repeats
+        self.stride = stride
+        self.mirror = mirror
+        self.batch_size = batch_size
+
+    def setup(self) -> None:
+        """Read the file and cut it into parts.
+
+        Raises:
+            DataError: The file has not what the options name, or a part is too short for one window.
+        """
+        wanted = [*(self.targets or ()), *(self.inputs or ())]
+        others = self.targets is None or self.inputs is None
+        table = read_table(self.path, self.time_column, wanted, others)
+        inputs, targets = (_columns(table, names) for names in (self.inputs, self.targets))
+        found = len(table.values_RN)
+        table, repeated = without_repeats(table) if self.repeats == "first" else (table, 0)
+        table, filled = fill(table, self.missing)
+        edges = _edges(table, self.split)
+        parts = dict(zip(SPLITS, pairwise(edges), strict=True))
+        for name, (start, end) in parts.items():
+            self._check_rows(name, end - start)
+
+        values_RN = torch.from_numpy(table.values_RN)
+        train_RN = values_RN[: edges[1]]
+        mean_N, scale_N = train_RN.mean(0), train_RN.std(0, correction=0)
+        # A column that is constant up to rounding has no scale of its own; 1 keeps it at zero instead of blowing it up.
+        scale_N = torch.where(scale_N > 1e-12 * train_RN.abs().amax(0), scale_N, torch.ones_like(scale_N))
+        self._parts = {
+            name: Windows(
+                values_RN[:, inputs].float(),
+                values_RN[:, targets].float(),
+                (start + self.lookback if name == "train" else start, end),
+                self.lookback,
+                self.horizon,
+                self.stride if name == "train" else 1,
+                self.mirror and name == "train",
+            )
+            for name, (start, end) in parts.items()
+        }
+        times = table.times
+        season = self.season or (times.season if times else None)
+
+        def of(columns: list[int], of_N: Tensor) -> tuple[float, ...]:
+            return tuple(of_N[columns].tolist())
+
+        self.spec = DataSpec(
+            Frames(
+                tuple(table.names[i] for i in inputs),
+                of(inputs, mean_N),
+                of(inputs, scale_N),
+                times.rate if times else None,
+            ),
+            Series(
+                self.horizon,
+                tuple(table.names[i] for i in targets),
+                of(targets, mean_N),
+                of(targets, scale_N),
+                self.lookback,
+                season,
+            ),
+        )
+        self.fingerprint = sha256_of([self.path])
+        self.facts = self._describe(found, repeated, table, filled, season)
+
+    def part(self, split: Split) -> Dataset:
+        return self._parts[split]
+
+    def collate(self, samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
+        inputs, targets = zip(*samples, strict=True)
+        return Batch(torch.stack(inputs), targets=torch.stack(targets))
+
+    def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Order:
+        size = len(self._parts[split])
+        return shuffled(size, batch_size, seed, epoch) if split == "train" else sequential(size, batch_size)
+
+    def _check_rows(self, name: str, rows: int) -> None:
+        needs = self.horizon + (self.lookback if name == "train" else 0)
+        if rows < needs:
+            horizon = f"data.horizon={self.horizon} needs"
+            asks = f"data.lookback={self.lookback} and data.horizon={self.horizon} need" if name == "train" else horizon
+            raise DataError(f"{self.path}: the {name} part has {rows:,} rows. {asks} at least {needs:,}")
+
+
+    def _describe(self, found: int, repeated: int, table: Table, filled: int, season: int | None) -> dict[str, Any]:
+        times = table.times
+        facts: dict[str, Any] = {"file": str(self.path), "rows": f"{found:,}"}
+        if times:
+            facts["step"] = times.distance(times.step)
+        if season:
+            facts["season"] = f"{season} rows, {'as given' if self.season else 'by the step'}"
+        if self.missing != "refuse":
+            added = len(table.values_RN) - found + repeated
+            facts["missing"] = (
+                f"{filled:,} cells filled ({self.missing}), {added:,} rows put in for times left out"
+            )
+        if self.repeats != "refuse":
+            facts["repeats"] = f"{repeated:,} left out"
+        if table.text:
+            facts["left out"] = f"columns without numbers: {', '.join(table.text)}"
+        for name, windows in self._parts.items():
+            facts[name] = f"{windows.rows:,} rows, {len(windows):,} windows"
+        return facts
+
+
+@register_data("sea_temperature")
+def sea_temperature(
+    *,
+    lookback: PositiveInt = 192,
+    horizon: PositiveInt = 24,
+    split: list[float] | list[int] | list[str] = [0.4, 0.1, 0.5],  # noqa: B006  never written to
+    season: PositiveInt = 48,
+    stride: PositiveInt = 1,
+    mirror: bool = False,
+    batch_size: PositiveInt = 64,
+) -> SeriesCsv:
+    """Sea surface temperature off Maine: 19,226 half-hourly readings of 2016 and 2017, shipped with seqkit.
+
+    Station B01, Western Maine Shelf, of NERACOOS; free to use and redistribute, see
+    ``seqkit/data/samples/sea_temperature.LICENSE.txt``. 24 half hours have no reading (14 June 2016 at 13:30, 8 July
+    2016 from 02:00 to 13:00), all in the training part by default: they are interpolated. Of the two readings at 16:30
+    on 21 March 2017 the first is kept.
+
+    Half of the rows are for testing, so that autumn is among them: in winter the water is mixed, and hardly anything
+    predicts its temperature better than the last reading.
+
+    Args:
+        lookback: Half hours the model reads before the first predicted one.
+        horizon: Half hours to predict.
+        split: Training, validation and test part: three fractions, three row counts, or the two dates on which
+            validation and test start.
+        season: Half hours of one period of the seasonal naive forecast.
+        stride: Half hours between the starts of neighbouring training windows.
+        mirror: Also train on every window upside down, so that the warming of spring is not learnt as a rule.
+        batch_size: Windows a batch.
+    """
+    return SeriesCsv(
+        path=str(SAMPLE),
+        time_column="time (UTC)",
+        lookback=lookback,
+        horizon=horizon,
+        split=split,
+        season=season,
+        missing="interpolate",
+        repeats="first",
+        stride=stride,
+        mirror=mirror,
+        batch_size=batch_size,
+    )
+
+
+def _check_columns(option: str, names: list[str] | None, time_column: str | None) -> None:
+    if names is None:
+        return
+    if not names:
+        raise ConfigError(f"data.{option}=[]: name at least one column, or leave it out for all columns of numbers")
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise ConfigError(f"data.{option}: column '{repeated[0]}' is named twice")
+    if time_column in names:
+        raise ConfigError(f"data.{option}: column '{time_column}' is data.time_column; it cannot be both")
+
+
+def _check_split(split: Sequence[float] | Sequence[int] | Sequence[str], time_column: str | None) -> None:
+    ways = "three fractions [0.7,0.1,0.2], three row counts [8640,2880,2880] or two dates [2017-07-01,2017-11-01]"
+    given = f"data.split=[{','.join(str(item) for item in split)}]"
+    if all(isinstance(item, str) for item in split) and len(split) == 2:
+        try:
+            dates = [_microseconds(cast(str, item)) for item in split]
+        except ValueError:
+            raise ConfigError(f"{given}: not ISO 8601 dates. Expected {ways}") from None
+        if dates[0] >= dates[1]:
+            raise ConfigError(f"{given}: the test part must start after the validation part")
+        if time_column is None:
+            raise ConfigError(f"{given}: a split by dates needs data.time_column")
+        return
+    if len(split) != 3 or any(isinstance(item, str) or item <= 0 for item in split):
+        raise ConfigError(f"{given}: expected {ways}")
+    if any(isinstance(item, float) for item in split) and sum(cast(Sequence[float], split)) > 1 + 1e-9:
+        raise ConfigError(f"{given}: the fractions sum to {sum(cast(Sequence[float], split)):g}. Expected at most 1")
+
+
+def _edges(table: Table, split: Sequence[float] | Sequence[int] | Sequence[str]) -> list[int]:
+    """Return the first row of each part and the row after the last one."""
+    rows = len(table.values_RN)
+    if isinstance(split[0], str):
+        assert table.times is not None
+        moment_R = table.times.moment_R
+        if moment_R is None:
+            raise DataError(
+                f"{table.path}: column '{table.times.column}' holds numbers. data.split by dates needs dates"
+            )
+        return [0, *(int((moment_R < _microseconds(cast(str, date))).sum()) for date in split), rows]
+    counts = [floor(item * rows + 1e-6) if isinstance(item, float) else item for item in cast(Sequence[float], split)]
+    if isinstance(split[0], float) and abs(sum(cast(Sequence[float], split)) - 1) < 1e-9:
+        counts[2] = rows - counts[0] - counts[1]  # fractions of all rows leave none over
+    if sum(counts) > rows:
+        raise DataError(f"{table.path}: has {rows:,} rows. data.split takes {sum(counts):,}")
+    return [0, counts[0], counts[0] + counts[1], sum(counts)]
+
+
+def _columns(table: Table, names: list[str] | None) -> list[int]:
+    return list(range(len(table.names))) if names is None else [table.names.index(name) for name in names]
+
+
+def _microseconds(text: str) -> int:
+    return microseconds(datetime.fromisoformat(text))

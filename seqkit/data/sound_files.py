@@ -1,0 +1,161 @@
+"""Reading the user's sound files, and the folder or manifest that names them."""
+
+# S samples
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqkit.contracts import Split
+from seqkit.errors import DataError, nearest
+
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+ENDINGS = (".wav", ".flac")
+SHORTEST = 0.01  # seconds; nothing can be heard in less
+
+
+@dataclass(frozen=True)
+class Item:
+    """A sound file: its target (label or transcript), its split (None: to be drawn) and where it was named."""
+
+    path: Path
+    target: str
+    split: Split | None
+    where: str
+    rate: int = 0  # samples a second of the file
+    samples: int = 0  # of the file, at its own rate
+
+
+def read_waveform(path: str | Path, rate: int) -> Tensor:
+    """Return waveform_S of a sound file, channels mixed to one and resampled to ``rate`` samples a second.
+
+    Raises:
+        DataError: The file cannot be decoded.
+    """
+    import soundfile
+    import soxr
+
+    try:
+        samples, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise _unreadable(path, error) from None
+    waveform_S = samples.mean(axis=1)
+    if own_rate != rate:
+        waveform_S = soxr.resample(waveform_S, own_rate, rate)
+    waveform_S = torch.from_numpy(waveform_S)
+    if not bool(waveform_S.isfinite().all()):
+        raise DataError(f"{path}: holds samples that are not numbers (NaN or infinity)")
+    return waveform_S
+
+
+def read_folder(folder: Path) -> list[Item]:
+    """Return the files of a folder with one sub-folder a class, hidden ones left out.
+
+    Raises:
+        DataError: There are no files, fewer than two classes, an empty class, or folders named as splits.
+    """
+    classes = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
+    splits = sorted({place.name for place in classes} & {*SPLITS, "dev", "val", "validation"})
+    if splits:
+        raise DataError(
+            f"{folder}: has folders {', '.join(splits)}; sub-folders are classes. For given splits use "
+            "data.manifest=FILE.csv with columns path, label and split"
+        )
+    items = []
+    for place in classes:
+        paths = sorted(path for path in place.rglob("*") if path.suffix.lower() in ENDINGS and path.name[0] != ".")
+        if not paths and len(classes) > 1:
+            raise DataError(f"{place}: no WAV or FLAC file in it; each sub-folder is a class and needs some")
+        items += [Item(path, place.name, None, str(path)) for path in paths]
+    if not items:
+        raise DataError(f"{folder}: no WAV or FLAC files; expected one sub-folder of them for each class")
+    return items
+
+
+def read_manifest(path: Path) -> tuple[str, list[Item]]:
+    """Return ``label`` or ``transcript``, whichever the manifest gives, and its files.
+
+    Raises:
+        DataError: A column, a value or a file is missing or cannot be used; the message names the line.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(_rows(path, file))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    if not rows:
+        raise DataError(f"{path}: has no rows; expected a header with path and label or transcript, then a row a file")
+    header = [name for name in rows[0][1] if name]
+    kinds = [name for name in ("label", "transcript") if name in header]
+    if "path" not in header:
+        raise DataError(f"{path}: no column 'path'. {nearest('path', header)}Columns: {', '.join(header)}")
+    if not kinds:
+        hint = nearest("label", header) or nearest("transcript", header)
+        raise DataError(f"{path}: no column 'label' or 'transcript'. {hint}Columns: {', '.join(header)}")
+    if len(kinds) == 2:
+        raise DataError(f"{path}: has both 'label' and 'transcript'; keep the one to be learned")
+    items: list[Item] = []
+    seen: dict[Path, str] = {}
+    for where, row in rows:
+        for name in ("path", kinds[0], *(["split"] if "split" in header else [])):
+            if not row[name]:
+                raise DataError(f"{where}: no value for '{name}'")
+        if "split" in header and row["split"] not in SPLITS:
+            raise DataError(f"{where}: split '{row['split']}' is not known. {nearest(row['split'], SPLITS)}"
+                            f"Known: {', '.join(SPLITS)}")  # fmt: skip
+        place = path.parent / Path(row["path"]).expanduser()
+        if not place.is_file():
+            raise DataError(f"{where}: no file {place}; paths are relative to the manifest")
+        if place in seen:
+            raise DataError(f"{where}: {row['path']} was already named in {seen[place].rpartition(', ')[2]}")
+        seen[place] = where
+        items.append(Item(place, row[kinds[0]], row.get("split"), where))  # type: ignore[arg-type]
+    return kinds[0], items
+
+
+def _rows(path: Path, file: Any) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each row with its place in the file, in words."""
+    reader = csv.DictReader(file, skipinitialspace=True)
+    try:
+        twice = [name for name, count in Counter(reader.fieldnames or []).items() if count > 1]
+        if twice:
+            raise DataError(f"{path}: column '{twice[0]}' is there twice")
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in row or None in row.values():
+                found = sum(value is not None for name, value in row.items() if name is not None)
+                found += len(row.get(None, []))  # type: ignore[call-overload]
+                raise DataError(f"{where}: {found} values, expected {len(reader.fieldnames or [])} as in the header")
+            yield where, row
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from None
+
+
+def with_header(item: Item) -> Item:
+    """Return the item with the rate and number of samples that its file's header gives."""
+    import soundfile
+
+    try:
+        info = soundfile.info(item.path)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise _unreadable(item.path, error) from None
+    if info.frames == 0:
+        raise DataError(f"{item.path}: holds no sound")
+    if info.frames < SHORTEST * info.samplerate:
+        raise DataError(
+            f"{item.path}: too short, {info.frames} samples at {info.samplerate} Hz; at least {SHORTEST} s is expected"
+        )
+    return replace(item, rate=info.samplerate, samples=info.frames)
+
+
+def _unreadable(path: str | Path, error: Exception) -> DataError:
+    if Path(path).is_file() and Path(path).stat().st_size == 0:
+        return DataError(f"{path}: is empty; expected a WAV or FLAC file")
+    reason = str(getattr(error, "error_string", error)).rstrip(".")
+    return DataError(f"{path}: cannot be read as WAV or FLAC ({reason})")

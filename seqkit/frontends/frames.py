@@ -1,0 +1,106 @@
+"""Frames of numbers, scaled to mean 0 and deviation 1 by the training part's."""
+
+# B batch, T time, I numbers a frame, P steps folded into one, N steps after folding
+
+from typing import Literal
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from seqkit.contracts import DataSpec, Frames
+from seqkit.data.batching import valid
+from seqkit.errors import ConfigError
+from seqkit.network import FRONTENDS
+from seqkit.registry import register_frontend
+
+
+@register_frontend("frames")
+class FramesFrontend(nn.Module):
+    """Scales frames by the training part's mean and deviation; can centre, fold and project them.
+
+    Folding (patching) shortens the sequence: a window of 336 steps by 24 is 14 steps of 24 frames each. Windows are
+    folded from their end; one that does not divide evenly is filled up at its start by repeating its first frame.
+
+    Args:
+        center: What to subtract from the scaled frames of each sequence: nothing, or its last frame, so that the model
+            sees changes only (NLinear of Zeng et al. 2022, "Are Transformers Effective for Time Series Forecasting?").
+        channels: What one sequence of the model is: all channels together, or each apart, the model's weights shared
+            (a row of the batch becomes I rows); head=forecast has the same option and must be told the same.
+        patch: Consecutive steps folded into one.
+        project: Size of a learned linear map of each (folded) frame; none if left out.
+
+    Raises:
+        ConfigError: The inputs are not frames.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        center: Literal["none", "last"] = "none",
+        channels: Literal["together", "apart"] = "together",
+        patch: PositiveInt = 1,
+        project: PositiveInt | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(spec.inputs, Frames):
+            kind = type(spec.inputs)
+            raise ConfigError(
+                f"frontend=frames reads Frames and this data gives {kind.__name__}; use frontend={FRONTENDS[kind]}"
+            )
+        self.center = center
+        self.channels = channels
+        self.patch = patch
+        # Not in the state dict: the spec is saved beside it and says the same.
+        self.register_buffer("mean", torch.tensor(spec.inputs.mean), persistent=False)
+        self.register_buffer("scale", torch.tensor(spec.inputs.scale), persistent=False)
+        folded = patch * (1 if channels == "apart" else len(spec.inputs.names))
+        self.project = nn.Linear(folded, project) if project else nn.Identity()
+        self.output_size = project or folded
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Map frames (B, T, I), in the units of the data, to x (B, N, output_size) and lengths (B,) to its lengths.
+
+        With the channels apart the first axis of both is B * I, the channels of a row side by side.
+        """
+        x_BTI = (inputs - self.mean) / self.scale
+        if self.center == "last":
+            x_BTI = x_BTI - last_valid(x_BTI, lengths)[:, None]
+        if self.channels == "apart":
+            rows, steps, channels = x_BTI.shape
+            x_BTI = x_BTI.transpose(1, 2).reshape(rows * channels, steps, 1)
+            lengths = None if lengths is None else lengths.repeat_interleave(channels)
+        if self.patch > 1:
+            x_BTI, lengths = fold(x_BTI, lengths, self.patch)
+        return self.project(x_BTI), lengths
+
+
+def last_valid(x_BTI: Tensor, lengths_B: Tensor | None) -> Tensor:
+    """Return the frame (B, I) at the last valid step of each row."""
+    if lengths_B is None:
+        return x_BTI[:, -1]
+    return x_BTI[torch.arange(len(x_BTI), device=x_BTI.device), lengths_B - 1]
+
+
+def fold(x_BTI: Tensor, lengths_B: Tensor | None, patch: int) -> tuple[Tensor, Tensor | None]:
+    """Fold ``patch`` steps into one, such that the last folded step of each row ends at its last valid step.
+
+    Returns:
+        The folded frames (B, N, patch * I), zero where they are padding, and the valid steps of each row (B,).
+    """
+    rows, steps, _ = x_BTI.shape
+    folded = -(-steps // patch)
+    if lengths_B is None:
+        missing = folded * patch - steps
+        x_BTI = torch.cat((x_BTI[:, :1].expand(-1, missing, -1), x_BTI), 1) if missing else x_BTI
+        return x_BTI.reshape(rows, folded, -1), None
+    folded_B = -(-lengths_B // patch)
+    shift_B1 = (folded_B * patch - lengths_B)[:, None]  # steps that are missing at the start of each row
+    source_BT = torch.arange(folded * patch, device=x_BTI.device) - shift_B1
+    source_BT = torch.minimum(source_BT.clamp(min=0), lengths_B[:, None] - 1)
+    x_BNI = x_BTI.gather(1, source_BT[:, :, None].expand(-1, -1, x_BTI.shape[2])).reshape(rows, folded, -1)
+    return x_BNI * valid(folded_B, x_BNI)[:, :, None], folded_B
