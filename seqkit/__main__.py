@@ -58,15 +58,15 @@ def _run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
     command = import_module(f"seqkit.commands.{name}")
-    parser = argparse.ArgumentParser(f"seqkit {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        f"seqkit {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     command.add_arguments(parser)
     if getattr(command, "TAKES_OVERRIDES", False):
         known, overrides = parser.parse_known_args(rest)
         known.overrides = overrides
         return command.run(known) or 0
     return command.run(parser.parse_args(rest)) or 0
-
-
 
 
 def _help() -> str:

@@ -40,7 +40,7 @@ def test_a_name_is_taken_once():
 
     registry.register_head("thing")(first)
     registry.register_head("thing")(first)  # a module that is reloaded registers again
-    with pytest.raises(PluginError, match="head 'thing' of test_registry is already registered by test_registry"):
+    with pytest.raises(PluginError, match=f"head 'thing' of {__name__} is already registered by {__name__}"):
         registry.register_head("thing")(second)
     with pytest.raises(PluginError, match="model name 'two words' must be letters, digits and _"):
         registry.register_model("two words")(first)

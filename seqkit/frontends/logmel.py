@@ -1,0 +1,179 @@
+"""Sound as the logarithm of its energy in bands that are even on the mel scale, computed on the device."""
+
+# B batch, S samples, W samples of a window, F frequencies, T frames (then steps), M mel bands, I features of a step
+
+from typing import Literal
+
+import torch
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from seqkit.contracts import DataSpec, Waveform
+from seqkit.data.batching import valid
+from seqkit.errors import ConfigError
+from seqkit.registry import register_frontend
+
+FLOOR = 1e-8  # added to the power of a band: 80 dB below a full-scale square wave, so that silence has a logarithm
+
+
+@register_frontend("logmel")
+class LogMel(nn.Module):
+    """Log-mel energies of a waveform, normalised, with consecutive frames stacked to fewer steps.
+
+    Frame t sees the samples from t * hop to t * hop + window and no others, so that it depends neither on padding
+    nor on the rest of the batch; samples after the last whole frame are left out. A waveform shorter than one window
+    is filled up with silence to one frame. The last step is filled up with zeros to ``stack`` frames.
+
+    Args:
+        n_mels: Mel bands.
+        window: Length of a frame, in seconds.
+        hop: From one frame to the next, in seconds.
+        fmin: Lower end of the lowest band, in Hz.
+        fmax: Upper end of the highest band, in Hz; half the sample rate if not given.
+        stack: Consecutive frames joined to one step.
+        normalise: ``utterance`` gives each waveform mean 0 and deviation 1 over its frames and bands, ``band`` each
+            band of each waveform, ``none`` leaves the natural logarithm of the power. All but ``none`` look ahead.
+        time_masks: Stretches of time set to the mean in each training waveform (SpecAugment, Park et al. 2019).
+        time_mask: Longest such stretch, in seconds.
+        band_masks: Groups of neighbouring bands set to the mean in each training waveform.
+        band_mask: Largest such group, in bands.
+
+    Raises:
+        ConfigError: The inputs are not waveforms, or the options do not fit their sample rate.
+    """
+
+    shape: Tensor  # (W,)
+    filters: Tensor  # (F, M)
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        n_mels: PositiveInt = 40,
+        window: PositiveFloat = 0.025,
+        hop: PositiveFloat = 0.010,
+        fmin: NonNegativeFloat = 0.0,
+        fmax: PositiveFloat | None = None,
+        stack: PositiveInt = 1,
+        normalise: Literal["utterance", "band", "none"] = "utterance",
+        time_masks: NonNegativeInt = 0,
+        time_mask: PositiveFloat = 0.1,
+        band_masks: NonNegativeInt = 0,
+        band_mask: PositiveInt = 8,
+    ) -> None:
+        super().__init__()
+        if not isinstance(spec.inputs, Waveform):
+            other = {"Tokens": "; use frontend=embedding", "Frames": "; use frontend=frames"}
+            kind = type(spec.inputs).__name__
+            raise ConfigError(f"frontend=logmel needs waveforms, this data has {kind}{other.get(kind, '')}")
+        rate = spec.inputs.sample_rate
+        highest = rate / 2 if fmax is None else fmax
+        if highest > rate / 2:
+            raise ConfigError(f"frontend.fmax={highest:g}: at most {rate / 2:g} Hz, half the data's sample rate")
+        if fmin >= highest:
+            raise ConfigError(f"frontend.fmin={fmin:g}: must be below the upper end of the bands, {highest:g} Hz")
+        self.window = max(1, round(window * rate))
+        self.hop = max(1, round(hop * rate))
+        if self.hop > self.window:
+            raise ConfigError(f"frontend.hop={hop:g}: longer than frontend.window={window:g}, sound would be skipped")
+        self.stack = stack
+        self.normalise = normalise
+        self.time_masks, self.time_mask = time_masks, max(1, round(time_mask / hop))
+        self.band_masks, self.band_mask = band_masks, min(band_mask, n_mels)
+        self.output_size = n_mels * stack
+        window_W = torch.hann_window(self.window)
+        # White noise of variance v then has power v at every frequency, whatever the window's length.
+        self.register_buffer("shape", window_W / window_W.square().sum().sqrt(), persistent=False)
+        filters_FM = _fine_enough(n_mels, self.window, rate, fmin, highest)
+        self.register_buffer("filters", filters_FM, persistent=False)
+        self.fft = 2 * (len(filters_FM) - 1)
+
+    def forward(self, waveform_BS: Tensor, lengths_B: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Map waveform_BS, with its valid samples, to x_BTI and the valid steps of each row."""
+        x_BTM, lengths_B = self.frames(waveform_BS, lengths_B)
+        if self.training and (self.time_masks or self.band_masks):
+            x_BTM = self._mask(x_BTM, lengths_B)
+        if self.stack == 1:
+            return x_BTM, lengths_B
+        rows, frames, bands = x_BTM.shape
+        steps = -(-frames // self.stack)
+        x_BTM = nn.functional.pad(x_BTM, (0, 0, 0, steps * self.stack - frames))
+        x_BTI = x_BTM.reshape(rows, steps, self.stack * bands)
+        return x_BTI, None if lengths_B is None else -(-lengths_B // self.stack)
+
+    def frames(self, waveform_BS: Tensor, lengths_B: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Map waveform_BS to x_BTM, the normalised log-mel frames with zeros for padding, and their valid number."""
+        if lengths_B is not None:  # what a batch is padded with must not leak into a row that is filled up
+            waveform_BS = waveform_BS.masked_fill(~valid(lengths_B, waveform_BS), 0)
+            lengths_B = (lengths_B - self.window).clamp(min=0) // self.hop + 1
+        waveform_BS = nn.functional.pad(waveform_BS, (0, max(0, self.window - waveform_BS.shape[1])))
+        with torch.autocast(waveform_BS.device.type, enabled=False):  # powers span more than half precision holds
+            windowed_BTW = waveform_BS.float().unfold(1, self.window, self.hop) * self.shape
+            power_BTF = torch.view_as_real(torch.fft.rfft(windowed_BTW, self.fft)).square().sum(-1)
+            x_BTM = (power_BTF @ self.filters + FLOOR).log()
+            return self._normalise(x_BTM, lengths_B), lengths_B
+
+    def _normalise(self, x_BTM: Tensor, lengths_B: Tensor | None) -> Tensor:
+        valid_BT1 = valid(lengths_B, x_BTM)[..., None]
+        if self.normalise != "none":
+            axes = (1, 2) if self.normalise == "utterance" else (1,)
+            # In float64, so that the padding's zeros cannot change a sum by the order in which it is taken.
+            x_BTM = x_BTM.double()
+            count_B11 = valid_BT1.sum(1, keepdim=True) * (x_BTM.shape[2] if len(axes) == 2 else 1)
+            mean = (x_BTM * valid_BT1).sum(axes, keepdim=True) / count_B11
+            variance = ((x_BTM - mean) * valid_BT1).square().sum(axes, keepdim=True) / count_B11
+            x_BTM = ((x_BTM - mean) / (variance + 1e-5).sqrt()).float()
+        return x_BTM.masked_fill(~valid_BT1, 0)
+
+    def _mask(self, x_BTM: Tensor, lengths_B: Tensor | None) -> Tensor:
+        rows, frames, bands = x_BTM.shape
+        ends_B = torch.full((rows,), frames, device=x_BTM.device) if lengths_B is None else lengths_B
+        for _ in range(self.time_masks):
+            x_BTM = x_BTM.masked_fill(_stretch(ends_B, self.time_mask, frames)[:, :, None], 0)
+        for _ in range(self.band_masks):
+            x_BTM = x_BTM.masked_fill(_stretch(torch.full_like(ends_B, bands), self.band_mask, bands)[:, None, :], 0)
+        return x_BTM
+
+
+def _stretch(ends_B: Tensor, longest: int, size: int) -> Tensor:
+    """Return mask_BX, True on a stretch of each row: its length even in 0 to ``longest``, its place even in the row."""
+    draw_2B = torch.rand(2, len(ends_B), device=ends_B.device)
+    length_B = (draw_2B[0] * (longest + 1)).floor()
+    start_B = (draw_2B[1] * (ends_B - length_B + 1).clamp(min=1)).floor()
+    place_X = torch.arange(size, device=ends_B.device)
+    return (place_X >= start_B[:, None]) & (place_X < (start_B + length_B)[:, None])
+
+
+def _fine_enough(n_mels: int, window: int, rate: int, fmin: float, fmax: float) -> Tensor:
+    """Return filters_FM on the coarsest power-of-two transform that gives every band at least one frequency."""
+    fft = 1 << max(1, (window - 1).bit_length())
+    for size in (fft, 2 * fft, 4 * fft, 8 * fft):
+        filters_FM = mel_filters(n_mels, size, rate, fmin, fmax)
+        if bool((filters_FM.sum(0) > 0).all()):
+            return filters_FM
+    raise ConfigError(
+        f"frontend.n_mels={n_mels}: too many bands between {fmin:g} and {fmax:g} Hz for a window of {window} samples; "
+        "use fewer bands or a longer frontend.window"
+    )
+
+
+def mel_filters(n_mels: int, fft: int, rate: int, fmin: float, fmax: float) -> Tensor:
+    """Return filters_FM: triangles of height 1 whose corners are even on the mel scale of O'Shaughnessy (1987).
+
+    m = 2595 log10(1 + f / 700), as in HTK (Young et al., The HTK Book, section 5.4).
+
+    Args:
+        n_mels: Bands.
+        fft: Samples of the transform, which has fft / 2 + 1 frequencies.
+        rate: Samples a second.
+        fmin: Lower corner of the lowest band, in Hz.
+        fmax: Upper corner of the highest band, in Hz.
+    """
+    ends = 2595 * torch.log10(1 + torch.tensor([fmin, fmax], dtype=torch.float64) / 700)
+    mels = torch.linspace(float(ends[0]), float(ends[1]), n_mels + 2, dtype=torch.float64)
+    corners = 700 * (10 ** (mels / 2595) - 1)
+    low_M, centre_M, high_M = corners[:-2], corners[1:-1], corners[2:]
+    hertz_F1 = torch.linspace(0, rate / 2, fft // 2 + 1, dtype=torch.float64)[:, None]
+    rising_FM = (hertz_F1 - low_M) / (centre_M - low_M)
+    falling_FM = (high_M - hertz_F1) / (high_M - centre_M)
+    return torch.minimum(rising_FM, falling_FM).clamp(min=0).float()

@@ -1,0 +1,102 @@
+"""One class a sequence: the outputs of all steps pooled to one vector, then a linear layer."""
+
+# B batch, T time, H output size of the model, C classes
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from seqkit.contracts import Batch, Classes, DataSpec, Scores
+from seqkit.data.batching import valid
+from seqkit.errors import ConfigError
+from seqkit.registry import register_head
+from seqkit.schema import Probability
+
+SHOWN = 3  # classes that decode() gives a probability for
+
+
+@register_head("classify")
+class Classify(nn.Module):
+    """One class a sequence, by cross-entropy on the pooled outputs of the model.
+
+    Args:
+        pooling: How the steps become one vector: ``mean`` or ``max`` of each output over the valid steps, ``last``
+            the last valid step, ``attention`` a mean with learned weights. With a bidirectional model ``last`` takes
+            the forward half at the last valid step and the backward half at the first, where each has read it all.
+        dropout: Probability that an element of the pooled vector is dropped in training.
+        label_smoothing: Part of the training target that is spread evenly over all classes.
+
+    Raises:
+        ConfigError: The targets of the data are not classes, or the outputs of a bidirectional model have no halves.
+    """
+
+    monitor: tuple[str, Literal["min", "max"]] = ("accuracy", "max")
+
+    def __init__(
+        self,
+        output_size: int,
+        spec: DataSpec,
+        causal: bool,
+        *,
+        pooling: Literal["last", "mean", "max", "attention"] = "mean",
+        dropout: Probability = 0.0,
+        label_smoothing: Probability = 0.0,
+    ) -> None:
+        super().__init__()
+        if not isinstance(spec.targets, Classes):
+            other = {"NextToken": "next_token", "Series": "forecast", "Transcript": "transcribe"}
+            kind = type(spec.targets).__name__
+            raise ConfigError(f"head=classify needs classes, this data has {kind}; use head={other[kind]}")
+        if pooling == "last" and not causal and output_size % 2:
+            raise ConfigError(
+                f"head.pooling=last needs a forward and a backward half, this model has {output_size} outputs; "
+                "use head.pooling=mean"
+            )
+        self.names = spec.targets.names
+        self.causal = causal
+        self.pooling = pooling
+        self.label_smoothing = label_smoothing
+        self.attention = nn.Linear(output_size, 1) if pooling == "attention" else None
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(output_size, len(self.names))
+
+    def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
+        """Map y_BTH to logits_BC."""
+        return self.output(self.dropout(self.pool(y_BTH, lengths_B))).float()
+
+    def pool(self, y_BTH: Tensor, lengths_B: Tensor | None) -> Tensor:
+        """Map y_BTH to pooled_BH, from the valid steps only."""
+        rows, steps, size = y_BTH.shape
+        if self.pooling == "last":
+            last_B = torch.full((rows,), steps - 1, device=y_BTH.device) if lengths_B is None else lengths_B - 1
+            last_BH = y_BTH[torch.arange(rows, device=y_BTH.device), last_B]
+            return last_BH if self.causal else torch.cat([last_BH[:, : size // 2], y_BTH[:, 0, size // 2 :]], 1)
+        valid_BT1 = valid(lengths_B, y_BTH)[..., None]
+        if self.pooling == "max":
+            return y_BTH.masked_fill(~valid_BT1, -torch.inf).amax(1)
+        if self.attention is None:
+            return (y_BTH * valid_BT1).sum(1) / valid_BT1.sum(1)
+        weights_BT1 = self.attention(y_BTH).float().masked_fill(~valid_BT1, -torch.inf).softmax(1)
+        return (y_BTH * weights_BT1).sum(1)
+
+    def loss(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> tuple[Tensor, int]:
+        """Return the summed cross-entropy, in nats, and the number of sequences."""
+        assert batch.targets is not None
+        smoothing = self.label_smoothing if self.training else 0.0
+        loss = nn.functional.cross_entropy(outputs, batch.targets, reduction="sum", label_smoothing=smoothing)
+        return loss, len(batch)
+
+    def scores(self) -> Scores:
+        from seqkit.scores.classify import ClassifyScores
+
+        return ClassifyScores(len(self.names))
+
+    def decode(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> list[dict[str, Any]]:
+        """Return for each row the label, its probability, and those of the most probable classes."""
+        best = outputs.softmax(1).topk(min(SHOWN, len(self.names)), dim=1)
+        rows = []
+        for values, indices in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            probabilities = {self.names[index]: value for index, value in zip(indices, values, strict=True)}
+            rows.append({"label": self.names[indices[0]], "probability": values[0], "probabilities": probabilities})
+        return rows
