@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from seqkit import __version__
-from seqkit.errors import SeqkitError, Stopped, unknown
+from seqkit.errors import SeqkitError, Stopped, shown, unknown
 
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"seqkit: {error}", file=sys.stderr)
         return 1
     except Stopped as stopped:
-        print(f"seqkit: {stopped}", file=sys.stderr)
+        print(f"seqkit: {stopped}; go on with: seqkit resume {shown(stopped.folder)}", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
         print("seqkit: interrupted", file=sys.stderr)

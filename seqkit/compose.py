@@ -18,7 +18,7 @@ from seqkit.training.options import Settings
 
 Config = dict[str, Any]
 CHOICES = registry.KINDS
-OPTIONAL = ("frontend=null", "head=null", "logger=null")
+OPTIONAL = ("frontend", "head", "logger")  # kinds that need not be chosen
 TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
 IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
 
@@ -43,7 +43,7 @@ def check(config: Config) -> Config:
     checked = schema.plain(Settings, schema.check(Settings, settings, ""))
     for kind in CHOICES:
         chosen = config.get(kind)
-        if chosen is None and f"{kind}=null" not in OPTIONAL:
+        if chosen is None and kind not in OPTIONAL:
             raise ConfigError(f"{kind} is not chosen; say {kind}=NAME. Known: {', '.join(registry.names(kind))}")
         checked[kind] = None if chosen is None else registry.check(kind, chosen)
     if checked["name"] is None:
@@ -138,7 +138,8 @@ class _FromJob(BaseException):
 
 def _without_null(overrides: Sequence[str]) -> list[str]:
     """Say ``logger=null`` as Hydra wants it said."""
-    return [f"~{text.removesuffix('=null')}" if text in OPTIONAL else text for text in overrides]
+    null = {f"{kind}=null": f"~{kind}" for kind in OPTIONAL}
+    return [null.get(text, text) for text in overrides]
 
 
 def _store_nodes() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class SeqkitError(ValueError):
@@ -25,13 +26,28 @@ class TrainingError(SeqkitError):
 
 
 class Stopped(Exception):  # noqa: N818 - what was asked for, not an error
-    """Training was asked to stop, and did so after saving a checkpoint."""
+    """Training was asked to stop, and did so after saving a checkpoint.
+
+    Args:
+        reason: Name of the signal.
+        step: Finished optimizer steps.
+        folder: Of the run.
+    """
+
+    def __init__(self, reason: str, step: int, folder: Path) -> None:
+        super().__init__(f"stopped by {reason} at step {step}")
+        self.folder = folder
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"Did you mean 'x'? "`` for the name in ``known`` closest to ``name``, or an empty string."""
     match = get_close_matches(name, list(known), n=1)
     return f"Did you mean '{match[0]}'? " if match else ""
+
+
+def shown(place: Path) -> Path:
+    """Return a place as a person would type it in the current folder."""
+    return place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:

@@ -5,6 +5,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from seqkit.contracts import (
@@ -19,6 +20,7 @@ from seqkit.contracts import (
     Transcript,
     Waveform,
 )
+from seqkit.errors import ConfigError
 from seqkit.registry import build
 
 FRONTENDS: dict[type, str] = {Tokens: "embedding", Frames: "frames", Waveform: "logmel"}
@@ -57,6 +59,13 @@ def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
     model = build("model", config["model"], frontend.output_size)
     head = build("head", config["head"] or HEADS[type(spec.targets)], model.output_size, spec, model.causal)
     return Network(frontend, model, head)
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu`` or ``gpu``."""
+    if name == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("a GPU was asked for and none is available here; use auto or cpu")
+    return torch.device("cuda" if name in ("auto", "gpu") and torch.cuda.is_available() else "cpu")
 
 
 def carry(state: State | None, batch: Batch) -> State | None:

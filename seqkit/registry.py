@@ -118,7 +118,7 @@ def build(kind: str, config: Mapping[str, Any] | str, *runtime: Any) -> Any:
 
 
 def _resolve(kind: str, config: Mapping[str, Any]) -> tuple[Component, dict[str, Any]]:
-    if not config.get("name"):
+    if not isinstance(config, Mapping) or not config.get("name"):
         raise ConfigError(f"{kind} needs a name. Known: {', '.join(names(kind))}")
     component = find(kind, config["name"])
     given = {option: value for option, value in config.items() if option != "name"}

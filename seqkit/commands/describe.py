@@ -29,7 +29,10 @@ def component(kind: str, name: str) -> dict[str, Any]:
     import inspect
 
     from seqkit import registry, schema
+    from seqkit.commands.list import presets
 
+    if kind == "trainer" and name in presets("trainer"):
+        name = "lightning"  # what every preset sets options of
     found = registry.find(kind, name)
     explained = _arguments(inspect.getdoc(found.factory) or "")
     return {
@@ -82,6 +85,8 @@ def _type_text(annotation: Any) -> str:
         return " | ".join(map(str, inner))
     if origin in (Union, UnionType):
         return " | ".join("null" if kind is NoneType else _type_text(kind) for kind in inner)
+    if origin is tuple:
+        return " and ".join(_type_text(kind) for kind in inner)
     if origin is list:
         return f"list of {_type_text(inner[0])}"
     return getattr(annotation, "__name__", str(annotation))

@@ -13,6 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest token (default: 0.8)")
     parser.add_argument("--top-k", type=int, help="draw among the K likeliest tokens only")
     parser.add_argument("--seed", type=int, default=1, help="of the draws (default: 1)")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: a GPU if there is one"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -20,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the prompt and what follows it."""
     from seqkit.inference.load import load
 
-    text = load(arguments.run).generate(
+    text = load(arguments.run, arguments.device).generate(
         arguments.prompt, arguments.length, arguments.temperature, arguments.top_k, arguments.seed
     )
     print(json.dumps({"prompt": arguments.prompt, "text": text}) if arguments.json else text)

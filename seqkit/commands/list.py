@@ -35,14 +35,14 @@ def inventory() -> dict[str, dict[str, str]]:
     """Return, for each kind of component and for experiments, the summary of each name."""
     from seqkit import registry
 
-    found: dict[str, dict[str, str]] = {"experiment": _presets("experiment")}
+    found: dict[str, dict[str, str]] = {"experiment": presets("experiment")}
     for kind in registry.KINDS:
-        group = {name: registry.find(kind, name).summary for name in registry.names(kind)}
-        found[kind] = _presets("trainer") if kind == "trainer" else group
+        found[kind] = {name: registry.find(kind, name).summary for name in registry.names(kind)}
+    found["trainer"] = presets("trainer")
     return found
 
 
-def _presets(group: str) -> dict[str, str]:
+def presets(group: str) -> dict[str, str]:
     """Return the first comment line of each preset file of a config group."""
     folder: Any = files("seqkit.conf").joinpath(group)
     found = {}

@@ -9,10 +9,10 @@ from hashlib import sha256
 from itertools import accumulate
 from math import pi
 from string import ascii_uppercase, digits
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -45,8 +45,6 @@ _ENGLISH = (82, 15, 28, 43, 127, 22, 20, 61, 70, 2, 8, 40, 24, 67, 75, 19, 1, 60
 _CUMULATIVE = list(accumulate(0.5 * count / sum(_ENGLISH) + 0.5 / 26 for count in _ENGLISH))
 _IDS = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 _UNITS = {symbol: [DOT if element == "." else DASH for element in code] for symbol, code in CODE.items()}
-
-_Size = Annotated[int, Field(ge=1)]
 
 
 @register_data("morse")
@@ -95,9 +93,9 @@ class Morse:
         word_length: tuple[PositiveInt, PositiveInt] = (1, 5),
         figures: Probability = 0.15,
         sample_rate: PositiveInt = 4000,
-        train_size: _Size = 4000,
-        valid_size: _Size = 200,
-        test_size: _Size = 500,
+        train_size: PositiveInt = 4000,
+        valid_size: PositiveInt = 200,
+        test_size: PositiveInt = 500,
         seed: NonNegativeInt = 0,
         batch_size: PositiveInt = 32,
     ) -> None:

@@ -18,8 +18,8 @@ from seqkit.contracts import Batch, DataSpec, Frames, Series, Split
 from seqkit.data import tables
 from seqkit.data.batching import Order, sequential, shuffled
 from seqkit.data.files import existing_file, sha256_of
-from seqkit.data.times import microseconds
 from seqkit.data.tables import Fill, Table, fill, read_table, without_repeats
+from seqkit.data.times import microseconds
 from seqkit.errors import ConfigError, DataError
 from seqkit.registry import register_data
 
@@ -174,27 +174,19 @@ class SeriesCsv:
         times = table.times
         season = self.season or (times.season if times else None)
 
-        def of(columns: list[int], of_N: Tensor) -> tuple[float, ...]:
-            return tuple(of_N[columns].tolist())
+        def named(columns: list[int]) -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:
+            """Return names, means and scales."""
+            names = tuple(table.names[column] for column in columns)
+            return names, tuple(mean_N[columns].tolist()), tuple(scale_N[columns].tolist())
 
         self.spec = DataSpec(
-            Frames(
-                tuple(table.names[i] for i in inputs),
-                of(inputs, mean_N),
-                of(inputs, scale_N),
-                times.rate if times else None,
-            ),
-            Series(
-                self.horizon,
-                tuple(table.names[i] for i in targets),
-                of(targets, mean_N),
-                of(targets, scale_N),
-                self.lookback,
-                season,
-            ),
+            Frames(*named(inputs), rate=times.rate if times else None),
+            Series(self.horizon, *named(targets), lookback=self.lookback, season=season),
         )
         self.fingerprint = sha256_of([self.path])
         self.facts = self._describe(found, repeated, table, filled, season)
+        for name, (start, end) in parts.items():
+            self.facts[name] = f"{end - start:,} rows, {len(self._parts[name]):,} windows"
 
     def part(self, split: Split) -> Dataset:
         return self._parts[split]
@@ -214,7 +206,6 @@ class SeriesCsv:
             asks = f"data.lookback={self.lookback} and data.horizon={self.horizon} need" if name == "train" else horizon
             raise DataError(f"{self.path}: the {name} part has {rows:,} rows. {asks} at least {needs:,}")
 
-
     def _describe(self, found: int, repeated: int, table: Table, filled: int, season: int | None) -> dict[str, Any]:
         times = table.times
         facts: dict[str, Any] = {"file": str(self.path), "rows": f"{found:,}"}
@@ -224,22 +215,18 @@ class SeriesCsv:
             facts["season"] = f"{season} rows, {'as given' if self.season else 'by the step'}"
         if self.missing != "refuse":
             added = len(table.values_RN) - found + repeated
-            facts["missing"] = (
-                f"{filled:,} cells filled ({self.missing}), {added:,} rows put in for times left out"
-            )
+            facts["missing"] = f"{filled:,} cells filled ({self.missing}), {added:,} rows put in for times left out"
         if self.repeats != "refuse":
             facts["repeats"] = f"{repeated:,} left out"
         if table.text:
             facts["left out"] = f"columns without numbers: {', '.join(table.text)}"
-        for name, windows in self._parts.items():
-            facts[name] = f"{windows.rows:,} rows, {len(windows):,} windows"
         return facts
 
 
 @register_data("sea_temperature")
 def sea_temperature(
     *,
-    lookback: PositiveInt = 192,
+    lookback: PositiveInt = 336,
     horizon: PositiveInt = 24,
     split: list[float] | list[int] | list[str] = [0.4, 0.1, 0.5],  # noqa: B006  never written to
     season: PositiveInt = 48,

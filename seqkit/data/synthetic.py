@@ -65,8 +65,9 @@ class Adding:
 
     Args:
         length: Steps T of each sequence.
-        size: Training sequences a pass.
-        eval_size: Sequences of the validation part, and of the test part.
+        train_size: Training sequences a pass.
+        valid_size: Sequences of the validation part.
+        test_size: Sequences of the test part.
         seed: Of the draws.
         batch_size: Sequences a batch.
     """
@@ -75,28 +76,27 @@ class Adding:
         self,
         *,
         length: Annotated[int, Field(ge=2)] = 200,
-        size: PositiveInt = 10_000,
-        eval_size: PositiveInt = 1000,
+        train_size: PositiveInt = 10_000,
+        valid_size: PositiveInt = 1000,
+        test_size: PositiveInt = 1000,
         seed: int = 0,
         batch_size: PositiveInt = 64,
     ) -> None:
         self.length = length
-        self.size = size
-        self.eval_size = eval_size
+        self.sizes: dict[Split, int] = {"train": train_size, "valid": valid_size, "test": test_size}
         self.seed = seed
         self.batch_size = batch_size
 
     def setup(self) -> None:
-        sizes: dict[Split, int] = {"train": self.size, "valid": self.eval_size, "test": self.eval_size}
-        self._parts = {split: Sums(self.length, size, self.seed, split) for split, size in sizes.items()}
+        self._parts = {split: Sums(self.length, size, self.seed, split) for split, size in self.sizes.items()}
         # The mean is the true one of the sum; scale 1 keeps errors in plain units.
         self.spec = DataSpec(
             Frames(("value", "mark"), (0.0, 0.0), (1.0, 1.0)),
             Series(horizon=1, names=("sum",), mean=(1.0,), scale=(1.0,)),
         )
-        self.fingerprint = sha256(repr(("adding", self.length, sizes, self.seed, BLOCK)).encode()).hexdigest()
+        self.fingerprint = sha256(repr(("adding", self.length, self.sizes, self.seed, BLOCK)).encode()).hexdigest()
         self.facts: dict[str, Any] = {"made": f"on the fly, seed {self.seed}", "length": f"{self.length:,} steps"}
-        self.facts |= {split: f"{size:,} sequences" for split, size in sizes.items()}
+        self.facts |= {split: f"{size:,} sequences" for split, size in self.sizes.items()}
         self.facts["train"] += " a pass, new ones each pass"
 
     def part(self, split: Split) -> Dataset:
@@ -107,6 +107,6 @@ class Adding:
         return Batch(torch.stack(inputs), targets=torch.stack(targets))
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Order:
-        size = len(self._parts[split])
+        size = self.sizes[split]
         start = epoch * size if split == "train" else 0
         return [[start + index for index in batch] for batch in sequential(size, batch_size)]

@@ -93,5 +93,3 @@ def months(at_R: np.ndarray) -> np.ndarray | None:
     to_end = ((month + 1).astype("datetime64[us]") - at).astype(np.int64)
     aligned = bool((since_start == since_start[0]).all() or (to_end == to_end[0]).all())
     return number_R if aligned and len(set(np.diff(at_R).tolist())) > 1 and (np.diff(number_R) != 0).all() else None
-
-

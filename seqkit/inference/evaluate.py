@@ -6,7 +6,6 @@ from typing import Any
 import torch
 
 from seqkit.contracts import Batch, Data, State
-from seqkit.errors import ConfigError
 from seqkit.network import Network, carry
 
 DIGITS = 6
@@ -19,13 +18,6 @@ def rounded(value: float) -> float:
     of its rows; further digits would not be the same on every batch size.
     """
     return float(f"{float(value):.{DIGITS}g}")
-
-
-def device_of(name: str) -> torch.device:
-    """Return the device for ``auto``, ``cpu`` or ``gpu``."""
-    if name == "gpu" and not torch.cuda.is_available():
-        raise ConfigError("no GPU is available here; use auto or cpu")
-    return torch.device("cuda" if name in ("auto", "gpu") and torch.cuda.is_available() else "cpu")
 
 
 @torch.no_grad()
@@ -50,10 +42,11 @@ def each_batch(
     network.eval()
     device = next(network.parameters()).device
     state: State | None = None
-    for batch in evaluation_loader(data, split, batch_size):
-        batch = batch.to(device)
-        outputs, lengths_B, state = network(batch, carry(state, batch))
-        see(outputs, lengths_B, batch)
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # float32 is float32 on any device
+        for batch in evaluation_loader(data, split, batch_size):
+            batch = batch.to(device)
+            outputs, lengths_B, state = network(batch, carry(state, batch))
+            see(outputs, lengths_B, batch)
 
 
 def evaluate(network: Network, data: Data, split: Any, batch_size: int) -> dict[str, float]:

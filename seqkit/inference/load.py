@@ -12,9 +12,11 @@ import torch
 from seqkit.compose import Config, check
 from seqkit.contracts import DataSpec, Split
 from seqkit.errors import ConfigError, DataError
-from seqkit.inference.evaluate import device_of, evaluate, rounded
-from seqkit.network import Network, assemble, network_weights
+from seqkit.inference.evaluate import evaluate, rounded
+from seqkit.network import Network, assemble, device_of, network_weights
 from seqkit.registry import build
+
+CONTENT = {"config", "spec", "version", "hash", "fingerprint", "started_in", "latest"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Trained:
         """Predict for new inputs; see ``seqkit.inference.predict.predict``."""
         from seqkit.inference.predict import predict
 
-        return predict(self.network, self.spec, inputs)
+        return predict(self.network, self.spec, inputs, self.config["data"].get("missing", "refuse"))
 
     def generate(
         self, prompt: str = "", length: int = 500, temperature: float = 0.8, top_k: int | None = None, seed: int = 1
@@ -69,15 +71,18 @@ class Trained:
 
         if batch_size is not None and batch_size < 1:
             raise ConfigError(f"batch size {batch_size}: must be 1 or more")
+        config = self._data_config(overrides)
         started_in = self.facts["started_in"]
+        # The paths in the config are relative to where the training started; some data read their files late.
         with chdir(started_in) if started_in and Path(started_in).is_dir() else nullcontext():
-            data = build("data", self._data_config(overrides))
+            data = build("data", config)
             data.setup()
-        if data.spec != self.spec:
-            raise DataError("the data differ in kind, vocabulary or scale from those the network was trained on")
-        scores = evaluate(self.network, data, split, batch_size or data.batch_size)
-        baselines = naive(self.spec, data, split, self.network.head)
-        return {"model": scores, **baselines}
+            if data.spec != self.spec:
+                raise DataError("the data differ in kind, vocabulary or scale from those the network was trained on")
+            if not overrides and data.fingerprint != self.facts["fingerprint"]:
+                raise DataError("the data have changed since the training, so its numbers cannot be made again")
+            scores = evaluate(self.network, data, split, batch_size or data.batch_size)
+            return {"model": scores, **naive(self.spec, data, split, self.network.head)}
 
     def describe(self) -> dict[str, Any]:
         """Return what the network is made of, as plain JSON."""
@@ -101,7 +106,13 @@ class Trained:
             key, equals, value = override.partition("=")
             if not key.startswith("data.") or not equals:
                 raise ConfigError(f"'{override}': only data.OPTION=VALUE can be changed for an evaluation")
-            config[key.removeprefix("data.")] = yaml.safe_load(value)
+            try:
+                parsed = yaml.safe_load(value)
+            except yaml.YAMLError:
+                raise ConfigError(f"cannot read the override '{override}'") from None
+            if isinstance(parsed, str) and Path(parsed).expanduser().exists():
+                parsed = str(Path(parsed).expanduser().resolve())
+            config[key.removeprefix("data.")] = parsed
         return config
 
 
@@ -117,20 +128,39 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     """
     place = _checkpoint(Path(path).expanduser())
     target = device_of(device)
+    saved = read_checkpoint(place)
+    facts = saved["seqkit"]
+    network = assemble(check(facts["config"]), DataSpec.from_json(facts["spec"]))
     try:
-        saved = torch.load(place, map_location="cpu", weights_only=True)
-        facts = saved["seqkit"]
-        config, spec = check(facts["config"]), DataSpec.from_json(facts["spec"])
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError) as error:
-        first = str(error).partition("\n")[0]
-        raise ConfigError(f"{place} is not a checkpoint of seqkit, or is damaged: {first}") from None
-    network = assemble(config, spec)
-    network.load_state_dict(network_weights(saved))
+        network.load_state_dict(network_weights(saved))
+    except RuntimeError:
+        raise ConfigError(f"{place}: its weights do not fit the network that its config describes") from None
     kept = {key: facts[key] for key in ("version", "hash", "fingerprint", "started_in")}
     scores = {name: rounded(value) for name, value in facts["latest"].items()}
     return Trained(
-        network.to(target).eval(), spec, config, place, {"step": saved["global_step"], **kept, "valid": scores}
+        network=network.to(target).eval(),
+        spec=DataSpec.from_json(facts["spec"]),
+        config=check(facts["config"]),
+        path=place,
+        facts={"step": saved["global_step"], **kept, "valid": scores},
     )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of a training, tensors and plain data only.
+
+    Raises:
+        ConfigError: The file is missing, damaged, or not of seqkit.
+    """
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        missing = {"seqkit", "state_dict", "global_step"} - saved.keys() or CONTENT - saved["seqkit"].keys()
+    except (pickle.UnpicklingError, RuntimeError, AttributeError, TypeError, EOFError, OSError) as error:
+        first = str(error).partition("\n")[0]
+        raise ConfigError(f"{path} is not a checkpoint of seqkit, or is damaged: {first}") from None
+    if missing:
+        raise ConfigError(f"{path} is not a checkpoint of seqkit: it has no {', '.join(sorted(missing))}")
+    return saved
 
 
 def _checkpoint(path: Path) -> Path:

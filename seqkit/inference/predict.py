@@ -2,6 +2,9 @@
 
 # B batch, T time (tokens, rows or samples), I numbers a frame
 
+import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ CHUNK = 4096  # tokens of a long text that go through at once
 
 
 @torch.no_grad()
-def predict(network: Network, spec: DataSpec, inputs: Any) -> list[Any]:
+def predict(network: Network, spec: DataSpec, inputs: Any, missing: str = "refuse") -> list[Any]:
     """Predict for each input, one at a time.
 
     Args:
@@ -26,6 +29,7 @@ def predict(network: Network, spec: DataSpec, inputs: Any) -> list[Any]:
         inputs: One input or a list of them. For text: a string, or the path of a UTF-8 file. For frames: the path of
             a CSV or Parquet file with the columns of the training data, of which the last rows are read, or an array
             (T, I). For sound: the path of a WAV or FLAC file, or an array (T,) at the spec's sample rate.
+        missing: What to do about empty cells of a table, as in the training data.
 
     Returns:
         For each input what the head's ``decode`` gives, as plain JSON.
@@ -37,10 +41,11 @@ def predict(network: Network, spec: DataSpec, inputs: Any) -> list[Any]:
     device = next(network.parameters()).device
     if isinstance(spec.inputs, Tokens):
         return [_predict_text(network, spec.inputs, source, device) for source in several]
-    read = _read_frames if isinstance(spec.inputs, Frames) else _read_waveform
     predictions = []
     for source in several:
-        batch = Batch(read(spec, source)[None]).to(device)
+        sound = isinstance(spec.inputs, Waveform)
+        sequence = _read_waveform(spec, source) if sound else _read_frames(spec, source, missing)
+        batch = Batch(sequence[None]).to(device)
         outputs, lengths_B, _ = network(batch)
         predictions += network.head.decode(outputs, lengths_B, batch)
     return predictions
@@ -56,6 +61,8 @@ def readable(source: str, prediction: dict[str, Any]) -> str:
         rows = [["step", *prediction["names"]]]
         rows += [[str(step), *(f"{v:.6g}" for v in row)] for step, row in enumerate(prediction["values"], 1)]
         return "\n".join([f"{source}:", *("  ".join(cell.rjust(10) for cell in row) for row in rows)])
+    if "next" not in prediction:
+        return f"{source}: {json.dumps(prediction, ensure_ascii=False)}"
     likely = ", ".join(f"{token!r} {probability:.1%}" for token, probability in prediction["next"].items())
     scores = "  ".join(f"{name} {value:.4g}" for name, value in prediction.items() if name != "next")
     return f"{source}: next {likely}" + (f"\n    {scores}" if scores else "")
@@ -66,7 +73,7 @@ def _predict_text(network: Network, tokens: Tokens, source: Any, device: torch.d
 
     text = str(source)
     name = repr(text)
-    if len(text) < 1000 and "\n" not in text and Path(text).is_file():
+    if os.path.isfile(text):
         name, text = text, read_text([Path(text)])
     ids_T = encode(tokens, text).to(device)
     if not len(ids_T):
@@ -85,15 +92,19 @@ def _predict_text(network: Network, tokens: Tokens, source: Any, device: torch.d
     return {"next": last["next"], **found}
 
 
-def _read_frames(spec: DataSpec, source: Any) -> Tensor:
+def _read_frames(spec: DataSpec, source: Any, missing: Any) -> Tensor:
     from seqkit.data.files import existing_file
     from seqkit.data.tables import fill, read_table
 
     assert isinstance(spec.inputs, Frames)
     names = spec.inputs.names
+    lookback = spec.targets.lookback if isinstance(spec.targets, Series) else None
     if isinstance(source, str | Path):
         path = existing_file(source, f"a CSV or Parquet file with columns {', '.join(names)}")
-        table, _ = fill(read_table(path, None, names), "refuse")
+        table = read_table(path, None, names)
+        if missing == "refuse" and lookback:  # rows before those that are read may have gaps
+            table = replace(table, values_RN=table.values_RN[-lookback:], line_R=table.line_R[-lookback:])
+        table, _ = fill(table, missing)
         order = [table.names.index(name) for name in names]
         rows_TI, where = torch.from_numpy(table.values_RN[:, order]).float(), str(path)
     else:
@@ -102,7 +113,6 @@ def _read_frames(spec: DataSpec, source: Any) -> Tensor:
             raise DataError(
                 f"{where} has shape {tuple(rows_TI.shape)}; expected (rows, {len(names)}): {', '.join(names)}"
             )
-    lookback = spec.targets.lookback if isinstance(spec.targets, Series) else None
     if lookback and len(rows_TI) < lookback:
         raise DataError(f"{where} has {len(rows_TI)} rows; the model was trained to read {lookback}")
     return rows_TI[-lookback:] if lookback else rows_TI

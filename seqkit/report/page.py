@@ -10,6 +10,7 @@ from typing import Any
 from seqkit.compose import Config, config_hash
 from seqkit.contracts import Data
 from seqkit.data.files import write_atomic
+from seqkit.errors import shown
 from seqkit.inference.evaluate import evaluate
 from seqkit.network import Network
 
@@ -50,9 +51,9 @@ def write_report(folder: Path, config: Config, network: Network, data: Data, tim
         "config": config,
     }
     draw_learning_curves(folder / "metrics.csv", folder / "learning_curves.png", head.monitor[0])
-    shown = show_task(folder, network, data)
-    facts["pictures"] = ["learning_curves.png", *shown.pictures]
-    facts["sample"] = shown.sample
+    task = show_task(folder, network, data)
+    facts["pictures"] = ["learning_curves.png", *task.pictures]
+    facts["sample"] = task.sample
     write_atomic(folder / "report.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
     write_atomic(folder / "report.md", _markdown(facts))
     return facts
@@ -75,9 +76,7 @@ def terminal_summary(report: dict[str, Any]) -> str:
     parts = [score_table({"model": report["test"], **report["baselines"]}, "test")]
     if report["sample"]:
         parts.append(f"sample:\n{_indented(report['sample'])}")
-    place = Path(report["run"])
-    shown = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
-    parts.append(f"run: {shown}  (report.md, {', '.join(report['pictures'])})")
+    parts.append(f"run: {shown(Path(report['run']))}  (report.md, {', '.join(report['pictures'])})")
     return "\n\n".join(parts)
 
 
@@ -96,7 +95,8 @@ def sweep_table(reports: list[dict[str, Any]]) -> str:
         words = _words(report["overrides"])
         end = {"trained": f"{report['training_seconds']:.0f} s", "run": Path(report["run"]).name}
         rows.append({**words, **_numbers(report["test"], columns), **end})
-    for name, scores in reports[0]["baselines"].items():
+    same = all(report["baselines"] == reports[0]["baselines"] for report in reports)
+    for name, scores in reports[0]["baselines"].items() if same else ():
         rows.append({changed[0]: name, **_numbers(scores, columns)})
     return _table([*changed, *columns, "trained", "run"], rows)
 

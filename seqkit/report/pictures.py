@@ -79,8 +79,9 @@ def _examples(network: Network, data: Data) -> tuple[Batch, list[Any]]:
     part: Any = data.part("test")
     count = min(EXAMPLES, len(part))
     batch = data.collate([part[int(place)] for place in torch.linspace(0, len(part) - 1, count)])
-    outputs, lengths_B, _ = network(batch.to(next(network.parameters()).device))
-    return batch, network.head.decode(outputs, lengths_B, batch)
+    there = batch.to(next(network.parameters()).device)
+    outputs, lengths_B, _ = network(there)
+    return batch, network.head.decode(outputs, lengths_B, there)
 
 
 def _references(batch: Batch, targets: Transcript) -> list[str]:
@@ -91,7 +92,7 @@ def _references(batch: Batch, targets: Transcript) -> list[str]:
 
 
 def _draw_confusion(network: Network, data: Data, names: Sequence[str], picture: Path) -> None:
-    scores = network.head.scores()
+    scores = network.head.scores().to(next(network.parameters()).device)
     each_batch(network, data, "test", data.batch_size, scores.update)
     counts = scores.confusion.cpu()  # type: ignore[attr-defined]
     side = max(4.0, 0.45 * len(names))
@@ -104,8 +105,8 @@ def _draw_confusion(network: Network, data: Data, names: Sequence[str], picture:
                 if counts[row, column]:
                     color = "white" if share[row, column] > 0.5 else "black"
                     axis.text(column, row, int(counts[row, column]), ha="center", va="center", color=color, fontsize=8)
-    axis.set_xticks(range(len(names)), names, rotation=90)
-    axis.set_yticks(range(len(names)), names)
+    axis.set_xticks(range(len(names)), names, rotation=90, parse_math=False)
+    axis.set_yticks(range(len(names)), names, parse_math=False)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
     _save(figure, picture)
@@ -131,7 +132,7 @@ def _draw_forecast(batch: Batch, predictions: list[Any], inputs: Frames, targets
         forecast = [values[column] for values in predictions[row]["values"]]
         axis.plot(ahead, forecast, color="tab:orange", marker=mark, label="forecast")
         if row == 0:
-            axis.set_ylabel(name)
+            axis.set_ylabel(name, parse_math=False)
     axes[0].legend(fontsize=8)
     axes[-1].set_xlabel("steps ahead")
     _save(figure, picture)
@@ -142,7 +143,7 @@ def _draw_spectrograms(batch: Batch, texts: list[str], heard: list[str], rate: i
     for row, axis in enumerate(axes):
         steps = int(batch.lengths[row]) if batch.lengths is not None else batch.inputs.shape[1]
         axis.specgram(batch.inputs[row, :steps].numpy(), NFFT=256, Fs=rate, noverlap=192, cmap="magma")
-        axis.set_title(f"said {texts[row]!r}, heard {heard[row]!r}", fontsize=9, loc="left")
+        axis.set_title(f"said {texts[row]!r}, heard {heard[row]!r}", fontsize=9, loc="left", parse_math=False)
         axis.set_ylabel("Hz")
     axes[-1].set_xlabel("seconds")
     _save(figure, picture)

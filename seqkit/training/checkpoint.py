@@ -3,8 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,30 +42,32 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.name = ""
+        self._before: dict[int, Any] = {}
 
     def __bool__(self) -> bool:
         return bool(self.name)
 
-    @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Take the first SIGINT or SIGTERM as a request; a second SIGINT interrupts at once."""
+    def listen(self) -> None:
+        """Take the first SIGINT or SIGTERM as a request; another one acts at once."""
         if threading.current_thread() is not threading.main_thread():
-            yield
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before: dict[int, Any] = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def request(number: int, frame: Any) -> None:
             self.name = signal.Signals(number).name
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            print(f"\n{self.name}: stopping after this step; once more stops at once", flush=True)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.write(2, f"\n{self.name}: stopping after this step; once more stops at once\n".encode())
 
         for number in before:
             signal.signal(number, request)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self._before = before
+
+    def close(self) -> None:
+        """Put back the handlers from before ``listen``."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
 
 
 class Checkpoints(Checkpoint):
@@ -103,6 +103,10 @@ class Checkpoints(Checkpoint):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.waited, self.done = state["best"], state["waited"], state["done"]
 
+    def on_train_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        # Only now: Lightning has installed its own handlers, whose SIGTERM ends the process with exit code 0.
+        self.stop.listen()
+
     def on_train_batch_end(self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
@@ -114,7 +118,7 @@ class Checkpoints(Checkpoint):
             return  # a validation follows; saved after it, with its outcome
         if self.stop or (self.every and step % self.every == 0):
             self._save(trainer, LAST)
-        self._stop_if_asked()
+        self._stop_if_asked(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
         assert isinstance(task, SequenceTask)
@@ -129,11 +133,11 @@ class Checkpoints(Checkpoint):
             self._save(trainer, BEST)
         self._save(trainer, LAST)
         if not self.done:
-            self._stop_if_asked()
+            self._stop_if_asked(trainer)
 
     def _save(self, trainer: pl.Trainer, name: str) -> None:
         trainer.save_checkpoint(self.folder / name)
 
-    def _stop_if_asked(self) -> None:
+    def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         if self.stop:
-            raise Stopped(self.stop.name)
+            raise Stopped(self.stop.name, trainer.global_step, self.folder.parent)

@@ -46,9 +46,6 @@ class CSVLogger(Logger):
 
 def read_metrics(path: Path) -> list[tuple[int, str, float]]:
     """Return the lines of a ``metrics.csv`` as (step, metric, value); a line that a kill cut short is left out."""
-    rows = []
-    for line in path.read_text().splitlines()[1:]:
-        parts = line.split(",")
-        if len(parts) == len(COLUMNS) and parts[2]:
-            rows.append((int(parts[0]), parts[1], float(parts[2])))
-    return rows
+    whole_lines = path.read_text().rpartition("\n")[0].splitlines()
+    rows = (line.split(",") for line in whole_lines[1:])
+    return [(int(step), name, float(value)) for step, name, value in rows]

@@ -1,6 +1,7 @@
 """Loggers beside ``metrics.csv``, which is always written. Built as ``logger(folder, config, *, options)``."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,9 +31,12 @@ def wandb(
     """
     key = os.environ.get("WANDB_API_KEY") or _stored_key()
     if mode == "auto":
-        mode = "online" if key and os.environ.get("WANDB_MODE", "online") == "online" else "offline"
+        wanted = os.environ.get("WANDB_MODE", "online")
+        mode = "online" if key and wanted == "online" else "offline"
         if mode == "offline":
-            print(f"wandb: no API key, so logging offline; later: wandb sync {folder / 'wandb'}/offline-run-*")
+            reason = "no API key" if wanted == "online" else f"WANDB_MODE={wanted}"
+            later = f"later: wandb sync {folder / 'wandb'}/offline-run-*"
+            print(f"wandb: {reason}, so logging offline; {later}", file=sys.stderr)
     elif mode == "online" and not key:
         raise ConfigError("logger.mode=online needs an API key: run `wandb login` or set WANDB_API_KEY")
 
@@ -56,9 +60,11 @@ def wandb(
 def _stored_key() -> str | None:
     """Return the API key of the netrc file, where `wandb login` puts it."""
     import netrc
+    from urllib.parse import urlparse
 
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     try:
-        entry = netrc.netrc().authenticators("api.wandb.ai")
+        entry = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
     except (OSError, netrc.NetrcParseError):
         return None
     return entry[2] if entry else None
@@ -83,22 +89,23 @@ def tensorboard(folder: Path, config: dict[str, Any]) -> Any:
 
 def publish(logger: Any, folder: Path, report: dict[str, Any]) -> None:
     """Send a finished run's scores and pictures to a logger, and its best checkpoint where that was asked for."""
-    import matplotlib.image
-
+    chosen = report["config"]["logger"]
     scores = {f"test/{name}": value for name, value in report["test"].items()}
     logger.log_metrics(scores, report["best_step"])
-    pictures = sorted(folder.glob("*.png"))
-    if hasattr(logger, "log_image"):  # wandb
+    pictures = [folder / name for name in report["pictures"]]
+    if chosen["name"] == "wandb":
         for picture in pictures:
             logger.log_image(key=picture.stem, images=[str(picture)])
-        if report["config"]["logger"]["log_model"]:
+        if chosen["log_model"]:
             import wandb
 
             artifact = wandb.Artifact(f"{report['name']}-{folder.name}", type="model")
             artifact.add_file(str(folder / "checkpoints" / "best.ckpt"))
             logger.experiment.log_artifact(artifact)
         logger.experiment.finish()
-    else:
+    elif chosen["name"] == "tensorboard":
+        import matplotlib.image
+
         for picture in pictures:
             logger.experiment.add_image(picture.stem, matplotlib.image.imread(picture), dataformats="HWC")
     logger.finalize("success")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
+from seqkit.errors import ConfigError
 from seqkit.registry import register_optimizer, register_scheduler
 from seqkit.schema import Probability
 
@@ -61,8 +62,6 @@ def sgd(
         weight_decay: L2 penalty's gradient factor.
     """
     if nesterov and momentum == 0:
-        from seqkit.errors import ConfigError
-
         raise ConfigError("optimizer.nesterov=true needs optimizer.momentum above 0, such as 0.9")
     groups = _decay_matrices(parameters, weight_decay)
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)

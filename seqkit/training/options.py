@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from seqkit.registry import register
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -16,7 +17,7 @@ class TrainerOptions:
     """How long to train, on what, and how often to look.
 
     Args:
-        accelerator: Device to train on; ``auto`` is a GPU where there is one.
+        accelerator: Device to train on; ``auto`` is a GPU (CUDA) where there is one.
         precision: Number format of training, as in Lightning's Trainer; scores are always computed in float32.
         max_steps: Optimizer steps to train for; give this or ``max_epochs``.
         max_epochs: Passes over the training part to train for.
@@ -32,8 +33,8 @@ class TrainerOptions:
         detect_anomaly: Find the operation behind a NaN; slow.
     """
 
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     max_steps: PositiveInt | None = None
     max_epochs: PositiveInt | None = None
     val_check_interval: PositiveInt | None = None
@@ -61,5 +62,5 @@ class Settings:
 
     name: Name | None = None
     id: Name | None = None
-    seed: NonNegativeInt = 1
+    seed: Seed = 1
     runs: str = "runs"

@@ -52,5 +52,8 @@ class ProgressBar(pl.Callback):
     def teardown(self, trainer: pl.Trainer, task: pl.LightningModule, stage: str) -> None:
         self._bar.stop()
 
+    def on_exception(self, trainer: pl.Trainer, task: pl.LightningModule, exception: BaseException) -> None:
+        self._bar.stop()
+
     def _rate(self, trainer: pl.Trainer) -> float:
         return (trainer.global_step - self._first) / max(1e-9, time.monotonic() - self._started)

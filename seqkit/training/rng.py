@@ -1,10 +1,13 @@
 """The state of every random generator of a process, as tensors and plain numbers."""
 
+import logging
 import random
 from typing import Any
 
 import numpy as np
 import torch
+
+LOG = logging.getLogger("seqkit")
 
 
 def get_rng() -> dict[str, Any]:
@@ -26,5 +29,8 @@ def set_rng(state: dict[str, Any]) -> None:
     kind, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(state["torch"].cpu())
-    if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
+    if len(state["cuda"]) != (torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        here, then = torch.cuda.device_count(), len(state["cuda"])
+        LOG.warning("saved with %d GPUs, here are %d: what is drawn at random will differ from now on", then, here)
+    elif state["cuda"]:
         torch.cuda.set_rng_state_all([device.cpu() for device in state["cuda"]])

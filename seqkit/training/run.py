@@ -12,9 +12,9 @@ from typing import Any
 
 import seqkit
 from seqkit.compose import Config, config_hash
-from seqkit.errors import ConfigError, Stopped, TrainingError
+from seqkit.errors import ConfigError, TrainingError, shown
 from seqkit.registry import build
-from seqkit.training.folder import claim, held, read_config
+from seqkit.training.folder import claimed, held, read_config
 from seqkit.training.loggers import publish
 
 LOG = logging.getLogger("seqkit")
@@ -32,8 +32,7 @@ def train(config: Config, fresh: bool = False) -> dict[str, Any]:
         Stopped: A signal asked for a stop; the checkpoint is saved.
     """
     data = build("data", config["data"])  # its files are looked for before anything slow or lasting happens
-    folder = claim(config, fresh)
-    with held(folder):
+    with claimed(config, fresh) as (config, folder):
         return _run(config, data, folder)
 
 
@@ -46,16 +45,16 @@ def resume(folder: Path) -> dict[str, Any]:
 
 
 def _run(config: Config, data: Any, folder: Path) -> dict[str, Any]:
-    import torch
-
-    from seqkit.network import network_weights
+    from seqkit.inference.load import read_checkpoint
+    from seqkit.network import device_of, network_weights
     from seqkit.report.page import write_report
     from seqkit.training.checkpoint import BEST, LAST
 
     started = time.monotonic()
     with _logging_to(folder / "train.log"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\..*")
-        LOG.info("run %s", folder)
+        LOG.info("run %s", shown(folder))
+        device = device_of(config["trainer"]["accelerator"])
         data.setup()
         for name, value in data.facts.items():
             LOG.info("data %s: %s", name, value)
@@ -70,13 +69,13 @@ def _run(config: Config, data: Any, folder: Path) -> dict[str, Any]:
         last = _read_last(folder / "checkpoints" / LAST, data.fingerprint)
         loggers = _loggers(config, folder, last["global_step"] if last else -1)
         network, seconds = _fit(config, data, folder, facts, last, loggers)
-        best = torch.load(folder / "checkpoints" / BEST, map_location="cpu", weights_only=True)
+        best = read_checkpoint(folder / "checkpoints" / BEST)
         network.load_state_dict(network_weights(best))
         times = {"training_seconds": round(seconds, 1), "best_step": best["global_step"]}
-        report = write_report(folder, config, network, data, times)
+        report = write_report(folder, config, network.to(device), data, times)
         for logger in loggers[1:]:
             publish(logger, folder, report)
-        LOG.info("report %s (%.0f s in all)", folder / "report.md", time.monotonic() - started)
+        LOG.info("report %s (%.0f s in all)", shown(folder / "report.md"), time.monotonic() - started)
     return report
 
 
@@ -115,11 +114,11 @@ def _fit(
     valid = evaluation_loader(data, "valid", data.batch_size, options["num_workers"], pin)
     start = folder / "checkpoints" / LAST if last else None
     try:
-        with stop.on_signals():
-            trainer.fit(task, loader, valid, ckpt_path=start, weights_only=True)
-    except Stopped as stopped:
-        step = trainer.global_step
-        raise Stopped(f"stopped by {stopped} at step {step}; go on with: seqkit resume {_shown(folder)}") from None
+        trainer.fit(task, loader, valid, ckpt_path=start, weights_only=True)
+    except SystemExit:  # how Lightning answers Ctrl-C
+        raise KeyboardInterrupt from None
+    finally:
+        stop.close()
     return task.network, task.seconds
 
 
@@ -161,7 +160,9 @@ def make_trainer(
         ConfigError: Lightning refuses the options on this machine.
     """
     import lightning.pytorch as pl
+    from lightning.pytorch.plugins.environments import LightningEnvironment
 
+    from seqkit.network import device_of
     from seqkit.training.checkpoint import AtomicCheckpointIO, Checkpoints, StopRequest
     from seqkit.training.progress import ProgressBar
 
@@ -177,7 +178,7 @@ def make_trainer(
     )
     try:
         trainer = pl.Trainer(
-            accelerator=options["accelerator"],
+            accelerator=device_of(options["accelerator"]).type,
             devices=1,
             precision=options["precision"],
             max_epochs=1,  # see TrainLoader
@@ -186,7 +187,6 @@ def make_trainer(
             limit_val_batches=options["limit_val_batches"] or 1.0,
             accumulate_grad_batches=options["accumulate_grad_batches"],
             gradient_clip_val=options["gradient_clip_val"],
-            log_every_n_steps=options["log_every_n_steps"],
             deterministic=options["deterministic"],
             detect_anomaly=options["detect_anomaly"],
             num_sanity_val_steps=0,
@@ -195,7 +195,7 @@ def make_trainer(
             enable_model_summary=False,
             logger=loggers,
             default_root_dir=folder,
-            plugins=[AtomicCheckpointIO()],
+            plugins=[AtomicCheckpointIO(), LightningEnvironment()],  # not SLURM's, which requeues on its own
             callbacks=[ProgressBar(total_steps), checkpoints],
         )
     except pl.utilities.exceptions.MisconfigurationException as error:
@@ -204,22 +204,17 @@ def make_trainer(
 
 
 def _read_last(path: Path, fingerprint: str) -> dict[str, Any] | None:
-    import torch
+    from seqkit.inference.load import read_checkpoint
 
     if not path.exists():
         return None
-    last = torch.load(path, map_location="cpu", weights_only=True)
+    last = read_checkpoint(path)
     if last["seqkit"]["fingerprint"] != fingerprint:
         raise TrainingError(
             f"the data have changed since {path} was saved, so its run cannot go on exactly; "
             "put the data back, or start over with --fresh"
         )
     return last
-
-
-def _shown(folder: Path) -> Path:
-    """Return a folder as a person would type it here."""
-    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 @contextmanager

@@ -66,7 +66,8 @@ class SequenceTask(pl.LightningModule):
         self._carried = None if batch.fresh_B is None else tuple(part.detach() for part in state)
         total, count = self.network.head.loss(outputs, lengths_B, batch)
         loss = total / count
-        if (self.global_step + 1) % self.log_every == 0:
+        accumulated = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
+        if accumulated and (self.global_step + 1) % self.log_every == 0:
             value = loss.item()
             if math.isnan(value):
                 raise TrainingError(
@@ -82,7 +83,8 @@ class SequenceTask(pl.LightningModule):
         self._scores: Scores = self.network.head.scores().to(self.device)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        outputs, lengths_B, state = self.network(batch, carry(self._carried_valid, batch))
+        with torch.autocast(self.device.type, enabled=False):  # scores are float32, as those of `seqkit evaluate`
+            outputs, lengths_B, state = self.network(batch, carry(self._carried_valid, batch))
         self._carried_valid = None if batch.fresh_B is None else state
         self._scores.update(outputs, lengths_B, batch)
 

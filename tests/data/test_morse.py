@@ -180,7 +180,7 @@ def test_words_are_as_long_and_as_many_as_asked():
             "data.pitch=[400,1900]: a tone of 1900 Hz needs data.sample_rate=4222 or more, not 4000",
         ),
         ({"wpm": [0, 15]}, "data.wpm=0 (item 0): input should be greater than 0"),
-        ({"test_size": 0}, "data.test_size=0: input should be greater than or equal to 1"),
+        ({"test_size": 0}, "data.test_size=0: input should be greater than 0"),
     ],
 )
 def test_refusals(options, message):

@@ -9,7 +9,7 @@ from seqkit.data.synthetic import BLOCK, Adding
 
 
 def made(**options):
-    data = Adding(**{"length": 10, "size": 5, "eval_size": 7, **options})
+    data = Adding(**{"length": 10, "train_size": 5, "valid_size": 7, "test_size": 7, **options})
     data.setup()
     return data
 
@@ -21,7 +21,7 @@ def every(data, split, epoch=0):
 
 @pytest.mark.parametrize("length", [2, 3, 10, 11])
 def test_the_target_is_the_sum_of_the_two_marked_values(length):
-    batch = every(made(length=length, eval_size=500), "test")
+    batch = every(made(length=length, test_size=500), "test")
     values_BT, marks_BT = batch.inputs.unbind(2)
     assert batch.inputs.shape == (500, length, 2)
     assert batch.targets.shape == (500, 1, 1)
@@ -33,7 +33,7 @@ def test_the_target_is_the_sum_of_the_two_marked_values(length):
 
 
 def test_always_answering_one_has_the_variance_of_two_uniform_numbers():
-    targets = every(made(eval_size=20_000), "test").targets
+    targets = every(made(test_size=20_000), "test").targets
     assert targets.mean().item() == pytest.approx(1, abs=0.01)
     assert (targets - 1).square().mean().item() == pytest.approx(1 / 6, abs=0.005)
 

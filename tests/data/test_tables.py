@@ -223,7 +223,8 @@ def test_puts_in_rows_left_out(write, how, expected):
         ("a\nnan\n1\n", "forward", "FILE, line 2, column 'a': no value, and none before it that data.missing=forward "
                                    "could fill it from. Leave such rows out of the file"),
         ("a,b\n1,0\n,0\n", "interpolate", "FILE, line 3, column 'a': no value, and none after it "
-                                          "that data.missing=interpolate could fill it from. Leave such rows out of the file"),
+                                          "that data.missing=interpolate could fill it from. "
+                                          "Leave such rows out of the file"),
     ],
 )  # fmt: skip
 def test_ends_that_cannot_be_filled_are_refused(write, content, how, message):

@@ -13,7 +13,7 @@ from seqkit.training.run import resume, train
 
 # 5 steps an epoch (a last smaller batch), validation every 4 steps, a checkpoint every step, dropout on
 ADDING = [
-    "data=adding", "data.length=6", "data.size=18", "data.eval_size=8", "data.batch_size=4",
+    "data=adding", "data.length=6", "data.train_size=18", "data.valid_size=8", "data.test_size=8", "data.batch_size=4",
     "model.hidden_size=4", "model.num_layers=2", "model.dropout=0.3", "optimizer.lr=0.01",
     "trainer.accelerator=cpu", "trainer.max_steps=14", "trainer.val_check_interval=4",
     "trainer.checkpoint_every_n_steps=1", "trainer.log_every_n_steps=1", "scheduler.warmup=3",

@@ -48,7 +48,7 @@ def test_no_seasonal_naive_without_a_whole_season_in_view(saw, season, lookback)
 
 
 def test_targets_that_are_no_inputs_have_the_mean_only():
-    scores = baselines(Adding(length=10, size=10, eval_size=4000))
+    scores = baselines(Adding(length=10, train_size=10, test_size=4000))
     assert list(scores) == ["training mean"]
     assert scores["training mean"]["mse"] == pytest.approx(1 / 6, abs=0.01)
 
