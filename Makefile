@@ -11,9 +11,9 @@ train: .venv/ready
 	$(BIN)/seqkit train experiment=python_source
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu and not slurm and not slow"
-	@echo "not run here: tests marked slow (make test-slow), gpu (make test-gpu) and slurm, if there are any:"
-	@$(BIN)/python -m pytest -q --collect-only -m "gpu or slurm or slow" -p no:cacheprovider 2>/dev/null | tail -n 1
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu and not slow"
+	@echo "not run here: tests marked slow (make test-slow) and gpu (make test-gpu):" \
+	  "$$($(BIN)/python -m pytest -q --collect-only -m 'gpu or slow' -p no:cacheprovider | tail -n 1)"
 
 test-slow: .venv/ready
 	$(BIN)/python -m pytest -m slow

@@ -1,0 +1,1 @@
+"""The presets that choose and set components; shipped as ``seqkit.conf``."""

@@ -48,11 +48,7 @@ def check(config: Config) -> Config:
         checked[kind] = None if chosen is None else registry.check(kind, chosen)
     if checked["name"] is None:
         checked["name"] = checked["data"]["name"]
-    steps, epochs = (checked["trainer"][option] for option in ("max_steps", "max_epochs"))
-    if steps is not None and epochs is not None:
-        raise ConfigError(f"trainer.max_steps={steps} and trainer.max_epochs={epochs} both say how long to train; "
-                          "set one of them to null")  # fmt: skip
-    if steps is None and epochs is None:
+    if checked["trainer"]["max_steps"] is None and checked["trainer"]["max_epochs"] is None:
         raise ConfigError("how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N")
     return checked
 

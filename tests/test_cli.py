@@ -39,8 +39,6 @@ REFUSALS = {
     "model.hidden_size=[": "cannot read the override 'model.hidden_size=['; write group=name or group.option=value",
     "seed=-1": "seed=-1: input should be greater than or equal to 0",
     "id=a/b": "id=a/b: string should match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]*$'",
-    "trainer.max_epochs=2": "trainer.max_steps=2000 and trainer.max_epochs=2 both say how long to train; "
-    "set one of them to null",
     "trainer.max_steps=null": "how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N",
     "data=series_csv": "data.path is required; say data.path=VALUE",
     "optimizer.nesterov=true optimizer=sgd": "optimizer.nesterov=true needs optimizer.momentum above 0, such as 0.9",
@@ -51,9 +49,9 @@ REFUSALS = {
 def test_refusals(overrides, capsys):
     assert run(["train", *overrides.split()]) == 1
     printed = capsys.readouterr()
-    assert printed.err == f"seqkit: {REFUSALS[overrides]}\n"
+    assert printed.err.splitlines()[-1] == f"seqkit: {REFUSALS[overrides]}"
     assert printed.out == ""
-    assert not Path("runs").exists() or overrides.startswith("optimizer")
+    assert not list(Path().glob("runs/*/*"))
 
 
 def test_a_missing_file_is_refused_before_anything_is_written(capsys):

@@ -12,7 +12,7 @@ import pytest
 from seqkit.__main__ import run
 from seqkit.commands.list import inventory
 
-FEW = ["trainer.max_steps=3", "trainer.max_epochs=null", "trainer.val_check_interval=2", "trainer.accelerator=cpu", "id=x"]
+FEW = ["trainer.max_steps=3", "trainer.val_check_interval=2", "trainer.accelerator=cpu", "id=x"]
 
 
 def text_file() -> Path:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqkit.contracts import Batch, DataSpec, Frames, NextToken, Series, Tokens, Waveform, Classes
+from seqkit.contracts import Batch, Classes, DataSpec, Frames, NextToken, Series, Tokens, Waveform
 from seqkit.errors import ConfigError
 from seqkit.network import assemble, carry, network_weights
 

@@ -16,12 +16,28 @@ ROOT = Path(__file__).parents[1]
 def installed(tmp_path_factory):
     """Return a folder into which the wheel has been installed, and the wheel."""
     folder = tmp_path_factory.mktemp("wheel")
-    for name in ("seqkit", "conf", "pyproject.toml", "README.md", "LICENSE"):  # a copy: building writes beside the source
+    for name in (
+        "seqkit",
+        "conf",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+    ):  # a copy: building writes beside the source
         subprocess.run(["cp", "-r", str(ROOT / name), str(folder)], check=True)
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder / "dist"), str(folder)]
     subprocess.run(build, check=True, capture_output=True)
     [wheel] = (folder / "dist").glob("*.whl")
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder / "site"), str(wheel)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(folder / "site"),
+        str(wheel),
+    ]
     subprocess.run(install, check=True, capture_output=True)
     return folder / "site", wheel
 
@@ -34,7 +50,11 @@ def seqkit(site: Path, *words: str) -> subprocess.CompletedProcess:
 
 def test_the_wheel_holds_what_it_should(installed):
     names = zipfile.ZipFile(installed[1]).namelist()
-    for name in ("seqkit/conf/train.yaml", "seqkit/conf/experiment/morse.yaml", "seqkit/data/samples/sea_temperature.csv.gz"):
+    for name in (
+        "seqkit/conf/train.yaml",
+        "seqkit/conf/experiment/morse.yaml",
+        "seqkit/data/samples/sea_temperature.csv.gz",
+    ):
         assert name in names
     assert not [name for name in names if name.startswith(("tests", "conf/", "benchmarks"))]
     sources = {f"seqkit/{path.relative_to(ROOT / 'seqkit')}" for path in (ROOT / "seqkit").rglob("*.py")}

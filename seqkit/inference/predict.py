@@ -101,7 +101,7 @@ def _read_frames(spec: DataSpec, source: Any, missing: Any) -> Tensor:
     lookback = spec.targets.lookback if isinstance(spec.targets, Series) else None
     if isinstance(source, str | Path):
         path = existing_file(source, f"a CSV or Parquet file with columns {', '.join(names)}")
-        table = read_table(path, None, names)
+        table = read_table(path, None, names, others=False)
         if missing == "refuse" and lookback:  # rows before those that are read may have gaps
             table = replace(table, values_RN=table.values_RN[-lookback:], line_R=table.line_R[-lookback:])
         table, _ = fill(table, missing)

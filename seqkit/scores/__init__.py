@@ -1,0 +1,1 @@
+"""Scores of the heads; apart from them, because torchmetrics is slow to import."""

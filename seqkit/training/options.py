@@ -19,7 +19,7 @@ class TrainerOptions:
     Args:
         accelerator: Device to train on; ``auto`` is a GPU (CUDA) where there is one.
         precision: Number format of training, as in Lightning's Trainer; scores are always computed in float32.
-        max_steps: Optimizer steps to train for; give this or ``max_epochs``.
+        max_steps: Optimizer steps to train for; with ``max_epochs`` too, training ends at what comes first.
         max_epochs: Passes over the training part to train for.
         val_check_interval: Optimizer steps between validations; null is once a pass over the training part.
         limit_val_batches: Batches of each validation; null is the whole part.

@@ -98,7 +98,7 @@ def _fit(
     options = config["trainer"]
     accumulate = options["accumulate_grad_batches"]
     epoch = steps_per_epoch(data, config["seed"], accumulate)
-    total_steps = options["max_steps"] or options["max_epochs"] * epoch
+    total_steps = _total_steps(options["max_steps"], options["max_epochs"], epoch)
     task = make_task(config, data, facts, total_steps)
     if last and last["callbacks"]["Checkpoints"]["done"]:
         LOG.info("training was complete at step %d", last["global_step"])
@@ -120,6 +120,16 @@ def _fit(
     finally:
         stop.close()
     return task.network, task.seconds
+
+
+def _total_steps(max_steps: int | None, max_epochs: int | None, epoch: int) -> int:
+    """Return the optimizer steps of the training, and say so where one limit cuts the other short."""
+    if max_steps is None or max_epochs is None:
+        return max_steps or (max_epochs or 0) * epoch
+    first, other = ("max_steps", "max_epochs") if max_steps < max_epochs * epoch else ("max_epochs", "max_steps")
+    limits = {"max_steps": max_steps, "max_epochs": max_epochs}
+    LOG.info("trainer.%s=%d ends the training before trainer.%s=%d", first, limits[first], other, limits[other])
+    return min(max_steps, max_epochs * epoch)
 
 
 def make_task(config: Config, data: Any, facts: dict[str, Any], total_steps: int) -> Any:

@@ -36,14 +36,16 @@ def test_csv_drops_what_will_be_written_again():
 
 def test_wandb_without_a_key_logs_offline_and_asks_nothing(capfd):
     assert run(["train", *TINY, "logger=wandb"]) == 0
-    assert "wandb: no API key, so logging offline; later: wandb sync" in capfd.readouterr().out
+    assert "wandb: no API key, so logging offline; later: wandb sync" in capfd.readouterr().err
     [place] = Path("runs/adding/a/wandb").glob("offline-run-*-adding-a")  # the run's own id
     assert next(place.glob("*.wandb")).stat().st_size > 1000
     assert {file.name.split("_1_")[0].split("_")[0] for file in place.rglob("*.png")} == {"forecast", "learning"}
 
 
 def test_wandb_online_needs_a_key():
-    with pytest.raises(ConfigError, match="logger.mode=online needs an API key: run `wandb login` or set WANDB_API_KEY"):
+    with pytest.raises(
+        ConfigError, match="logger.mode=online needs an API key: run `wandb login` or set WANDB_API_KEY"
+    ):
         build("logger", {"name": "wandb", "mode": "online"}, Path(), {"name": "x"})
 
 
