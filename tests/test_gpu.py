@@ -14,7 +14,9 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 @pytest.mark.parametrize("name", registry.names("model"))
 def test_a_model_computes_the_same_on_both_devices(name):
     torch.manual_seed(0)
-    model = registry.build("model", {"name": name, "hidden_size": 8, "num_layers": 2, "bidirectional": True}, 5).double()
+    model = registry.build(
+        "model", {"name": name, "hidden_size": 8, "num_layers": 2, "bidirectional": True}, 5
+    ).double()
     x_BTI, lengths_B = torch.randn(4, 9, 5).double(), torch.tensor([9, 1, 4, 7])
     here, state = model(x_BTI, lengths_B)
     there, moved = model.cuda()(x_BTI.cuda(), lengths_B.cuda())
@@ -26,7 +28,12 @@ def test_a_model_computes_the_same_on_both_devices(name):
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("experiment", ["python_source", "sea_temperature", "morse", "adding"])
 def test_an_experiment_trains_and_evaluates_there(experiment, precision, capsys):
-    few = ["trainer.max_steps=3", "trainer.val_check_interval=2", "trainer.limit_val_batches=1", f"trainer.precision={precision}"]
+    few = [
+        "trainer.max_steps=3",
+        "trainer.val_check_interval=2",
+        "trainer.limit_val_batches=1",
+        f"trainer.precision={precision}",
+    ]
     assert run(["train", f"experiment={experiment}", "trainer.accelerator=gpu", *few, "id=g", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["device"].startswith("cuda")

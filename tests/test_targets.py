@@ -34,7 +34,9 @@ def test_morse(capsys):
     assert report(capsys, "experiment=morse")["test"]["character_error_rate"] < 0.05
 
 
-@pytest.mark.parametrize(("model", "solved"), [("elman", False), ("lstm", True), ("gru", True), ("peephole_lstm", True)])
+@pytest.mark.parametrize(
+    ("model", "solved"), [("elman", False), ("lstm", True), ("gru", True), ("peephole_lstm", True)]
+)
 def test_adding(capsys, model, solved):
     assert (report(capsys, "experiment=adding", f"model={model}")["test"]["mse"] < 0.01) == solved
 
