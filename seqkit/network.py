@@ -2,7 +2,8 @@
 
 # B batch, T time, I input size of the model, H its output size
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -66,6 +67,13 @@ def device_of(name: str) -> torch.device:
     if name == "gpu" and not torch.cuda.is_available():
         raise ConfigError("a GPU was asked for and none is available here; use auto or cpu")
     return torch.device("cuda" if name in ("auto", "gpu") and torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def exact(device: torch.device) -> Iterator[None]:
+    """Compute in plain float32 on any device, whatever precision training uses."""
+    with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
 
 
 def carry(state: State | None, batch: Batch) -> State | None:

@@ -119,7 +119,11 @@ class Morse:
 
     def setup(self) -> None:
         self.spec = DataSpec(Waveform(self.sample_rate), Transcript(SYMBOLS))
-        options = {name: value for name, value in vars(self).items() if name not in ("batch_size", "spec")}
+        options = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("batch_size", "spec", "fingerprint", "facts")
+        }
         # The transcripts stand for the content: they would change with the generator or the way it is used.
         texts = [self._message(split, i)[0].text for split in ("train", "valid", "test") for i in range(20)]
         self.fingerprint = sha256(repr((sorted(options.items()), texts)).encode()).hexdigest()

@@ -158,7 +158,14 @@ class SeriesCsv:
         train_RN = values_RN[: edges[1]]
         mean_N, scale_N = train_RN.mean(0), train_RN.std(0, correction=0)
         # A column that is constant up to rounding has no scale of its own; 1 keeps it at zero instead of blowing it up.
-        scale_N = torch.where(scale_N > 1e-12 * train_RN.abs().amax(0), scale_N, torch.ones_like(scale_N))
+        largest_N = train_RN.abs().amax(0)
+        scale_N = torch.where(scale_N > 1e-12 * largest_N, scale_N, torch.ones_like(scale_N))
+        for column, scale, largest in zip(table.names, scale_N.tolist(), largest_N.tolist(), strict=True):
+            if scale < 1e-5 * largest and scale != 1:
+                raise DataError(
+                    f"{self.path}, column '{column}': varies by {scale:g} around values as large as {largest:g}, too "
+                    "little for single precision. Subtract a constant from it"
+                )
         self._parts = {
             name: Windows(
                 values_RN[:, inputs].float(),
@@ -294,7 +301,7 @@ def _check_split(split: Sequence[float] | Sequence[int] | Sequence[str], time_co
         if time_column is None:
             raise ConfigError(f"{given}: a split by dates needs data.time_column")
         return
-    if len(split) != 3 or any(isinstance(item, str) or item <= 0 for item in split):
+    if len(split) != 3 or any(isinstance(item, str) or not item > 0 for item in split):
         raise ConfigError(f"{given}: expected {ways}")
     if any(isinstance(item, float) for item in split) and sum(cast(Sequence[float], split)) > 1 + 1e-9:
         raise ConfigError(f"{given}: the fractions sum to {sum(cast(Sequence[float], split)):g}. Expected at most 1")

@@ -45,6 +45,8 @@ def read_waveform(path: str | Path, rate: int) -> Tensor:
         samples, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise _unreadable(path, error) from None
+    if not len(samples):
+        raise DataError(f"{path}: holds no sound")
     waveform_S = samples.mean(axis=1)
     if own_rate != rate:
         waveform_S = soxr.resample(waveform_S, own_rate, rate)
@@ -112,9 +114,9 @@ def read_manifest(path: Path) -> tuple[str, list[Item]]:
         place = path.parent / Path(row["path"]).expanduser()
         if not place.is_file():
             raise DataError(f"{where}: no file {place}; paths are relative to the manifest")
-        if place in seen:
-            raise DataError(f"{where}: {row['path']} was already named in {seen[place].rpartition(', ')[2]}")
-        seen[place] = where
+        if place.resolve() in seen:
+            raise DataError(f"{where}: {row['path']} was already named in {seen[place.resolve()].rpartition(', ')[2]}")
+        seen[place.resolve()] = where
         items.append(Item(place, row[kinds[0]], row.get("split"), where))  # type: ignore[arg-type]
     return kinds[0], items
 
@@ -132,7 +134,7 @@ def _rows(path: Path, file: Any) -> Iterator[tuple[str, dict[str, str]]]:
                 found = sum(value is not None for name, value in row.items() if name is not None)
                 found += len(row.get(None, []))  # type: ignore[call-overload]
                 raise DataError(f"{where}: {found} values, expected {len(reader.fieldnames or [])} as in the header")
-            yield where, row
+            yield where, {name: value.strip() for name, value in row.items()}
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}") from None
 

@@ -2,6 +2,7 @@
 
 # R rows, N columns
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,15 +133,25 @@ def fill(table: Table, how: Fill) -> tuple[Table, int]:
     return replace(table, values_RN=values_RN), int(empty_RN.sum())
 
 
+def last_rows(table: Table, count: int) -> Table:
+    """Return the table's last ``count`` rows."""
+    return _select(table, np.arange(len(table.values_RN))[-count:])
+
+
 def without_repeats(table: Table) -> tuple[Table, int]:
     """Drop each row whose time is that of the row before it; return the table and how many rows were dropped."""
     if table.times is None:
         return table, 0
     keep_R = np.diff(table.times.at_R, prepend=table.times.at_R[0] - 1) != 0
-    at_R, moment_R = table.times.at_R, table.times.moment_R
-    times = replace(table.times, at_R=at_R[keep_R], moment_R=None if moment_R is None else moment_R[keep_R])
-    kept = replace(table, values_RN=table.values_RN[keep_R], line_R=table.line_R[keep_R], times=times)
-    return kept, int((~keep_R).sum())
+    return _select(table, keep_R), int((~keep_R).sum())
+
+
+def _select(table: Table, rows: np.ndarray) -> Table:
+    times = table.times
+    if times is not None:
+        moment_R = None if times.moment_R is None else times.moment_R[rows]
+        times = replace(times, at_R=times.at_R[rows], moment_R=moment_R)
+    return replace(table, values_RN=table.values_RN[rows], line_R=table.line_R[rows], times=times)
 
 
 def _read_csv(path: Path) -> Any:
@@ -153,15 +164,16 @@ def _read_csv(path: Path) -> Any:
         raise DataError(f"{path}: is empty. Expected a header line and one line a time step") from None
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}{_first_bad_line(path)}: cannot be read as CSV: {_first_line(error)}") from None
-    repeated = [name for name in frame.columns if name.endswith("_duplicated_0")]
+    names = [re.sub(r"_duplicated_\d+$", "", name).strip() for name in frame.columns]
+    if any("\ufffd" in name for name in names):
+        raise DataError(f"{path}, line 1: the header is not UTF-8. Save the file as UTF-8")
+    repeated = [name for number, name in enumerate(names) if name and name in names[:number]]
     if repeated:
-        raise DataError(
-            f"{path}: two columns are named '{repeated[0].removesuffix('_duplicated_0')}'. Expected one each"
-        )
+        raise DataError(f"{path}: two columns are named '{repeated[0]}'. Expected one each")
     frame = frame.with_columns(pl.all().str.strip_chars()).with_columns(
         pl.when(pl.all().is_in(MISSING)).then(None).otherwise(pl.all()).name.keep()
     )
-    frame.columns = [name.strip() for name in frame.columns]
+    frame.columns = names
     blank_R = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
     rows = len(blank_R) - int(np.argmin(blank_R[::-1])) if not blank_R.all() else 0
     return frame.head(rows)  # blank lines at the end of a file are no rows
@@ -253,6 +265,13 @@ def _even(table: Table, how: Fill) -> Table:
         return table
     place_R = (times.at_R - times.at_R[0]) // step
     rows = int(place_R[-1]) + 1
+    if rows > 2 * len(place_R):
+        row = int(distance_R.argmax()) + 1
+        far = times.distance(int(distance_R[row - 1]))
+        raise DataError(
+            f"{table.where(row)}, column '{times.column}': {far} after the row before; "
+            f"filling would make up {rows - len(place_R):,} of {rows:,} rows. Is the time right?"
+        )
     values_RN = np.full((rows, len(table.names)), np.nan)
     line_R = np.zeros(rows, dtype=np.int64)
     values_RN[place_R], line_R[place_R] = table.values_RN, table.line_R

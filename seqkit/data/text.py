@@ -120,7 +120,7 @@ class TextFiles:
             raise ConfigError(f"data=text_files lacks {' and '.join(lacking)}; or give one data.path to be split")
         if path is None and tuple(split) != FRACTIONS:
             raise ConfigError("data.split is for data.path; data.train, data.valid and data.test are taken whole")
-        if len(split) != 3 or min(split) <= 0 or abs(sum(split) - 1) > 1e-6:
+        if len(split) != 3 or not (min(split) > 0 and abs(sum(split) - 1) <= 1e-6):
             raise ConfigError(
                 f"data.split={list(split)}: give three fractions above 0 that add up to 1, as [0.9,0.05,0.05]"
             )

@@ -73,7 +73,7 @@ def whole_number(cell: Any) -> int | None:
         number = float(cell)
     except (TypeError, ValueError):
         return None
-    return int(number) if number.is_integer() else None
+    return int(number) if number.is_integer() and abs(number) < 2**62 else None
 
 
 def microseconds(moment: date) -> int:

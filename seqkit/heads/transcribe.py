@@ -46,8 +46,8 @@ class Transcribe(nn.Module):
         Raises:
             DataError: A transcript needs more steps than there are outputs for it.
         """
-        loss_B, symbols = ctc(outputs, lengths, batch)
-        return loss_B.sum(), symbols
+        loss_B, symbols_B = ctc(outputs, lengths, batch)
+        return loss_B.sum(), int(symbols_B.sum())
 
     def scores(self) -> Scores:
         from seqkit.scores.transcribe import TranscribeScores
@@ -59,11 +59,19 @@ class Transcribe(nn.Module):
         return [{"text": text} for text in greedy(outputs, lengths, self.symbols)]
 
 
-def ctc(log_probabilities_BTV: Tensor, lengths_B: Tensor | None, batch: Batch) -> tuple[Tensor, int]:
-    """Return the CTC loss of each row, in nats, and the number of symbols in all transcripts.
+def ctc(
+    log_probabilities_BTV: Tensor, lengths_B: Tensor | None, batch: Batch, strict: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Return the CTC loss of each row, in nats, and the number of symbols of its transcript.
+
+    Args:
+        log_probabilities_BTV: Outputs.
+        lengths_B: Valid steps of each row.
+        batch: With the transcripts.
+        strict: Refuse a transcript that cannot fit; else its loss is infinite.
 
     Raises:
-        DataError: A transcript needs more steps than there are outputs for it; its loss would be infinite.
+        DataError: A transcript needs more steps than there are outputs for it.
     """
     assert batch.targets is not None
     rows, steps, _ = log_probabilities_BTV.shape
@@ -73,7 +81,7 @@ def ctc(log_probabilities_BTV: Tensor, lengths_B: Tensor | None, batch: Batch) -
     symbols_B = whole_B if batch.target_lengths is None else batch.target_lengths.cpu()
     steps_B = torch.full((rows,), steps) if lengths_B is None else lengths_B.cpu()
     needed_B = symbols_B + _repeats(targets_BU.cpu(), symbols_B)
-    if bool((needed_B > steps_B).any()):
+    if strict and bool((needed_B > steps_B).any()):
         row = int((needed_B - steps_B).argmax())
         raise DataError(
             f"a transcript of {int(symbols_B[row])} symbols needs {int(needed_B[row])} output steps, its sound gives "
@@ -81,7 +89,7 @@ def ctc(log_probabilities_BTV: Tensor, lengths_B: Tensor | None, batch: Batch) -
         )
     log_probabilities_TBV = log_probabilities_BTV.transpose(0, 1)
     loss_B = nn.functional.ctc_loss(log_probabilities_TBV, targets_BU + 1, steps_B, symbols_B, BLANK, reduction="none")
-    return loss_B, int(symbols_B.sum())
+    return loss_B, symbols_B
 
 
 def greedy(log_probabilities_BTV: Tensor, lengths_B: Tensor | None, symbols: tuple[str, ...]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from seqkit.contracts import Batch, Data, State
-from seqkit.network import Network, carry
+from seqkit.network import Network, carry, exact
 
 DIGITS = 6
 
@@ -42,7 +42,7 @@ def each_batch(
     network.eval()
     device = next(network.parameters()).device
     state: State | None = None
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # float32 is float32 on any device
+    with exact(device):
         for batch in evaluation_loader(data, split, batch_size):
             batch = batch.to(device)
             outputs, lengths_B, state = network(batch, carry(state, batch))

@@ -2,6 +2,8 @@
 
 # V vocabulary
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -43,7 +45,7 @@ def generate(
         )
     if length < 0:
         raise ConfigError(f"length={length}: give 0 tokens or more")
-    if temperature < 0:
+    if not 0 <= temperature < math.inf:
         raise ConfigError(f"temperature={temperature}: give 0 (always the likeliest token) or more")
     if top_k is not None and top_k < 1:
         raise ConfigError(f"top_k={top_k}: give 1 token or more to draw from")
@@ -68,11 +70,11 @@ def generate(
 def _choose(logits_V: Tensor, tokens: Tokens, temperature: float, top_k: int | None, draw: torch.Generator) -> int:
     if UNKNOWN in tokens.vocabulary:
         logits_V[tokens.vocabulary.index(UNKNOWN)] = -torch.inf
-    if temperature == 0:
+    if temperature < 1e-6:
         return int(logits_V.argmax())
     best, ids = logits_V.topk(min(top_k or len(logits_V), len(logits_V)))
     # Drawn on the CPU, so that a seed gives the same text from every device whose logits agree.
-    return int(ids[torch.multinomial((best / temperature).softmax(0), 1, generator=draw)])
+    return int(ids[torch.multinomial(((best - best[0]) / temperature).softmax(0), 1, generator=draw)])
 
 
 def _start(tokens: Tokens) -> Tensor:

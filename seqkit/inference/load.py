@@ -13,7 +13,7 @@ from seqkit.compose import Config, check
 from seqkit.contracts import DataSpec, Split
 from seqkit.errors import ConfigError, DataError
 from seqkit.inference.evaluate import evaluate, rounded
-from seqkit.network import Network, assemble, device_of, network_weights
+from seqkit.network import Network, assemble, device_of, exact, network_weights
 from seqkit.registry import build
 
 CONTENT = {"config", "spec", "version", "hash", "fingerprint", "started_in", "latest"}
@@ -41,7 +41,10 @@ class Trained:
         """Predict for new inputs; see ``seqkit.inference.predict.predict``."""
         from seqkit.inference.predict import predict
 
-        return predict(self.network, self.spec, inputs, self.config["data"].get("missing", "refuse"))
+        options = self.config["data"]
+        reading = {name: options[name] for name in ("time_column", "missing", "repeats") if name in options}
+        with exact(next(self.network.parameters()).device):
+            return predict(self.network, self.spec, inputs, **reading)
 
     def generate(
         self, prompt: str = "", length: int = 500, temperature: float = 0.8, top_k: int | None = None, seed: int = 1
@@ -49,7 +52,8 @@ class Trained:
         """Continue a text; see ``seqkit.inference.generate.generate``."""
         from seqkit.inference.generate import generate
 
-        return generate(self.network, self.spec, prompt, length, temperature, top_k, seed)
+        with exact(next(self.network.parameters()).device):
+            return generate(self.network, self.spec, prompt, length, temperature, top_k, seed)
 
     def evaluate(
         self, split: Split = "test", batch_size: int | None = None, overrides: Sequence[str] = ()

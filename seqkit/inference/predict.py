@@ -4,7 +4,6 @@
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,14 @@ CHUNK = 4096  # tokens of a long text that go through at once
 
 
 @torch.no_grad()
-def predict(network: Network, spec: DataSpec, inputs: Any, missing: str = "refuse") -> list[Any]:
+def predict(
+    network: Network,
+    spec: DataSpec,
+    inputs: Any,
+    time_column: str | None = None,
+    missing: str = "refuse",
+    repeats: str = "refuse",
+) -> list[Any]:
     """Predict for each input, one at a time.
 
     Args:
@@ -29,7 +35,9 @@ def predict(network: Network, spec: DataSpec, inputs: Any, missing: str = "refus
         inputs: One input or a list of them. For text: a string, or the path of a UTF-8 file. For frames: the path of
             a CSV or Parquet file with the columns of the training data, of which the last rows are read, or an array
             (T, I). For sound: the path of a WAV or FLAC file, or an array (T,) at the spec's sample rate.
-        missing: What to do about empty cells of a table, as in the training data.
+        time_column: Of a table, to check that its steps are even; as in the training data, like the next two.
+        missing: What to do about empty cells and rows of a table.
+        repeats: What to do about rows of a table with the time of the row before.
 
     Returns:
         For each input what the head's ``decode`` gives, as plain JSON.
@@ -44,7 +52,7 @@ def predict(network: Network, spec: DataSpec, inputs: Any, missing: str = "refus
     predictions = []
     for source in several:
         sound = isinstance(spec.inputs, Waveform)
-        sequence = _read_waveform(spec, source) if sound else _read_frames(spec, source, missing)
+        sequence = _read_waveform(spec, source) if sound else _read_frames(spec, source, time_column, missing, repeats)
         batch = Batch(sequence[None]).to(device)
         outputs, lengths_B, _ = network(batch)
         predictions += network.head.decode(outputs, lengths_B, batch)
@@ -69,11 +77,14 @@ def readable(source: str, prediction: dict[str, Any]) -> str:
 
 
 def _predict_text(network: Network, tokens: Tokens, source: Any, device: torch.device) -> dict[str, Any]:
+    from seqkit.data.files import existing_file
     from seqkit.data.text import encode, read_text
 
     text = str(source)
     name = repr(text)
-    if os.path.isfile(text):
+    named = isinstance(source, Path) or (text.endswith(".txt") and len(text.split()) == 1)
+    if named or os.path.isfile(text):
+        existing_file(text, "a UTF-8 text file")
         name, text = text, read_text([Path(text)])
     ids_T = encode(tokens, text).to(device)
     if not len(ids_T):
@@ -92,18 +103,20 @@ def _predict_text(network: Network, tokens: Tokens, source: Any, device: torch.d
     return {"next": last["next"], **found}
 
 
-def _read_frames(spec: DataSpec, source: Any, missing: Any) -> Tensor:
+def _read_frames(spec: DataSpec, source: Any, time_column: str | None, missing: Any, repeats: str) -> Tensor:
     from seqkit.data.files import existing_file
-    from seqkit.data.tables import fill, read_table
+    from seqkit.data.tables import fill, last_rows, read_table, without_repeats
 
     assert isinstance(spec.inputs, Frames)
     names = spec.inputs.names
     lookback = spec.targets.lookback if isinstance(spec.targets, Series) else None
     if isinstance(source, str | Path):
         path = existing_file(source, f"a CSV or Parquet file with columns {', '.join(names)}")
-        table = read_table(path, None, names, others=False)
+        table = read_table(path, time_column, names, others=False)
+        if repeats == "first":
+            table, _ = without_repeats(table)
         if missing == "refuse" and lookback:  # rows before those that are read may have gaps
-            table = replace(table, values_RN=table.values_RN[-lookback:], line_R=table.line_R[-lookback:])
+            table = last_rows(table, lookback)
         table, _ = fill(table, missing)
         order = [table.names.index(name) for name in names]
         rows_TI, where = torch.from_numpy(table.values_RN[:, order]).float(), str(path)
@@ -113,6 +126,7 @@ def _read_frames(spec: DataSpec, source: Any, missing: Any) -> Tensor:
             raise DataError(
                 f"{where} has shape {tuple(rows_TI.shape)}; expected (rows, {len(names)}): {', '.join(names)}"
             )
+    _check_finite(rows_TI, where)
     if lookback and len(rows_TI) < lookback:
         raise DataError(f"{where} has {len(rows_TI)} rows; the model was trained to read {lookback}")
     return rows_TI[-lookback:] if lookback else rows_TI
@@ -131,4 +145,10 @@ def _read_waveform(spec: DataSpec, source: Any) -> Tensor:
         raise DataError(
             f"the array has shape {tuple(waveform_T.shape)}; expected (samples,) at {rate} samples a second"
         )
+    _check_finite(waveform_T, "the array")
     return waveform_T
+
+
+def _check_finite(values: Tensor, where: str) -> None:
+    if not bool(values.isfinite().all()):
+        raise DataError(f"{where} holds values that are not numbers (NaN or infinity)")

@@ -95,7 +95,7 @@ def _draw_confusion(network: Network, data: Data, names: Sequence[str], picture:
     scores = network.head.scores().to(next(network.parameters()).device)
     each_batch(network, data, "test", data.batch_size, scores.update)
     counts = scores.confusion.cpu()  # type: ignore[attr-defined]
-    side = max(4.0, 0.45 * len(names))
+    side = min(20.0, max(4.0, 0.45 * len(names)))
     figure, [axis] = _figure(1, 1, side + 1, side)
     share = counts / counts.sum(1, keepdim=True).clamp(min=1)
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -105,8 +105,9 @@ def _draw_confusion(network: Network, data: Data, names: Sequence[str], picture:
                 if counts[row, column]:
                     color = "white" if share[row, column] > 0.5 else "black"
                     axis.text(column, row, int(counts[row, column]), ha="center", va="center", color=color, fontsize=8)
-    axis.set_xticks(range(len(names)), names, rotation=90, parse_math=False)
-    axis.set_yticks(range(len(names)), names, parse_math=False)
+    if len(names) <= 60:
+        axis.set_xticks(range(len(names)), names, rotation=90, parse_math=False)
+        axis.set_yticks(range(len(names)), names, parse_math=False)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
     _save(figure, picture)

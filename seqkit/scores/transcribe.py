@@ -27,18 +27,22 @@ class TranscribeScores(Metric):
     word_errors: Tensor
     words: Tensor
     loss_sum: Tensor
+    loss_characters: Tensor
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
         super().__init__()
         self.symbols = symbols
-        for name in ("character_errors", "characters", "word_errors", "words"):
+        for name in ("character_errors", "characters", "word_errors", "words", "loss_characters"):
             self.add_state(name, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("loss_sum", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> None:
         """Count a batch; ``outputs`` are log_probabilities_BTV."""
-        loss_B, _ = ctc(outputs, lengths, batch)
-        self.loss_sum += loss_B.double().sum()
+        # A transcript too long for its sound has no finite loss; its errors count all the same.
+        loss_B, symbols_B = ctc(outputs, lengths, batch, strict=False)
+        fits_B = loss_B.isfinite()
+        self.loss_sum += loss_B[fits_B].double().sum()
+        self.loss_characters += symbols_B[fits_B.cpu()].sum()
         texts, truths = greedy(outputs, lengths, self.symbols), self._truths(batch)
         # Torchmetrics sums in float32, exact for a batch but not for a large part: its counts go to ours.
         characters, words = CharErrorRate(), WordErrorRate()
@@ -54,7 +58,7 @@ class TranscribeScores(Metric):
         return {
             "character_error_rate": self.character_errors.double() / self.characters,
             "word_error_rate": self.word_errors.double() / self.words,
-            "loss": self.loss_sum / self.characters,
+            "loss": self.loss_sum / self.loss_characters,
         }
 
     def _truths(self, batch: Batch) -> list[str]:

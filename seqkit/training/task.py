@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seqkit.contracts import Batch, Scores, State
 from seqkit.errors import TrainingError
-from seqkit.network import Network, carry
+from seqkit.network import Network, carry, exact
 from seqkit.training.rng import get_rng, set_rng
 
 
@@ -83,7 +83,7 @@ class SequenceTask(pl.LightningModule):
         self._scores: Scores = self.network.head.scores().to(self.device)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        with torch.autocast(self.device.type, enabled=False):  # scores are float32, as those of `seqkit evaluate`
+        with exact(self.device):
             outputs, lengths_B, state = self.network(batch, carry(self._carried_valid, batch))
         self._carried_valid = None if batch.fresh_B is None else state
         self._scores.update(outputs, lengths_B, batch)

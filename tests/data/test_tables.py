@@ -1,5 +1,6 @@
 import gzip
 from datetime import date, datetime
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -241,3 +242,27 @@ def test_the_first_of_rows_with_one_time_is_kept(write):
     assert table.values_RN[:, 0].tolist() == [1, 2, 3]
     assert table.line_R.tolist() == [2, 3, 5]
     assert dropped == 1
+
+
+@pytest.mark.parametrize(("text", "line"), [
+    ("date,a, a\n2020-01-01,1,2\n", "t.csv: two columns are named 'a'. Expected one each"),
+    ("a\n1\n2\n", None),
+])  # fmt: skip
+def test_repeated_names(text, line):
+    path = Path("t.csv")
+    path.write_text(text)
+    if line is None:
+        assert read_table(path, None).names == ("a",)
+        return
+    with pytest.raises(DataError) as refusal:
+        read_table(path, None)
+    assert str(refusal.value) == line
+
+
+def test_a_mistyped_year_does_not_fill_a_century():
+    path = Path("t.csv")
+    path.write_text("date,a\n2020-01-01,1\n2020-01-02,2\n2020-01-03,3\n2120-01-04,4\n")
+    with pytest.raises(
+        DataError, match="line 5, column 'date': 36525 days, 0:00:00 after the row before; filling would"
+    ):
+        fill(read_table(path, "date"), "forward")
