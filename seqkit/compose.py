@@ -165,6 +165,14 @@ def explain(error: Exception) -> SeqkitError:
     if isinstance(cause, OmegaConfBaseException):
         return _explain_omegaconf(cause)
     text = str(error)
+    if match := re.search(r"^In '(experiment/\w+)'.*Key '\w+' not in '(\w+)'\s+full_key: (\w+)\.(\w+)", text, re.S):
+        preset, chosen, group, option = match.groups()
+        return ConfigError(
+            f"{preset.replace('/', '=')} sets {group}.{option}, which {group}={chosen} does not have; "
+            "use another experiment, or none and set the options yourself"
+        )
+    if match := re.search(r"Ambiguous value for argument '(\S+)'", text):
+        return ConfigError(f"{match[1]} gives several values: add -m to train each, or write [a,b] for a list")
     if "Got NoneType" in text:
         return ConfigError("this group takes a name, not null")
     if match := re.search(r"Could not override '([\w/@]+)'", text):

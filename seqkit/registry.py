@@ -1,5 +1,6 @@
 """The components by kind and name: register, find, build."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,10 @@ from seqkit import schema
 from seqkit.errors import ConfigError, PluginError, unknown
 
 KINDS = ("data", "frontend", "model", "head", "optimizer", "scheduler", "trainer", "logger")
+METHODS = {
+    "data": ("setup", "part", "collate", "order"),
+    "head": ("loss", "scores", "decode"),
+}
 BUILT_IN = ("data", "frontends", "heads", "models", "training.loggers", "training.optim", "training.options")
 
 
@@ -48,6 +53,11 @@ def register(kind: str, name: str) -> Callable[[Callable], Callable]:
         taken = _components[kind].get(name)
         if taken and (taken.origin, taken.factory.__qualname__) != (factory.__module__, factory.__qualname__):
             raise PluginError(f"{kind} '{name}' of {factory.__module__} is already registered by {taken.origin}")
+        lacks = [
+            method for method in METHODS.get(kind, ()) if inspect.isclass(factory) and not hasattr(factory, method)
+        ]
+        if lacks:
+            raise PluginError(f"{kind} '{name}' lacks {', '.join(lacks)}; seqkit.contracts says what each does")
         if any(option.name == "name" for option in schema.options(factory)):
             raise PluginError(f"{kind} '{name}' has an option 'name', which is the component's own; call it otherwise")
         _components[kind][name] = Component(kind, name, factory)

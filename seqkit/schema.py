@@ -127,6 +127,8 @@ def _one_line(error: ValidationError, group: str, where: str) -> str:
         return f"{where} needs {key}"
     if first["type"] == "literal_error":
         return f"{key}={first['input']}: choose one of {first['ctx']['expected'].replace(' or ', ', ')}"
+    if first["type"] in ("list_type", "tuple_type"):
+        return f"{key}={first['input']}: not a list; write '{key}=[{first['input']}]'"
     several = [e["msg"] for e in error.errors() if e["loc"][0] == option]
     message = " or ".join(dict.fromkeys(_lower(text) for text in several))
     value = first["input"] if len(first["loc"]) == 1 else _at(error, option, first["input"])

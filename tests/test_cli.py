@@ -40,6 +40,12 @@ REFUSALS = {
     "seed=-1": "seed=-1: input should be greater than or equal to 0",
     "id=a/b": "id=a/b: string should match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]*$'",
     "trainer.max_steps=null": "how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N",
+    "model=gru,lstm": "model=gru,lstm gives several values: add -m to train each, or write [a,b] for a list",
+    "--experiment=text": "no flag --experiment; write experiment=text",
+    "experiment=morse head=classify": "head=classify needs classes, this data has Transcript; use head=transcribe",
+    "experiment=audio_classify head=transcribe data.path=.": "experiment=audio_classify sets head.pooling, which "
+    "head=transcribe does not have; use another experiment, or none and set the options yourself",
+    "data=series_csv data.path=x data.targets=y": "data.targets=y: not a list; write 'data.targets=[y]'",
     "data=series_csv": "data.path is required; say data.path=VALUE",
     "optimizer.nesterov=true optimizer=sgd": "optimizer.nesterov=true needs optimizer.momentum above 0, such as 0.9",
 }
@@ -105,9 +111,7 @@ def test_the_report_tells_what_was_seen(capsys):
 def test_an_id_belongs_to_one_config(capsys):
     assert run(["train", *TINY, "id=a"]) == 0
     assert run(["train", *TINY, "id=a", "model.num_layers=2"]) == 1
-    expected = (
-        "exists with another config (model.num_layers was 1, now 2); continue it with `seqkit resume runs/adding/a`"
-    )
+    expected = "exists with another config (model.num_layers was 1, now 2); go on with it as it is by `seqkit resume runs/adding/a`"
     assert expected in capsys.readouterr().err
     assert run(["train", *TINY, "id=a", "model.num_layers=2", "--fresh"]) == 0
     assert json.loads(Path("runs/adding/a/report.json").read_text())["config"]["model"]["num_layers"] == 2
@@ -145,6 +149,9 @@ def test_list_and_describe(capsys):
                 "Known: describe, evaluate, generate, list, predict, resume, train"),
     (["evaluate", "runs/x"], "runs/x is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
     (["resume", "."], " is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
+    (["describe", "head"], "say which head: seqkit describe head=NAME. Known: classify, forecast, next_token, transcribe"),
+    (["describe", "experiment=mors"], "no experiment 'mors'. Did you mean 'morse'? Known: adding, audio_classify, "
+                                      "audio_transcribe, forecast, morse, python_source, sea_temperature, text"),
     (["describe", "nothing"], "nothing is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
 ])  # fmt: skip
 def test_wrong_words(words, line, capsys):

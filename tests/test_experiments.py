@@ -65,6 +65,20 @@ TINY = {
 }  # fmt: skip
 
 
+def manifest() -> Path:
+    folder = sounds()
+    rows = [f"{label}/{n}.wav,{label}" for label in ("low", "high") for n in range(6)]
+    path = folder / "files.csv"
+    path.write_text("\n".join(["path,transcript", *rows]) + "\n")
+    return path
+
+
+TINY["audio_transcribe"] = (
+    lambda: [f"data.manifest={manifest()}", "data.batch_size=4", "model.hidden_size=8"],
+    lambda: "sounds/high/1.wav",
+)
+
+
 def test_every_experiment_is_here():
     assert set(inventory()["experiment"]) == set(TINY)
 

@@ -85,3 +85,14 @@ def test_the_public_api_is_there():
         assert getattr(seqkit, name) is not None
     with pytest.raises(AttributeError, match="module 'seqkit' has no attribute 'trian'"):
         seqkit.trian  # noqa: B018
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_class_must_have_its_methods():
+    class Empty:
+        def __init__(self, *, size: int = 3) -> None: ...
+
+    with pytest.raises(PluginError, match="data 'mine' lacks setup, part, collate, order; seqkit.contracts says"):
+        registry.register_data("mine")(Empty)
+    with pytest.raises(PluginError, match="head 'mine' lacks loss, scores, decode; seqkit.contracts says"):
+        registry.register_head("mine")(Empty)

@@ -14,6 +14,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the description."""
+    from seqkit import registry
+    from seqkit.commands.list import preset
+    from seqkit.errors import ConfigError
+
+    kind, _, name = arguments.what.partition("=")
+    if kind == "experiment":
+        text = preset(kind, name)
+        print(json.dumps({"component": arguments.what, "preset": text}) if arguments.json else text)
+        return
+    if arguments.what in registry.KINDS:
+        known = ", ".join(registry.names(kind))
+        raise ConfigError(f"say which {kind}: seqkit describe {kind}=NAME. Known: {known}")
     if "=" in arguments.what:
         found = component(*arguments.what.split("=", 1))
         print(json.dumps(found, indent=2) if arguments.json else _component_text(found))

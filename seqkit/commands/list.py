@@ -42,6 +42,15 @@ def inventory() -> dict[str, dict[str, str]]:
     return found
 
 
+def preset(group: str, name: str) -> str:
+    """Return the text of a preset file."""
+    from seqkit.errors import unknown
+
+    if name not in presets(group):
+        raise unknown(group, name, presets(group))
+    return files("seqkit.conf").joinpath(group, f"{name}.yaml").read_text().rstrip()
+
+
 def presets(group: str) -> dict[str, str]:
     """Return the first comment line of each preset file of a config group."""
     folder: Any = files("seqkit.conf").joinpath(group)

@@ -15,8 +15,11 @@ import json
 from typing import Any
 
 from seqkit.compose import Config, hydra_main
+from seqkit.errors import ConfigError
 
 TAKES_OVERRIDES = True
+# Hydra's own; its parser would take a shortened name too, --experiment for --experimental-rerun.
+FLAGS = ("multirun", "cfg", "resolve", "package", "config-dir", "config-name", "config-path", "info", "hydra-help")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
     from seqkit.training.folder import new_id
     from seqkit.training.run import train
 
+    for word in arguments.overrides:
+        flag, _, value = word.removeprefix("--").partition("=")
+        if word.startswith("--") and flag not in FLAGS:
+            hint = f"write {flag}={value}" if value else f"Known: --fresh, --json, {', '.join(f'--{f}' for f in FLAGS)}"
+            raise ConfigError(f"no flag --{flag}; {hint}")
     reports: list[dict[str, Any]] = []
     sweep = new_id()
 

@@ -193,7 +193,8 @@ class SeriesCsv:
         self.fingerprint = sha256_of([self.path])
         self.facts = self._describe(found, repeated, table, filled, season)
         for name, (start, end) in parts.items():
-            self.facts[name] = f"{end - start:,} rows, {len(self._parts[name]):,} windows"
+            mirrored = ", half of them mirrored" if self.mirror and name == "train" else ""
+            self.facts[name] = f"{end - start:,} rows, {len(self._parts[name]):,} windows{mirrored}"
 
     def part(self, split: Split) -> Dataset:
         return self._parts[split]

@@ -134,7 +134,12 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     target = device_of(device)
     saved = read_checkpoint(place)
     facts = saved["seqkit"]
-    network = assemble(check(facts["config"]), DataSpec.from_json(facts["spec"]))
+    try:
+        config = check(facts["config"])
+    except ConfigError as error:
+        script = "if a script of yours registers it, run that script instead of seqkit: python SCRIPT.py ..."
+        raise ConfigError(f"{error} ({script})") from None
+    network = assemble(config, DataSpec.from_json(facts["spec"]))
     try:
         network.load_state_dict(network_weights(saved))
     except RuntimeError:
@@ -144,7 +149,7 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     return Trained(
         network=network.to(target).eval(),
         spec=DataSpec.from_json(facts["spec"]),
-        config=check(facts["config"]),
+        config=config,
         path=place,
         facts={"step": saved["global_step"], **kept, "valid": scores},
     )

@@ -205,6 +205,8 @@ def _model(cell: type[nn.Module]) -> Callable[..., Recurrent]:
     if not callable(getattr(cell, "step", None)):
         raise PluginError(f"{where}: a cell needs a method 'step'")
     own = () if has_no_init(cell) else schema.options(cell)  # type: ignore[arg-type]
+    if not has_no_init(cell) and len(schema.signature(cell).parameters) != len(own) + 1:
+        raise PluginError(f"{where}: __init__ takes the hidden size and then options: (self, hidden_size, *, ...)")
     stack = schema.options(Recurrent)
     for option in own:
         if option.name in {other.name for other in stack}:

@@ -54,8 +54,8 @@ def claimed(config: Config, fresh: bool) -> Iterator[tuple[Config, Path]]:
             saved, _ = read_config(folder)
             if config_hash(saved) != config_hash(config):
                 raise ConfigError(
-                    f"run {folder} exists with another config ({_difference(saved, config)}); continue it with "
-                    f"`seqkit resume {folder}`, start it over with --fresh, or give another id"
+                    f"run {folder} exists with another config ({_difference(saved, config)}); go on with it as "
+                    f"it is by `seqkit resume {folder}`, start it over with --fresh, or give another id"
                 )
         else:
             facts = {"seqkit": seqkit.__version__, "hash": config_hash(config), "folder": os.getcwd(), "config": config}

@@ -53,9 +53,9 @@ def _run(config: Config, data: Any, folder: Path) -> dict[str, Any]:
     started = time.monotonic()
     with _logging_to(folder / "train.log"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\..*")
-        LOG.info("run %s", shown(folder))
         device = device_of(config["trainer"]["accelerator"])
         data.setup()
+        LOG.info("run %s", shown(folder))
         for name, value in data.facts.items():
             LOG.info("data %s: %s", name, value)
         facts = {
