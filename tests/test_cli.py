@@ -73,9 +73,7 @@ def test_a_missing_file_is_refused_before_anything_is_written(capsys):
 
 def test_an_experiment_that_is_not_there(capsys):
     assert run(["train", "experiment=mors"]) == 1
-    assert (
-        "no experiment 'mors'. Did you mean 'morse'? Known: adding, audio_classify, " in capsys.readouterr().err
-    )
+    assert "no experiment 'mors'. Did you mean 'morse'? Known: adding, audio_classify, " in capsys.readouterr().err
 
 
 def test_train_evaluate_describe_resume(capsys):
