@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import seqkit
 from seqkit.compose import Config, config_hash
 from seqkit.contracts import Data
 from seqkit.data.files import write_atomic
@@ -14,7 +15,7 @@ from seqkit.errors import shown
 from seqkit.inference.evaluate import evaluate
 from seqkit.network import Network
 
-LIBRARIES = ("seqkit", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")
+LIBRARIES = ("torch", "lightning", "hydra-core", "torchmetrics", "numpy")
 
 
 def write_report(folder: Path, config: Config, network: Network, data: Data, times: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def write_report(folder: Path, config: Config, network: Network, data: Data, tim
         "data": {"name": config["data"]["name"], "sha256": data.fingerprint, **data.facts},
         "device": str(device),
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": {"seqkit": seqkit.__version__, **{name: version(name) for name in LIBRARIES}},
         "config_hash": config_hash(config),
         "config": config,
     }
