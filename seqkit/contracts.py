@@ -17,6 +17,7 @@ State = tuple[Tensor, ...]
 """Recurrent state of a model: one tensor a state name, each with the batch as its second axis."""
 
 Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 
 @dataclass

@@ -13,10 +13,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seqkit.contracts import Batch, Classes, DataSpec, Split, Targets, Transcript, Waveform
+from seqkit.contracts import SPLITS, Batch, Classes, DataSpec, Split, Targets, Transcript, Waveform
 from seqkit.data import batching
 from seqkit.data.files import existing_file, existing_folder, sha256_of
-from seqkit.data.sound_files import SPLITS, Item, read_folder, read_manifest, read_waveform, with_header
+from seqkit.data.sound_files import Item, read_folder, read_manifest, read_waveform, with_header
 from seqkit.errors import ConfigError, DataError
 from seqkit.registry import register_data
 

@@ -1,6 +1,6 @@
 """Padding samples into batches, and the order in which batches come: pure functions of their arguments."""
 
-# B batch, T time
+# B batch, T time, H features of a step
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,6 +33,13 @@ def valid(lengths_B: Tensor | None, like_BT: Tensor) -> Tensor:
     if lengths_B is None:
         return torch.ones(rows, steps, dtype=torch.bool, device=like_BT.device)
     return torch.arange(steps, device=like_BT.device) < lengths_B[:, None]
+
+
+def last_valid(y_BTH: Tensor, lengths_B: Tensor | None) -> Tensor:
+    """Return what stands (B, H) at the last valid step of each row."""
+    if lengths_B is None:
+        return y_BTH[:, -1]
+    return y_BTH[torch.arange(len(y_BTH), device=y_BTH.device), lengths_B - 1]
 
 
 def generator(*key: Any) -> torch.Generator:

@@ -14,7 +14,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seqkit.contracts import Batch, DataSpec, Frames, Series, Split
+from seqkit.contracts import SPLITS, Batch, DataSpec, Frames, Series, Split
 from seqkit.data import tables
 from seqkit.data.batching import Order, sequential, shuffled
 from seqkit.data.files import existing_file, sha256_of
@@ -23,7 +23,6 @@ from seqkit.data.times import microseconds
 from seqkit.errors import ConfigError, DataError
 from seqkit.registry import register_data
 
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 SAMPLE = Path(__file__).parent / "samples" / "sea_temperature.csv.gz"
 
 

@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqkit.contracts import Split
+from seqkit.contracts import SPLITS, Split
 from seqkit.errors import DataError, nearest
 
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 ENDINGS = (".wav", ".flac")
 SHORTEST = 0.01  # seconds; nothing can be heard in less
 

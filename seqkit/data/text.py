@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seqkit.contracts import Batch, DataSpec, NextToken, Split, Tokens
+from seqkit.contracts import SPLITS, Batch, DataSpec, NextToken, Split, Tokens
 from seqkit.data.batching import Order, pad, stream_starts, streams
 from seqkit.data.files import existing, sha256_of
 from seqkit.errors import ConfigError, DataError
@@ -23,7 +23,6 @@ from seqkit.registry import register_data
 
 UNKNOWN = "<unk>"  # has id 0 in every vocabulary
 LINE_END = "<eos>"  # unit=word only
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 FRACTIONS = (0.9, 0.05, 0.05)
 
 Unit = Literal["char", "word"]

@@ -9,7 +9,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from seqkit.contracts import DataSpec, Frames
-from seqkit.data.batching import valid
+from seqkit.data.batching import last_valid, valid
 from seqkit.errors import ConfigError
 from seqkit.network import FRONTENDS
 from seqkit.registry import register_frontend
@@ -77,13 +77,6 @@ class FramesFrontend(nn.Module):
         if self.patch > 1:
             x_BTI, lengths = fold(x_BTI, lengths, self.patch)
         return self.project(x_BTI), lengths
-
-
-def last_valid(x_BTI: Tensor, lengths_B: Tensor | None) -> Tensor:
-    """Return the frame (B, I) at the last valid step of each row."""
-    if lengths_B is None:
-        return x_BTI[:, -1]
-    return x_BTI[torch.arange(len(x_BTI), device=x_BTI.device), lengths_B - 1]
 
 
 def fold(x_BTI: Tensor, lengths_B: Tensor | None, patch: int) -> tuple[Tensor, Tensor | None]:

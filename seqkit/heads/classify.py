@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.contracts import Batch, Classes, DataSpec, Scores
-from seqkit.data.batching import valid
+from seqkit.data.batching import last_valid, valid
 from seqkit.errors import ConfigError
 from seqkit.registry import register_head
 from seqkit.schema import Probability
@@ -67,10 +67,9 @@ class Classify(nn.Module):
 
     def pool(self, y_BTH: Tensor, lengths_B: Tensor | None) -> Tensor:
         """Map y_BTH to pooled_BH, from the valid steps only."""
-        rows, steps, size = y_BTH.shape
+        size = y_BTH.shape[2]
         if self.pooling == "last":
-            last_B = torch.full((rows,), steps - 1, device=y_BTH.device) if lengths_B is None else lengths_B - 1
-            last_BH = y_BTH[torch.arange(rows, device=y_BTH.device), last_B]
+            last_BH = last_valid(y_BTH, lengths_B)
             return last_BH if self.causal else torch.cat([last_BH[:, : size // 2], y_BTH[:, 0, size // 2 :]], 1)
         valid_BT1 = valid(lengths_B, y_BTH)[..., None]
         if self.pooling == "max":

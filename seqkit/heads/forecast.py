@@ -10,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seqkit.contracts import Batch, DataSpec, Frames, Scores, Series
+from seqkit.data.batching import last_valid
 from seqkit.errors import ConfigError
 from seqkit.network import HEADS
 from seqkit.registry import register_head
@@ -87,7 +88,7 @@ class Forecast(nn.Module):
         apart = self.channels == "apart"
         if len(y_BTH) != len(batch) * (self.inputs if apart else 1):
             raise ConfigError(f"head.channels={self.channels} needs frontend.channels={self.channels}")
-        y_BH = _last(y_BTH, lengths_B)
+        y_BH = last_valid(y_BTH, lengths_B)
         if not self.causal:
             y_BH = torch.cat((y_BH, y_BTH[:, 0]), 1)
         forecast = self.output(self.dropout(y_BH)).float()
@@ -96,7 +97,7 @@ class Forecast(nn.Module):
         else:
             forecast_BFC = forecast.view(len(batch), self.series.horizon, -1)
         if self.anchored:
-            last_BC = _last(batch.inputs, batch.lengths)[:, self.columns]
+            last_BC = last_valid(batch.inputs, batch.lengths)[:, self.columns]
             forecast_BFC = forecast_BFC + self._scaled(last_BC)[:, None]
         return forecast_BFC
 
@@ -117,9 +118,3 @@ class Forecast(nn.Module):
 
     def _scaled(self, values: Tensor) -> Tensor:
         return (values - self.mean) / self.scale
-
-
-def _last(y_BTH: Tensor, lengths_B: Tensor | None) -> Tensor:
-    if lengths_B is None:
-        return y_BTH[:, -1]
-    return y_BTH[torch.arange(len(y_BTH), device=y_BTH.device), lengths_B - 1]
