@@ -56,6 +56,8 @@ TINY = {
                        "model.hidden_size=8"], lambda: "sounds/low/0.wav"),
     "adding": (lambda: ["data.length=8", "data.train_size=32", "data.valid_size=8", "data.test_size=8",
                         "model.hidden_size=8"], None),
+    "timing": (lambda: ["data.distance=4", "data.offset=3", "data.train_size=32", "data.valid_size=8",
+                        "data.test_size=8", "model.hidden_size=8"], None),
     "text": (lambda: [f"data.path={text_file()}", "data.split=[0.8,0.1,0.1]", "data.batch_size=4", "data.seq_len=16",
                       "data.eval_streams=4", "model.hidden_size=8"], lambda: "book.txt"),
     "forecast": (lambda: [f"data.path={table()}", "data.time_column=date", "data.lookback=48", "data.horizon=4",

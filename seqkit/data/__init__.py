@@ -5,3 +5,4 @@ from seqkit.data import morse as morse
 from seqkit.data import series as series
 from seqkit.data import synthetic as synthetic
 from seqkit.data import text as text
+from seqkit.data import timing as timing

@@ -88,7 +88,10 @@ def score_table(scores: dict[str, dict[str, float]], split: str) -> str:
 
 
 def sweep_table(reports: list[dict[str, Any]]) -> str:
-    """Return a text table over the jobs of a sweep: what each changed, its test scores, its run."""
+    """Return a text table over the jobs of a sweep: what each changed, its test scores, its run.
+
+    Where the jobs differ in their seed, a second table gives the mean and the standard deviation over the seeds.
+    """
     changed = _changed([report["overrides"] for report in reports])
     columns = _columns(report["test"] for report in reports)
     rows = []
@@ -99,7 +102,30 @@ def sweep_table(reports: list[dict[str, Any]]) -> str:
     same = all(report["baselines"] == reports[0]["baselines"] for report in reports)
     for name, scores in reports[0]["baselines"].items() if same else ():
         rows.append({changed[0]: name, **_numbers(scores, columns)})
-    return _table([*changed, *columns, "trained", "run"], rows)
+    table = _table([*changed, *columns, "trained", "run"], rows)
+    return f"{table}\n\n{_over_seeds(reports, changed, columns)}" if "seed" in changed else table
+
+
+def _over_seeds(reports: list[dict[str, Any]], changed: list[str], columns: list[str]) -> str:
+    """Return a text table of the scores over the seeds, one line for each choice of everything else."""
+    others = [key for key in changed if key != "seed"]
+    groups: dict[tuple[str, ...], list[dict[str, float]]] = {}
+    for report in reports:
+        words = _words(report["overrides"])
+        groups.setdefault(tuple(words.get(key, "") for key in others), []).append(report["test"])
+    rows = []
+    for choice, scores in groups.items():
+        spreads = {name: _spread([score[name] for score in scores if name in score]) for name in columns}
+        rows.append({**dict(zip(others, choice, strict=True)), "seeds": str(len(scores)), **spreads})
+    return f"mean +- standard deviation over seeds\n{_table([*others, 'seeds', *columns], rows)}"
+
+
+def _spread(values: list[float]) -> str:
+    if len(values) < 2:
+        return _number(values[0] if values else None)
+    mean = sum(values) / len(values)
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return f"{_number(mean)} +- {_number(variance**0.5)}"
 
 
 def _columns(scores: Iterable[dict[str, float]]) -> list[str]:
