@@ -12,9 +12,10 @@ _HOME = {
     # train and use
     "train": "seqkit.api",
     "load": "seqkit.inference.load",
+    "record_gates": "seqkit.models.watch",
     "main": "seqkit.__main__",
     # components
-    "register_cell": "seqkit.models.recurrent",
+    "register_cell": "seqkit.models.register",
     "register_data": "seqkit.registry",
     "register_frontend": "seqkit.registry",
     "register_head": "seqkit.registry",

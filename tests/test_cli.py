@@ -15,11 +15,11 @@ TINY = [
     "data=adding", "data.length=6", "data.train_size=32", "data.valid_size=8", "data.test_size=8", "data.batch_size=8",
     "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=4", "trainer.val_check_interval=2",
 ]  # fmt: skip
-LSTM = "hidden_size, num_layers, bidirectional, dropout, loop, forget_bias"
+LSTM = "hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, loop, compile"
 SETTINGS = "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs"
 
 REFUSALS = {
-    "model=lsmt": "no model 'lsmt'. Did you mean 'lstm'? Known: elman, gru, lstm, peephole_lstm",
+    "model=lsmt": "no model 'lsmt'. Did you mean 'lstm'? Known: cifg_lstm, elman, gru, lstm, peephole_lstm",
     "model.hiden_size=5": f"no option 'hiden_size' in model=lstm. Did you mean 'hidden_size'? Options: {LSTM}",
     "+model.foo=1": f"no option 'foo' in model=lstm. Options: {LSTM}",
     "modle=lstm": f"no setting 'modle'. Did you mean 'model'? Known: {SETTINGS}",
@@ -30,8 +30,8 @@ REFUSALS = {
     "model.dropout=1.0": "model.dropout=1.0: input should be less than 1",
     "model.hidden_size=null": "model.hidden_size cannot be null",
     "model.loop=fast": "model.loop=fast: choose one of 'auto', 'kernel', 'fused', 'loop'",
-    "++model.name=gruu": "no model 'gruu'. Did you mean 'gru'? Known: elman, gru, lstm, peephole_lstm",
-    "~model": "model is not chosen; say model=NAME. Known: elman, gru, lstm, peephole_lstm",
+    "++model.name=gruu": "no model 'gruu'. Did you mean 'gru'? Known: cifg_lstm, elman, gru, lstm, peephole_lstm",
+    "~model": "model is not chosen; say model=NAME. Known: cifg_lstm, elman, gru, lstm, peephole_lstm",
     "model=null": "this group takes a name, not null",
     "logger.mode=x": "logger.mode: no logger is chosen yet; name it too, logger=NAME logger.mode=VALUE. "
     "Known: tensorboard, wandb",
@@ -129,7 +129,7 @@ def test_sweep(capsys):
 def test_list_and_describe(capsys):
     assert run(["list", "--json"]) == 0
     everything = json.loads(capsys.readouterr().out)
-    assert set(everything["model"]) == {"elman", "gru", "lstm", "peephole_lstm"}
+    assert set(everything["model"]) == {"cifg_lstm", "elman", "gru", "lstm", "peephole_lstm"}
     assert all(summary for group in everything.values() for summary in group.values())
     for kind, group in everything.items():
         for name in group if kind not in ("experiment", "trainer") else ():

@@ -1,4 +1,9 @@
-"""The options of a component, `seqkit describe model=gru`, or what a run is made of, `seqkit describe runs/NAME/ID`."""
+"""Describe a component or a run.
+
+seqkit describe model=gru                                      its options, and which loop would run each layer
+seqkit describe model=lstm model.zoneout=0.1 model.num_layers=2   the same with options set
+seqkit describe runs/NAME/ID                                   what a run is made of
+"""
 
 import argparse
 import json
@@ -9,6 +14,7 @@ from typing import Any
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument("what", help="KIND=NAME, a run's folder or a checkpoint")
+    parser.add_argument("options", nargs="*", metavar="model.OPTION=VALUE", help="options of a model to set")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -19,6 +25,8 @@ def run(arguments: argparse.Namespace) -> None:
     from seqkit.errors import ConfigError
 
     kind, _, name = arguments.what.partition("=")
+    if arguments.options and kind != "model":
+        raise ConfigError(f"'{arguments.options[0]}': options can be set to describe a model, model=NAME, only")
     if kind == "experiment":
         text = preset(kind, name)
         print(json.dumps({"component": arguments.what, "preset": text}) if arguments.json else text)
@@ -27,7 +35,9 @@ def run(arguments: argparse.Namespace) -> None:
         known = ", ".join(registry.names(kind))
         raise ConfigError(f"say which {kind}: seqkit describe {kind}=NAME. Known: {known}")
     if "=" in arguments.what:
-        found = component(*arguments.what.split("=", 1))
+        found = component(kind, name)
+        if kind == "model":
+            found["loops"] = _loops(arguments.what, arguments.options)
         print(json.dumps(found, indent=2) if arguments.json else _component_text(found))
         return
     from seqkit.inference.load import load
@@ -61,6 +71,19 @@ def component(kind: str, name: str) -> dict[str, Any]:
             for option in schema.options(found.factory)
         ],
     }
+
+
+def _loops(model: str, overrides: list[str]) -> dict[str, str]:
+    """Return which loop would run each layer of a model here, and why."""
+    from seqkit.compose import compose
+    from seqkit.errors import ConfigError
+    from seqkit.registry import build
+    from seqkit.report.page import loops_in_words
+
+    for override in overrides:
+        if not override.startswith("model.") or "=" not in override:
+            raise ConfigError(f"'{override}': write model.OPTION=VALUE")
+    return loops_in_words(build("model", compose([model, *overrides])["model"], 1))
 
 
 def _arguments(doc: str) -> dict[str, str]:
@@ -120,7 +143,11 @@ def _component_text(found: dict[str, Any]) -> str:
         lines.append(f"  {kind}.{option['name']}={text}  ({option['type']})")
         if option["explanation"]:
             lines.append(f"      {option['explanation']}")
-    return "\n".join(lines if found["options"] else [*lines, "  no options"])
+    if not found["options"]:
+        lines.append("  no options")
+    if found.get("loops"):
+        lines += ["", "loops in training here:", *(f"  {where}: {why}" for where, why in found["loops"].items())]
+    return "\n".join(lines)
 
 
 def _run_text(found: dict[str, Any], indent: str = "") -> str:

@@ -17,17 +17,29 @@ A complete one, as a plugin would write it; ``@register_cell`` makes it ``model=
             return ((1 - f) * h_BH + f * n,)
 """
 
-# B batch, T time, I input, H hidden, G all gates of the cell together (their number times H)
+# B batch, T time, I input, H hidden, P projected hidden (H without a projection), S states of the cell
+# G all gates of the cell together (their number times H)
 
 import inspect
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seqkit.contracts import State
-from seqkit.models.kernels.stepwise import Recur
+from seqkit.errors import ConfigError
+from seqkit.models.kernels.halves import Halves, Weights
+from seqkit.models.kernels.zoneout import Kept
+
+
+class Recur(Protocol):
+    """The recurrent half of the gates, for ``step``."""
+
+    def __call__(self, h_BH: Tensor, gate: str | None = None, /) -> Tensor:
+        """Return U h + c of all gates (B, G), or of the one that is named (B, H)."""
+        ...
 
 
 class Cell(Protocol):
@@ -37,9 +49,9 @@ class Cell(Protocol):
     may also have
 
     - ``initialise(part)``: set weights after the stack has drawn them; ``part("bias_ih", "forget")`` is one gate's
-      rows of ``weight_ih`` (H, I), ``weight_hh`` (H, H), ``bias_ih`` or ``bias_hh`` (H,), to be changed in place;
+      rows of ``weight_ih`` (H, I), ``weight_hh`` (H, P), ``bias_ih`` or ``bias_hh`` (H,), to be changed in place;
     - ``kernel``: the function of torch that runs it exactly: ``torch.lstm``, ``torch.gru`` or ``torch.rnn_tanh``;
-    - ``fused(x_TBI, lengths_B, weights, state)``: a faster way to run one direction, with the results of ``stepwise``.
+    - ``fused(x_TBI, halves, kept, state)``: a faster way to run one direction, with the results of ``stepwise``.
     """
 
     gates: tuple[str, ...]
@@ -59,31 +71,97 @@ class Cell(Protocol):
         ...
 
 
-class Direction(nn.Module):
-    """A cell and its weights for one direction of one layer, in torch.nn's layout: ``weight_ih`` (G, I) and so on."""
+class FusedCell(Protocol):
+    """A cell's faster way to run one direction of a layer."""
 
-    def __init__(self, make_cell: Callable[..., Any], input_size: int, hidden_size: int) -> None:
+    def fused(self, x_TBI: Tensor, halves: Halves, kept: Sequence[Kept], state: State) -> tuple[Tensor, ...]:
+        """Return each state after every step, (T, B, H); the arguments are those of ``stepwise``."""
+        ...
+
+
+class Direction(nn.Module):
+    """A cell and its weights for one direction of one layer, in torch.nn's layout: ``weight_ih`` (G, I) and so on.
+
+    Args:
+        make_cell: The cell's class, or a function that makes one from the hidden size.
+        input_size: I.
+        hidden_size: H.
+        projection_size: P; its weight is ``weight_hr`` (P, H).
+        layer_norm: Whether to make the gains ``gain_ih`` and ``gain_hh`` (G,).
+        learned_state: Whether to make ``initial`` (S, H), the state before the first step.
+        forget_bias: Start of the bias of the gate named forget; None leaves it to the cell.
+        recurrent_init: How each gate's rows of ``weight_hh`` are drawn.
+
+    Raises:
+        ConfigError: ``forget_bias`` is given and the cell has no gate named forget.
+    """
+
+    def __init__(
+        self,
+        make_cell: Callable[..., Any],
+        input_size: int,
+        hidden_size: int,
+        *,
+        projection_size: int | None = None,
+        layer_norm: bool = False,
+        learned_state: bool = False,
+        forget_bias: float | None = None,
+        recurrent_init: Literal["uniform", "orthogonal"] = "uniform",
+    ) -> None:
         super().__init__()
         self.cell = make_cell() if has_no_init(make_cell) else make_cell(hidden_size)
-        rows = len(self.cell.gates) * hidden_size
+        rows, output_size = len(self.cell.gates) * hidden_size, projection_size or hidden_size
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
+        self.weight_hh = nn.Parameter(torch.empty(rows, output_size))
         self.bias_ih = nn.Parameter(torch.empty(rows))
         self.bias_hh = nn.Parameter(torch.empty(rows))
-        for weight in self.weights:
+        self.weight_hr = nn.Parameter(torch.empty(output_size, hidden_size)) if projection_size else None
+        for weight in self.parameters(recurse=False):
             nn.init.uniform_(weight, -(hidden_size**-0.5), hidden_size**-0.5)
-        if hasattr(self.cell, "initialise"):
-            with torch.no_grad():
+        self.gain_ih = nn.Parameter(torch.ones(rows)) if layer_norm else None
+        self.gain_hh = nn.Parameter(torch.ones(rows)) if layer_norm else None
+        self.initial = nn.Parameter(torch.zeros(len(self.cell.states), hidden_size)) if learned_state else None
+        with torch.no_grad():
+            if recurrent_init == "orthogonal":
+                for gate in self.cell.gates:
+                    nn.init.orthogonal_(self.part("weight_hh", gate))
+            if hasattr(self.cell, "initialise"):
                 self.cell.initialise(self.part)
-
-    @property
-    def weights(self) -> tuple[Tensor, ...]:
-        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+            if forget_bias is not None:
+                self._set_forget_bias(forget_bias)
 
     def part(self, name: str, gate: str) -> Tensor:
         """Return the rows of one gate, sharing memory with the parameter ``name``."""
         gates = self.cell.gates
         return getattr(self, name).chunk(len(gates))[gates.index(gate)]
+
+    def halves(self, weight_dropout: float, mask_BH: Tensor | None = None) -> Halves:
+        """Return what a loop computes the gates from in this call.
+
+        Args:
+            weight_dropout: Probability that an element of U is zeroed in this call, if in training.
+            mask_BH: What the argument of every recurrent product is multiplied by; None for ones.
+        """
+        weight = F.dropout(self.weight_hh, weight_dropout, self.training)
+        if self.weight_hr is not None:  # U (R h) as (U R) h: then every loop, and every library, knows projections
+            with torch.autocast(weight.device.type, enabled=False):
+                weight = weight @ self.weight_hr
+        weights = Weights(self.weight_ih, weight, self.bias_ih, self.bias_hh)
+        return Halves(self.cell.gates, weights, self.gain_ih, self.gain_hh, mask_BH)
+
+    def project(self, h_TBH: Tensor) -> Tensor:
+        """Return the output (T, B, P) for the hidden states of all steps."""
+        return h_TBH if self.weight_hr is None else F.linear(h_TBH, self.weight_hr)
+
+    def _set_forget_bias(self, value: float) -> None:
+        gates = self.cell.gates
+        if "forget" not in gates:
+            name = type(self.cell).__name__
+            raise ConfigError(
+                f"model.forget_bias={value}: {name} has no gate named forget; its gates: {', '.join(gates)}"
+            )
+        self.part("bias_ih", "forget").fill_(value)
+        self.part("bias_hh", "forget").zero_()
 
 
 def has_no_init(cell: Callable[..., Any]) -> bool:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.contracts import State
-from seqkit.models.kernels.stepwise import Recur
-from seqkit.models.recurrent import register_cell
+from seqkit.models.cell import Recur
+from seqkit.models.register import register_cell
 
 
 @register_cell("elman")

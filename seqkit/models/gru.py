@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.contracts import State
-from seqkit.models.kernels.stepwise import Recur
-from seqkit.models.recurrent import register_cell
+from seqkit.models.cell import Recur
+from seqkit.models.kernels.fused import fused_gru
+from seqkit.models.register import register_cell
 
 
 @register_cell("gru")
@@ -23,6 +24,7 @@ class GRU(nn.Module):
     gates = "reset", "update", "candidate"
     states = ("hidden",)
     kernel = torch.gru
+    fused = fused_gru
 
     def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
         (h_BH,) = state

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.contracts import State
-from seqkit.models.kernels.fused_lstm import fused_lstm
-from seqkit.models.kernels.stepwise import Recur
-from seqkit.models.recurrent import register_cell
+from seqkit.models.cell import Recur
+from seqkit.models.kernels.fused import fused_lstm
+from seqkit.models.register import register_cell
 
 
 @register_cell("lstm")
@@ -22,22 +22,15 @@ class LSTM(nn.Module):
     c_t = f_t * c_{t-1} + i_t * tanh(W_c x_t + U_c h_{t-1} + b_c)
     o_t = sigmoid(W_o x_t + U_o h_{t-1} + b_o)
     h_t = o_t * tanh(c_t)
-
-    Args:
-        forget_bias: Bias of the forget gate at the start of training; 1 or more lets gradients reach far back at once
-            (Jozefowicz et al. 2015).
     """
 
     gates = "input", "forget", "cell", "output"
     states = "hidden", "cell"
     kernel = torch.lstm
-
-    def __init__(self, hidden_size: int, *, forget_bias: float = 1.0) -> None:
-        super().__init__()
-        self.forget_bias = forget_bias
+    fused = fused_lstm
 
     def initialise(self, part: Callable[[str, str], Tensor]) -> None:
-        part("bias_ih", "forget").fill_(self.forget_bias)
+        part("bias_ih", "forget").fill_(1.0)
         part("bias_hh", "forget").zero_()
 
     def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
@@ -46,8 +39,3 @@ class LSTM(nn.Module):
         c_BH = torch.sigmoid(f) * c_BH + torch.sigmoid(i) * torch.tanh(g)
         h_BH = torch.sigmoid(o) * torch.tanh(c_BH)
         return h_BH, c_BH
-
-    def fused(
-        self, x_TBI: Tensor, lengths_B: Tensor | None, weights: tuple[Tensor, ...], state: State
-    ) -> tuple[Tensor, State]:
-        return fused_lstm(x_TBI, lengths_B, weights, None, state)

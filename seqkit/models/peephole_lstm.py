@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.contracts import State
-from seqkit.models.kernels.fused_lstm import fused_lstm
-from seqkit.models.kernels.stepwise import Recur
-from seqkit.models.recurrent import register_cell
+from seqkit.models.cell import Recur
+from seqkit.models.kernels.fused import fused_lstm
+from seqkit.models.register import register_cell
 
 
 @register_cell("peephole_lstm")
@@ -25,35 +25,26 @@ class PeepholeLSTM(nn.Module):
 
     The peepholes start at zero, so that training starts from the plain LSTM: c is not bounded, and random peepholes
     would let it open and shut gates before anything is learned. Their gradient is not zero there.
-
-    Args:
-        forget_bias: Bias of the forget gate at the start of training; 1 or more lets gradients reach far back at once
-            (Jozefowicz et al. 2015).
     """
 
     gates = "input", "forget", "cell", "output"
     states = "hidden", "cell"
+    fused = fused_lstm
 
-    def __init__(self, hidden_size: int, *, forget_bias: float = 1.0) -> None:
+    def __init__(self, hidden_size: int) -> None:
         super().__init__()
-        self.forget_bias = forget_bias
         self.peephole = nn.Parameter(torch.zeros(3, hidden_size))  # of the input, forget and output gate
 
     def initialise(self, part: Callable[[str, str], Tensor]) -> None:
-        part("bias_ih", "forget").fill_(self.forget_bias)
+        part("bias_ih", "forget").fill_(1.0)
         part("bias_hh", "forget").zero_()
 
     def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
         h_BH, c_BH = state
-        p_i, p_f, p_o = self.peephole
+        p_i, p_f, p_o = self.peephole.unbind(0)
         i, f, g, o = (x_BG + recur(h_BH)).chunk(4, dim=1)
         i = torch.sigmoid(i + p_i * c_BH)
         f = torch.sigmoid(f + p_f * c_BH)
         c_BH = f * c_BH + i * torch.tanh(g)
         o = torch.sigmoid(o + p_o * c_BH)
         return o * torch.tanh(c_BH), c_BH
-
-    def fused(
-        self, x_TBI: Tensor, lengths_B: Tensor | None, weights: tuple[Tensor, ...], state: State
-    ) -> tuple[Tensor, State]:
-        return fused_lstm(x_TBI, lengths_B, weights, self.peephole, state)

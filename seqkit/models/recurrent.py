@@ -1,12 +1,11 @@
-"""The recurrent stack: layers, directions, padding, carried state and dropout, once for every cell."""
+"""The recurrent stack: layers, directions, padding, carried state and every regulariser, once for every cell."""
 
-# B batch, T time, I input, H hidden, D directions (1 or 2), O = D*H output, L layers
-# G all gates of the cell together (their number times H)
+# B batch, T time, I input, H hidden, P projected hidden (H without a projection), L layers
+# D directions (1 or 2), O = D*P output
 
 import inspect
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -16,13 +15,15 @@ from torch import Tensor, nn
 from seqkit import schema
 from seqkit.contracts import State
 from seqkit.errors import ConfigError, PluginError
-from seqkit.models.cell import Direction, has_no_init, loops_of
-from seqkit.models.kernels import library
-from seqkit.models.kernels.lengths import reverse
+from seqkit.models.cell import Direction, loops_of
+from seqkit.models.kernels import library, zoneout
+from seqkit.models.kernels.fused import loops_for
+from seqkit.models.kernels.halves import Halves
+from seqkit.models.kernels.lengths import after_last, reverse
 from seqkit.models.kernels.stepwise import stepwise
-from seqkit.registry import register_model
 
-CellT = TypeVar("CellT", bound=nn.Module)
+if TYPE_CHECKING:
+    from seqkit.models.watch import Recorder
 
 
 class LayerLoop(NamedTuple):
@@ -42,16 +43,34 @@ class Recurrent(nn.Module):
         hidden_size: Size of the hidden state of each layer and direction.
         num_layers: Layers on top of each other.
         bidirectional: Also run over each sequence from its end, and join both outputs; no longer causal.
-        dropout: Probability that a feature between two layers is zeroed in a training step.
+        projection_size: Size that the hidden state is projected to for the output and the recurrent product (LSTMP,
+            Sak et al. 2014); null for no projection.
+        residual: Add the input of each layer from the second on to its output.
+        dropout: Probability that a feature between two layers is zeroed in a training step, anew at every step.
+        variational_dropout: Probability that a feature of a layer's input, or a unit of the hidden state in the
+            recurrent product, is zeroed for a whole sequence in training (Gal and Ghahramani 2016).
+        weight_dropout: Probability that a recurrent weight is zeroed for a training step (DropConnect on U, as in
+            Merity et al. 2018).
+        zoneout: Probability that a unit of a state keeps its old value at a training step (Krueger et al. 2017); in
+            evaluation the expected value is taken.
+        zoneout_cell: The same for the states other than the hidden one; null for that of zoneout.
+        layer_norm: Normalise W x and U h of each gate, with a learned gain (Ba et al. 2016).
+        learned_state: Learn the state before the first step, which is zero otherwise.
+        forget_bias: Bias of the forget gate at the start of training; null leaves it to the cell (1 in the LSTMs, so
+            that gradients reach far back at once, Jozefowicz et al. 2015).
+        recurrent_init: How recurrent weights are drawn: uniform as in torch.nn, or orthogonal for each gate (Saxe et
+            al. 2014).
         loop: How the steps run: kernel (torch's own), fused (hand-written gradient), loop (the plain equations); auto
-            takes the fastest that the cell has.
+            takes the fastest that is exact for these options.
+        compile: Run the plain loop with its step compiled by torch.compile, which needs a C++ compiler on a CPU.
 
     Attributes:
         output_size: Features of each step of the output.
         causal: Whether an output depends on its own and earlier steps only.
 
     Raises:
-        ConfigError: The cell has no such loop.
+        ConfigError: The cell has no such loop, or options exclude each other.
+        PluginError: The cell's step does not work.
     """
 
     def __init__(
@@ -62,24 +81,71 @@ class Recurrent(nn.Module):
         hidden_size: PositiveInt = 256,
         num_layers: PositiveInt = 1,
         bidirectional: bool = False,
+        projection_size: PositiveInt | None = None,
+        residual: bool = False,
         dropout: schema.Probability = 0.0,
+        variational_dropout: schema.Probability = 0.0,
+        weight_dropout: schema.Probability = 0.0,
+        zoneout: schema.Probability = 0.0,
+        zoneout_cell: schema.Probability | None = None,
+        layer_norm: bool = False,
+        learned_state: bool = False,
+        forget_bias: float | None = None,
+        recurrent_init: Literal["uniform", "orthogonal"] = "uniform",
         loop: Literal["auto", "kernel", "fused", "loop"] = "auto",
+        compile: bool = False,
     ) -> None:
         super().__init__()
+        if projection_size is not None and projection_size >= hidden_size:
+            raise ConfigError(
+                f"model.projection_size={projection_size}: must be less than model.hidden_size={hidden_size}"
+            )
+        if layer_norm and hidden_size == 1:
+            raise ConfigError("model.layer_norm=true: one hidden unit has nothing to be normalised over")
         self.directions = 2 if bidirectional else 1
         self.input_size = input_size
         self.hidden_size = hidden_size
-        self.output_size = self.directions * hidden_size
+        self.output_size = self.directions * (projection_size or hidden_size)
         self.causal = not bidirectional
+        self.residual = residual
         self.dropout = dropout
+        self.variational_dropout = variational_dropout
+        self.weight_dropout = weight_dropout
         self.layers = nn.ModuleList(
-            nn.ModuleList(Direction(cell, size, hidden_size) for _ in range(self.directions))
+            nn.ModuleList(
+                Direction(
+                    cell,
+                    size,
+                    hidden_size,
+                    projection_size=projection_size,
+                    layer_norm=layer_norm,
+                    learned_state=learned_state,
+                    forget_bias=forget_bias,
+                    recurrent_init=recurrent_init,
+                )
+                for _ in range(self.directions)
+            )
             for size in [input_size] + [self.output_size] * (num_layers - 1)
         )
+        self.layer_norm = layer_norm
         self.loop = loop
+        self.compile_step = compile
+        self.recorder: Recorder | None = None  # set by record_gates
         first = self._first().cell
+        others = zoneout if zoneout_cell is None else zoneout_cell
+        self.zoneout = (zoneout, *[others] * (len(first.states) - 1))
+        if zoneout_cell is not None and len(first.states) == 1:
+            raise ConfigError(
+                f"model.zoneout_cell={zoneout_cell}: {type(first).__name__} has no state but the hidden one; "
+                "use model.zoneout"
+            )
         if loop != "auto" and loop not in loops_of(first):
             raise ConfigError(f"model.loop={loop}: {type(first).__name__} has only {', '.join(loops_of(first))}")
+        if compile and loop not in ("auto", "loop"):
+            raise ConfigError(f"model.compile=true compiles the plain loop's step; model.loop={loop} does not run it")
+        if loop == "kernel" and (unknown := self._unknown_to_kernels(always=True)):
+            raise ConfigError(f"model.loop=kernel: torch's kernels know no {unknown}; use model.loop=auto")
+        self._try_step()
 
     def loops(self, padded: bool = False) -> list[LayerLoop]:
         """Return which loop runs each layer where the parameters are, and why.
@@ -88,6 +154,16 @@ class Recurrent(nn.Module):
             padded: For a batch of sequences of different lengths.
         """
         return [LayerLoop(number, *self._choose(layer, padded)) for number, layer in enumerate(self.layers)]
+
+    def initial_state(self, batch_size: int) -> State:
+        """Return the state before the first step, one (L*D, B, H) a state name: zero, or learned."""
+        first = self._first()
+        shape = (len(self.layers) * self.directions, batch_size, self.hidden_size)
+        if first.initial is None:
+            return tuple(first.weight_hh.new_zeros(shape) for _ in first.cell.states)
+        directions: Any = [direction for layer in self.layers for direction in layer]  # type: ignore[attr-defined]
+        every = torch.stack([direction.initial for direction in directions], 1)
+        return tuple(part[:, None].expand(shape) for part in every.unbind(0))
 
     def forward(
         self, x_BTI: Tensor, lengths_B: Tensor | None = None, state: State | None = None
@@ -98,7 +174,7 @@ class Recurrent(nn.Module):
             x_BTI: Input; what stands in the padding does not matter.
             lengths_B: Valid steps of each row, None where all are.
             state: One (L*D, B, H) a state name of the cell, in the order of torch.nn: layer by layer, forward before
-                backward. None starts from zero.
+                backward. None starts from ``initial_state``. With a projection it is the hidden state before that.
 
         Returns:
             y_BTO, the hidden state of the last layer, zero at padded steps; and the state after each row's last valid
@@ -120,7 +196,10 @@ class Recurrent(nn.Module):
             if number > 0:
                 x_TBI = F.dropout(x_TBI, self.dropout, self.training)
             rows = slice(number * self.directions, (number + 1) * self.directions)
-            x_TBI, new = self._run(layer, x_TBI, lengths_B, padding_TB1, tuple(part[rows] for part in state))
+            y_TBO, new = self._run(layer, x_TBI, lengths_B, tuple(part[rows] for part in state))
+            if padding_TB1 is not None:
+                y_TBO = y_TBO.masked_fill(padding_TB1, 0)
+            x_TBI = y_TBO + x_TBI if self.residual and number > 0 else y_TBO
             after.append(new)
         return x_TBI.transpose(0, 1), tuple(torch.cat(parts) for parts in zip(*after, strict=True))
 
@@ -130,117 +209,114 @@ class Recurrent(nn.Module):
     def _start(self, x_BTI: Tensor, state: State | None) -> State:
         if x_BTI.dim() != 3 or x_BTI.shape[1] == 0 or x_BTI.shape[2] != self.input_size:
             raise ValueError(f"input is {tuple(x_BTI.shape)}, not (batch, 1 step or more, {self.input_size} features)")
+        if state is None:
+            return self.initial_state(len(x_BTI))
         first = self._first()
         names = first.cell.states
         shape = (len(self.layers) * self.directions, len(x_BTI), self.hidden_size)
-        if state is None:
-            return tuple(first.weight_hh.new_zeros(shape) for _ in names)
         if [part.shape for part in state] != [shape] * len(names):
             given = ", ".join(str(tuple(part.shape)) for part in state)
             raise ValueError(f"state is {given}; {' and '.join(names)} must be {shape}" + " each" * (len(names) > 1))
         return tuple(part.to(first.weight_hh.dtype) for part in state)  # autocast may have left it in half precision
 
+    def _try_step(self) -> None:
+        """Run one step of the cell, so that a fault in it shows before training.
+
+        Raises:
+            PluginError: It fails, or returns something else than the next state.
+        """
+        first = self._first()
+        state = tuple(part[0] for part in self.initial_state(2))
+        halves = first.halves(0.0)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            try:
+                stepwise(first.cell, torch.zeros(1, 2, self.input_size), halves, [None] * len(state), state)
+            except (PluginError, ConfigError):
+                raise
+            except Exception as error:
+                trace = error.__traceback__
+                while trace is not None and trace.tb_next and trace.tb_frame.f_code.co_name != "step":
+                    trace = trace.tb_next
+                where = f"{inspect.getsourcefile(type(first.cell))}:{trace.tb_lineno}" if trace else "?"
+                reason = " ".join(str(error).split())
+                raise PluginError(
+                    f"{type(first.cell).__name__}.step fails ({where}): {type(error).__name__}: {reason}"
+                ) from error
+
+    def _unknown_to_kernels(self, always: bool = False) -> str:
+        """Return the options in use that torch's kernels cannot compute; ``always``: not only in this mode."""
+        found = {
+            "zoneout": any(self.zoneout),
+            "layer_norm": self.layer_norm,
+            "variational_dropout": self.variational_dropout > 0 and (self.training or always),
+        }
+        return " or ".join(name for name, used in found.items() if used)
+
     def _choose(self, layer: Any, padded: bool) -> tuple[str, str]:
         """Return the loop to run a layer by, and why."""
-        cell, cpu = layer[0].cell, layer[0].weight_hh.device.type == "cpu"
+        loop, why = self._choose_loop(layer[0].cell, layer[0].weight_hh.device, padded)
+        if loop == "fused":
+            why += f"; its loop runs {loops_for(layer[0].weight_hh.device, self.layer_norm)[1]}"
+        return loop, why
+
+    def _choose_loop(self, cell: Any, device: torch.device, padded: bool) -> tuple[str, str]:
         name, has = type(cell).__name__, loops_of(cell)
+        if self.recorder is not None:
+            return "loop", "gates are being recorded"
         if self.loop != "auto":
             return self.loop, f"asked for by model.loop={self.loop}"
-        if "kernel" in has and "fused" in has and cpu and padded:
-            return "fused", f"on a CPU torch's kernel for {name} is slow when lengths differ"
-        if "kernel" in has:
-            return "kernel", f"torch's own kernels compute {name} exactly"
+        if self.compile_step:
+            return "loop", "asked for by model.compile=true"
+        unknown = self._unknown_to_kernels()
+        if "kernel" in has and not unknown:
+            slow = device.type == "cpu" and (padded or cell.kernel is not torch.lstm)
+            if "fused" not in has or not slow:
+                return "kernel", f"torch's own kernels compute {name} exactly"
+            when = " when lengths differ" if cell.kernel is torch.lstm else ""
+            return "fused", f"on a CPU torch's kernel for {name} is slower{when}"
+        why_not = f"torch's kernels know no {unknown}" if "kernel" in has else f"torch has no kernel for {name}"
         if "fused" in has:
-            return "fused", f"torch has no kernel for {name}; this one has its gradient written by hand"
-        return "loop", f"{name} states its step and no faster loop"
+            return "fused", f"{why_not}, but its gradient is written by hand"
+        return "loop", f"{why_not}, and {name} has no faster loop than its step"
 
-    def _run(
-        self, layer: Any, x_TBI: Tensor, lengths_B: Tensor | None, padding_TB1: Tensor | None, state: State
-    ) -> tuple[Tensor, State]:
+    def _run(self, layer: Any, x_TBI: Tensor, lengths_B: Tensor | None, state: State) -> tuple[Tensor, State]:
         """Run one layer; ``state`` is one (D, B, H) a name."""
         loop, _ = self._choose(layer, lengths_B is not None)
+        x_TBI, every = self._draw(layer, x_TBI)
+        if loop == "kernel" and (lengths_B is None or x_TBI.is_cuda or len(state) > 1):
+            weights = tuple(weight for halves in every for weight in halves.weights)
+            outputs, after = library.run(layer[0].cell.kernel, x_TBI, lengths_B, weights, state)
+        else:
+            outputs, ends = [], []
+            for number, (direction, halves) in enumerate(zip(layer, every, strict=True)):
+                start = tuple(part[number] for part in state)
+                x = reverse(x_TBI, lengths_B) if number == 1 else x_TBI
+                states = self._over_time(loop, direction.cell, x, halves, start)
+                if self.recorder is not None:
+                    self.recorder.keep(direction, states, lengths_B)
+                outputs.append(reverse(states[0], lengths_B) if number == 1 else states[0])
+                ends.append([after_last(part, lengths_B, old) for part, old in zip(states, start, strict=True)])
+            after = tuple(torch.stack(parts) for parts in zip(*ends, strict=True))
+        outputs = [direction.project(y_TBH) for direction, y_TBH in zip(layer, outputs, strict=True)]
+        return torch.cat(outputs, dim=2) if len(outputs) > 1 else outputs[0], after
+
+    def _draw(self, layer: Any, x_TBI: Tensor) -> tuple[Tensor, list[Halves]]:
+        """Return the input and the halves of each direction of a layer, with the masks of this call."""
+        drop = self.variational_dropout if self.training else 0.0
+        if not drop:
+            return x_TBI, [direction.halves(self.weight_dropout) for direction in layer]
+        ones_BH = layer[0].weight_hh.new_ones(x_TBI.shape[1], self.hidden_size)
+        every = [direction.halves(self.weight_dropout, F.dropout(ones_BH, drop)) for direction in layer]
+        return x_TBI * F.dropout(torch.ones_like(x_TBI[0]), drop), every
+
+    def _over_time(self, loop: str, cell: Any, x_TBI: Tensor, halves: Halves, state: State) -> tuple[Tensor, ...]:
+        """Run one direction of a layer over padded steps too; return each state after every step (T, B, H)."""
         if loop == "kernel":
-            kernel, weights = layer[0].cell.kernel, tuple(weight for one in layer for weight in one.weights)
-            if lengths_B is None:
-                return library.whole(kernel, x_TBI, weights, state)
-            if x_TBI.is_cuda or len(state) > 1:
-                return library.packed(kernel, x_TBI, lengths_B, weights, state)
-        outputs, after = [], []
-        for number, direction in enumerate(layer):
-            cell, backward = direction.cell, number == 1
-            if loop == "kernel":
-                run = partial(library.padded, cell.kernel)
-            else:
-                run = cell.fused if loop == "fused" else partial(stepwise, cell.step, cell.gates)
-            x = reverse(x_TBI, lengths_B) if backward else x_TBI
-            y_TBH, new = run(x, lengths_B, direction.weights, tuple(part[number] for part in state))
-            outputs.append(reverse(y_TBH, lengths_B) if backward else y_TBH)
-            after.append(new)
-        y_TBO = torch.cat(outputs, dim=2) if len(outputs) > 1 else outputs[0]
-        if padding_TB1 is not None:
-            y_TBO = y_TBO.masked_fill(padding_TB1, 0)
-        return y_TBO, tuple(torch.stack(parts) for parts in zip(*after, strict=True))
-
-
-def register_cell(name: str) -> Callable[[type[CellT]], type[CellT]]:
-    """Register a cell class as ``model=name``, with the options of the stack and then its own.
-
-    Raises:
-        PluginError: The class breaks the contract of ``Cell``, or an option of its own is one of the stack's.
-    """
-
-    def decorate(cell: type[CellT]) -> type[CellT]:
-        register_model(name)(_model(cell))
-        return cell
-
-    return decorate
-
-
-def _model(cell: type[nn.Module]) -> Callable[..., Recurrent]:
-    """Return the function (input_size, *, the stack's options, the cell's options) -> Recurrent."""
-    where = f"{cell.__module__}.{cell.__qualname__}"
-    for needed in ("gates", "states"):
-        if not isinstance(getattr(cell, needed, None), tuple):
-            raise PluginError(f"{where}: a cell needs '{needed}', a tuple of names")
-    if not callable(getattr(cell, "step", None)):
-        raise PluginError(f"{where}: a cell needs a method 'step'")
-    own = () if has_no_init(cell) else schema.options(cell)  # type: ignore[arg-type]
-    if not has_no_init(cell) and len(schema.signature(cell).parameters) != len(own) + 1:
-        raise PluginError(f"{where}: __init__ takes the hidden size and then options: (self, hidden_size, *, ...)")
-    stack = schema.options(Recurrent)
-    for option in own:
-        if option.name in {other.name for other in stack}:
-            raise PluginError(f"{where}: option '{option.name}' is one of the stack's; call it something else")
-
-    def model(input_size, **options):
-        its_own = {option.name: options.pop(option.name) for option in own if option.name in options}
-        return Recurrent(partial(cell, **its_own) if its_own else cell, input_size, **options)
-
-    size = inspect.Parameter("input_size", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=int)
-    columns = [
-        inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=option.type)
-        for option in (*stack, *own)
-    ]
-    model.__signature__ = inspect.Signature([size, *columns], return_annotation=Recurrent)  # type: ignore[attr-defined]
-    model.__annotations__ = {parameter.name: parameter.annotation for parameter in (size, *columns)}
-    model.__module__, model.__name__, model.__qualname__ = cell.__module__, cell.__name__, cell.__qualname__
-    head, its_arguments = _split_doc(cell)
-    arguments = {**_split_doc(Recurrent)[1], **its_arguments}
-    told = [f"    {name}: {arguments[name]}" for name in model.__annotations__ if name in arguments]
-    model.__doc__ = "\n".join([head, "", "Args:", *told])
-    return model
-
-
-def _split_doc(component: type) -> tuple[str, dict[str, str]]:
-    """Return a class docstring without its Args section, and the text of each argument in that."""
-    head, _, rest = inspect.cleandoc(component.__doc__ or "").partition("\n\nArgs:\n")
-    section, _, tail = rest.partition("\n\n")
-    arguments: dict[str, str] = {}
-    name = ""
-    for line in section.splitlines():
-        if line.startswith(" " * 8):
-            arguments[name] += "\n" + line
-        elif line:
-            name, _, text = line.strip().partition(": ")
-            arguments[name] = text
-    return f"{head}\n\n{tail}".strip(), arguments
+            return library.padded(cell.kernel, x_TBI, halves.weights, state)
+        shape = (*x_TBI.shape[:2], self.hidden_size)
+        kept = [zoneout.draw(share, shape, self.training, x_TBI.device) for share in self.zoneout]
+        if loop == "fused":
+            return cell.fused(x_TBI, halves, kept, state)
+        if self.recorder is not None:
+            return stepwise(self.recorder.watched(cell), x_TBI, halves, kept, state)
+        return stepwise(cell, x_TBI, halves, kept, state, self.compile_step)

@@ -18,7 +18,7 @@ def sigmoid(a: float) -> float:
 
 def equations(direction, x, h, c):
     """Gers, Schraudolph and Schmidhuber (2002), unit by unit: x a list of steps, h and c the state before."""
-    W, U, b, d = (weight.tolist() for weight in direction.weights)
+    W, U, b, d = (weight.tolist() for weight in direction.halves(0.0).weights)
     p = direction.cell.peephole.tolist()
     H = len(h)
     outputs = []
@@ -88,7 +88,7 @@ def test_starts_as_the_plain_lstm():
     direction = model.layers[0][0]
     peer = torch.nn.LSTM(3, 4, batch_first=True).double()
     with torch.no_grad():
-        for ours, theirs in zip(direction.weights, peer.parameters(), strict=True):
+        for ours, theirs in zip(direction.halves(0.0).weights, peer.parameters(), strict=True):
             theirs.copy_(ours)
     x = torch.randn(2, 5, 3, dtype=torch.float64)
     torch.testing.assert_close(model(x)[0], peer(x)[0], rtol=0, atol=1e-12)

@@ -207,7 +207,7 @@ def test_build_takes_options_of_stack_and_cell(registered):
         (
             {"hiden_size": 8},
             "no option 'hiden_size' in model=lstm. Did you mean 'hidden_size'? "
-            "Options: hidden_size, num_layers, bidirectional, dropout, loop, forget_bias",
+            "Options: hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, loop, compile",
         ),
         ({"hidden_size": 0}, "model.hidden_size=0: input should be greater than 0"),
         ({"dropout": 1.0}, "model.dropout=1.0: input should be less than 1"),
@@ -263,19 +263,40 @@ def test_option_of_the_stack_in_a_cell_is_refused(registered):
 
 
 @pytest.mark.parametrize(
-    ("name", "loop", "padded", "expected", "why"),
+    ("name", "options", "padded", "expected", "why"),
     [
-        ("gru", "auto", False, "kernel", "torch's own kernels compute GRU exactly"),
-        ("gru", "auto", True, "kernel", "torch's own kernels compute GRU exactly"),
-        ("lstm", "auto", False, "kernel", "torch's own kernels compute LSTM exactly"),
-        ("lstm", "auto", True, "fused", "on a CPU torch's kernel for LSTM is slow when lengths differ"),
-        ("peephole_lstm", "auto", False, "fused", "torch has no kernel for PeepholeLSTM; this one has its gradient"),
-        ("mgu", "auto", False, "loop", "MGU states its step and no faster loop"),
-        ("lstm", "loop", False, "loop", "asked for by model.loop=loop"),
+        ("gru", {}, False, "fused", "on a CPU torch's kernel for GRU is slower; its loop runs "),
+        ("lstm", {}, False, "kernel", "torch's own kernels compute LSTM exactly"),
+        ("lstm", {}, True, "fused", "on a CPU torch's kernel for LSTM is slower when lengths differ; its loop runs "),
+        ("elman", {}, True, "kernel", "torch's own kernels compute Elman exactly"),
+        (
+            "lstm",
+            {"zoneout": 0.1},
+            False,
+            "fused",
+            "torch's kernels know no zoneout, but its gradient is written by hand; ",
+        ),
+        (
+            "elman",
+            {"layer_norm": True},
+            False,
+            "loop",
+            "torch's kernels know no layer_norm, and Elman has no faster loop",
+        ),
+        ("lstm", {"projection_size": 2, "weight_dropout": 0.1, "dropout": 0.1}, False, "kernel", "torch's own kernels"),
+        (
+            "peephole_lstm",
+            {},
+            False,
+            "fused",
+            "torch has no kernel for PeepholeLSTM, but its gradient is written by hand",
+        ),
+        ("mgu", {}, False, "loop", "torch has no kernel for MGU, and MGU has no faster loop than its step"),
+        ("lstm", {"loop": "loop"}, False, "loop", "asked for by model.loop=loop"),
     ],
 )
-def test_loops_says_which_and_why(build, name, loop, padded, expected, why):
-    layers = build(name, loop=loop, num_layers=2).loops(padded)
+def test_loops_says_which_and_why(build, name, options, padded, expected, why):
+    layers = build(name, num_layers=2, **options).loops(padded)
     assert [(layer.layer, layer.name) for layer in layers] == [(0, expected), (1, expected)]
     assert layers[0].why.startswith(why)
 
@@ -284,7 +305,7 @@ def test_loops_says_which_and_why(build, name, loop, padded, expected, why):
     ("name", "loop", "message"),
     [
         ("peephole_lstm", "kernel", "model.loop=kernel: PeepholeLSTM has only fused, loop"),
-        ("gru", "fused", "model.loop=fused: GRU has only kernel, loop"),
+        ("elman", "fused", "model.loop=fused: Elman has only kernel, loop"),
         ("mgu", "kernel", "model.loop=kernel: MGU has only loop"),
     ],
 )
@@ -292,6 +313,12 @@ def test_loop_that_the_cell_has_not_is_refused(build, name, loop, message):
     with pytest.raises(ConfigError) as error:
         build(name, loop=loop)
     assert str(error.value) == message
+
+
+def test_kernels_are_used_in_evaluation_where_only_training_needs_more(build):
+    model = build("lstm", variational_dropout=0.2)
+    assert model.loops()[0].name == "fused"
+    assert model.eval().loops()[0].name == "kernel"
 
 
 # --- what does not fit
@@ -317,3 +344,59 @@ def test_unknown_gate_is_refused(registered):
     with pytest.raises(ConfigError) as error:
         Recurrent(Typo, 3, hidden_size=4)(torch.zeros(2, 5, 3))
     assert str(error.value) == "no gate 'candiate'. Did you mean 'candidate'? Known: candidate, forget"
+
+
+def step_returning(what):
+    """A cell whose step returns ``what(h_BH, c_BH)``."""
+
+    class Wrong(nn.Module):
+        gates = ("a",)
+        states = "hidden", "cell"
+
+        def step(self, x_BG, recur, state):
+            return what(*state)
+
+    return Wrong
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        (lambda h, c: (h, c[:, :2]), "returned the state 'cell' with shape (2, 2), not (2, 4)"),
+        (lambda h, c: (h.double(), c), "returned the state 'hidden' with dtype torch.float64, not torch.float32"),
+        (lambda h, c: (h, c.to("meta")), "returned the state 'cell' with device meta, not cpu"),
+        (lambda h, c: h, "returned Tensor; it must return a tuple of hidden, cell"),
+        (lambda h, c: (h,), "returned 1 values; it must return a tuple of hidden, cell"),
+        (lambda h, c: (h, None), "returned NoneType for the state 'cell', not a tensor"),
+    ],
+)
+def test_step_that_returns_no_state_is_refused_when_built(what, message):
+    with pytest.raises(PluginError) as error:
+        Recurrent(step_returning(what), 3, hidden_size=4)
+    assert str(error.value) == f"Wrong.step {message}"
+
+
+def test_step_that_fails_is_named_when_built():
+    with pytest.raises(
+        PluginError, match=r"^Wrong\.step fails \(.*test_recurrent\.py:\d+\): RuntimeError: The size of ten"
+    ):
+        Recurrent(step_returning(lambda h, c: (h + h[:, :3], c)), 3, hidden_size=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("lstm", {"projection_size": 8}, "model.projection_size=8: must be less than model.hidden_size=4"),
+        ("lstm", {"projection_size": 4}, "model.projection_size=4: must be less than model.hidden_size=4"),
+        ("lstm", {"zoneout": 1.5}, "model.zoneout=1.5: input should be less than 1"),
+        ("gru", {"zoneout_cell": 0.5}, "model.zoneout_cell=0.5: GRU has no state but the hidden one; use model.zoneout"),
+        ("gru", {"forget_bias": 2.0}, "model.forget_bias=2.0: GRU has no gate named forget; its gates: reset, update, candidate"),
+        ("lstm", {"layer_norm": True, "hidden_size": 1}, "model.layer_norm=true: one hidden unit has nothing to be normalised over"),
+        ("lstm", {"loop": "kernel", "zoneout": 0.1, "layer_norm": True}, "model.loop=kernel: torch's kernels know no zoneout or layer_norm; use model.loop=auto"),
+        ("lstm", {"loop": "kernel", "variational_dropout": 0.1}, "model.loop=kernel: torch's kernels know no variational_dropout; use model.loop=auto"),
+    ],
+)  # fmt: skip
+def test_options_that_exclude_each_other_are_refused(build, name, options, message):
+    with pytest.raises(ConfigError) as error:
+        build(name, **options)
+    assert str(error.value) == message

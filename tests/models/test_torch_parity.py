@@ -9,6 +9,7 @@ from seqkit.models import Recurrent
 from seqkit.models.elman import Elman
 from seqkit.models.gru import GRU
 from seqkit.models.kernels import library
+from seqkit.models.kernels.lengths import after_last
 from seqkit.models.lstm import LSTM
 
 torch.set_num_threads(1)
@@ -82,9 +83,37 @@ def test_packed_and_padded_kernels_agree(cell):
     x = torch.randn(T, B, I, dtype=torch.float64)
     start = torch.randn(B, H, dtype=torch.float64)
     lengths = torch.tensor([2, 6, 0, 4, 6])
-    y, (after,) = library.packed(cell.kernel, x, lengths, direction.weights, (start[None],))
-    y_padded, (after_padded,) = library.padded(cell.kernel, x, lengths, direction.weights, (start,))
-    torch.testing.assert_close(after[0], after_padded, rtol=0, atol=1e-10)
+    (y,), (after,) = library.run(cell.kernel, x, lengths, direction.halves(0.0).weights, (start[None],))
+    (y_padded,) = library.padded(cell.kernel, x, direction.halves(0.0).weights, (start,))
+    torch.testing.assert_close(after[0], after_last(y_padded, lengths, start), rtol=0, atol=1e-10)
     for row, length in enumerate(lengths):
         torch.testing.assert_close(y[:length, row], y_padded[:length, row], rtol=0, atol=1e-10)
         assert (y[length:, row] == 0).all()
+
+
+@pytest.mark.parametrize("loop", ["kernel", "fused", "loop"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
+def test_projection_is_that_of_torch(loop, bidirectional):
+    """torch carries the projected hidden state, the stack the one before, so its initial one is projected for torch."""
+    torch.manual_seed(0)
+    sizes = {"num_layers": 2, "bidirectional": bidirectional}
+    model = Recurrent(LSTM, I, hidden_size=H, projection_size=2, loop=loop, **sizes).double()
+    peer = nn.LSTM(I, H, proj_size=2, batch_first=True, **sizes).double()
+    directions = [direction for layer in model.layers for direction in layer]
+    with torch.no_grad():
+        for direction, names in zip(directions, peer.all_weights, strict=True):
+            for ours, theirs in zip((*PARAMETERS, "weight_hr"), names, strict=True):
+                getattr(direction, ours).copy_(theirs)
+    x = torch.randn(B, T, I, dtype=torch.float64)
+    h, c = torch.randn(2, len(directions), B, H, dtype=torch.float64)
+    projected = torch.stack([part @ theirs[-1].t() for part, theirs in zip(h, peer.all_weights, strict=True)])
+    y, (h_after, c_after) = model(x, None, (h, c))
+    y_peer, (h_peer, c_peer) = peer(x, (projected, c))
+    after = torch.stack([direction.project(part) for direction, part in zip(directions, h_after, strict=True)])
+    for ours, theirs in ((y, y_peer), (after, h_peer), (c_after, c_peer)):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+    y.sin().sum().backward()
+    y_peer.sin().sum().backward()
+    for direction, names in zip(directions, peer.all_weights, strict=True):
+        for ours, theirs in zip((*PARAMETERS, "weight_hr"), names, strict=True):
+            torch.testing.assert_close(getattr(direction, ours).grad, theirs.grad, rtol=0, atol=1e-10)

@@ -1,65 +1,67 @@
 """The plain loop over a cell's ``step``: the reference for the faster loops, and the one that every cell has."""
 
-# T time, B batch, I input, H hidden, G all gates of the cell together (their number times H)
+# T time, B batch, I input, H hidden
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seqkit.contracts import State
-from seqkit.errors import unknown
-
-
-class Recur:
-    """The recurrent half of the gates: ``recur(h_BH)`` of all in order, ``recur(h_BH, "reset")`` of the named one."""
-
-    def __init__(self, gates: Sequence[str], weight_GH: Tensor, bias_G: Tensor) -> None:
-        self._all = weight_GH, bias_G
-        parts = zip(weight_GH.chunk(len(gates)), bias_G.chunk(len(gates)), strict=True)
-        self._one = dict(zip(gates, parts, strict=True))
-
-    def __call__(self, h_BH: Tensor, gate: str | None = None) -> Tensor:
-        if gate is None:
-            return F.linear(h_BH, *self._all)
-        if gate not in self._one:
-            raise unknown("gate", gate, self._one)
-        return F.linear(h_BH, *self._one[gate])
+from seqkit.errors import PluginError
+from seqkit.models.kernels.compiled_step import compiled_step
+from seqkit.models.kernels.halves import Halves
+from seqkit.models.kernels.zoneout import Kept, mix
 
 
 def stepwise(
-    step: Callable[[Tensor, Recur, State], State],
-    gates: Sequence[str],
-    x_TBI: Tensor,
-    lengths_B: Tensor | None,
-    weights: tuple[Tensor, ...],
-    state: State,
-) -> tuple[Tensor, State]:
+    cell: Any, x_TBI: Tensor, halves: Halves, kept: Sequence[Kept], state: State, compile: bool = False
+) -> tuple[Tensor, ...]:
     """Run one direction of one layer.
 
     Args:
-        step: The cell's.
-        gates: Their names in order.
+        cell: Its ``step`` and the names of its states.
         x_TBI: Input, finite in the padding too.
-        lengths_B: Valid steps of each row, None where all are.
-        weights: Of the input (G, I) and of the hidden state (G, H), and the bias of each (G,).
+        halves: Of the gates.
+        kept: What zoneout keeps of each state.
         state: Before the first step, one (B, H) a state name.
+        compile: Whether to compile the step.
 
     Returns:
-        The hidden state after every step (T, B, H), and the state after each row's last valid step.
+        Each state after every step, (T, B, H).
+
+    Raises:
+        PluginError: The step returned something else than the next state.
+        ConfigError: The step cannot be compiled.
     """
-    weight_GI, weight_GH, bias_ih_G, bias_hh_G = weights
-    # Under autocast this product is in half precision; the recurrence is in the parameters' own, as errors add up.
-    x_TBG = F.linear(x_TBI, weight_GI, bias_ih_G).to(weight_GH.dtype)
-    hidden = []
+    zoneout = any(one is not None for one in kept)
+    x_TBG = halves.input_half(x_TBI)
+    every = []
     with torch.autocast(x_TBI.device.type, enabled=False):
-        recur = Recur(gates, weight_GH, bias_hh_G)
+        recur = halves.recurrent_half(len(x_TBG))
+        step = compiled_step(cell, halves, x_TBG[0], state, len(x_TBG)) if compile else cell.step
         for t, x_BG in enumerate(x_TBG.unbind(0)):
             new = step(x_BG, recur, state)
-            if lengths_B is not None:
-                going_B1 = (t < lengths_B)[:, None]
-                new = tuple(torch.where(going_B1, part, old) for part, old in zip(new, state, strict=True))
+            if t == 0:
+                _check(cell, new, state)
+            if zoneout:
+                new = tuple(mix(one, t, part, old) for one, part, old in zip(kept, new, state, strict=True))
             state = new
-            hidden.append(state[0])
-    return torch.stack(hidden), state
+            every.append(state)
+    return tuple(torch.stack(parts) for parts in zip(*every, strict=True))
+
+
+def _check(cell: Any, new: Any, old: State) -> None:
+    name, states = type(cell).__name__, cell.states
+    if not isinstance(new, tuple) or len(new) != len(states):
+        got = f"{len(new)} values" if isinstance(new, tuple) else type(new).__name__
+        raise PluginError(f"{name}.step returned {got}; it must return a tuple of {', '.join(states)}")
+    for state, part, before in zip(states, new, old, strict=True):
+        if not isinstance(part, Tensor):
+            raise PluginError(f"{name}.step returned {type(part).__name__} for the state '{state}', not a tensor")
+        for what in ("shape", "dtype", "device"):
+            got, due = getattr(part, what), getattr(before, what)
+            if got != due:
+                got, due = (tuple(got), tuple(due)) if what == "shape" else (got, due)
+                raise PluginError(f"{name}.step returned the state '{state}' with {what} {got}, not {due}")

@@ -1,0 +1,191 @@
+"""The loops of the fused LSTM and GRU in C: built by the machine's own compiler on first use, kept for later ones.
+
+Where there is no compiler, or anything else is missing, ``why_not`` says so and ``eager`` takes over. The C is
+``recurrence.c``; products are those of the BLAS that torch itself uses, threads those of its OpenMP.
+"""
+
+# T time, B batch, H hidden, G all gates: 4H, or 3H for a coupled LSTM and for a GRU
+# hs, cs: states of steps 0 (the initial one) to T
+
+import ctypes
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqkit.models.kernels.zoneout import Kept
+
+SOURCE = Path(__file__).with_name("recurrence.c")
+FLAGS = "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fopenmp", "-fPIC"
+_GEMM = {torch.float32: "sgemm_", torch.float64: "dgemm_"}
+
+
+@cache
+def why_not() -> str:
+    """Return why the loops in C cannot be used here; empty where they can. The first call may take seconds."""
+    if os.environ.get("SEQKIT_COMPILED") == "0":
+        return "SEQKIT_COMPILED=0"
+    if platform.system() != "Linux":
+        return "they are compiled on Linux only"
+    if shutil.which(_compiler()) is None:
+        return f"no C compiler was found ({_compiler()})"
+    try:
+        for dtype in _GEMM:
+            _library(dtype)
+    except subprocess.CalledProcessError as error:
+        return f"{_compiler()} failed: {(error.stderr or 'no message').strip().splitlines()[0]}"
+    except (OSError, AttributeError, LookupError) as error:
+        return f"compiled ones cannot be loaded: {error}"
+    return ""
+
+
+@cache
+def _library(dtype: torch.dtype) -> tuple[ctypes.CDLL, Any]:
+    """Return the compiled loops for a dtype and torch's matrix product."""
+    gemm = getattr(ctypes.CDLL(_loaded("libtorch_cpu")), _GEMM[dtype])
+    processor = re.findall(r"^(?:model name|flags|Features)\s*:.*$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    openmp = _loaded("libgomp")
+    what = SOURCE.read_text(), FLAGS, sorted(set(processor)), openmp, str(dtype)
+    name = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seqkit"
+    place = folder / f"recurrence-{name}.so"
+    if not place.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as room:
+            made = f"{room}/recurrence"
+            define = ["-DDOUBLE"] if dtype == torch.float64 else []
+            # Linked with torch's own OpenMP: with a second one, two pools of threads would fight for the processors.
+            for command in (
+                [_compiler(), *FLAGS, *define, "-c", str(SOURCE), "-o", f"{made}.o"],
+                [_compiler(), "-shared", f"{made}.o", openmp, "-o", f"{made}.so"],
+            ):
+                subprocess.run(command, check=True, capture_output=True, text=True)
+            os.replace(f"{made}.so", place)
+    return ctypes.CDLL(str(place)), ctypes.cast(gemm, ctypes.c_void_p)
+
+
+def _compiler() -> str:
+    return os.environ.get("CC") or "cc"
+
+
+def _loaded(name: str) -> str:
+    """Return the path of a library that torch has loaded."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        path = line.partition("/")[2]
+        if path.rpartition("/")[2].startswith(name):
+            return f"/{path}"
+    raise LookupError(f"torch has not loaded {name}")
+
+
+def lstm_forward(
+    a_TBG: Tensor,
+    weight_GH: Tensor,
+    gain_G: None,
+    peephole_3H: Tensor | None,
+    mask_BH: Tensor | None,
+    keep_h: Kept,
+    keep_c: Kept,
+    hs: Tensor,
+    cs: Tensor,
+) -> None:
+    """Do what ``eager.lstm_forward`` does, without layer normalisation."""
+    T, B, G = a_TBG.shape
+    coupled = 3 * hs.shape[2] == G
+    _call(
+        "lstm_forward", a_TBG, (T, B, hs.shape[2], coupled), a_TBG, weight_GH, peephole_3H, mask_BH,
+        *_kept(keep_h, keep_c), hs, cs,
+    )  # fmt: skip
+
+
+def lstm_backward(
+    a_TBG: Tensor,
+    weight_GH: Tensor,
+    gain_G: None,
+    peephole_3H: Tensor | None,
+    mask_BH: Tensor | None,
+    keep_h: Kept,
+    keep_c: Kept,
+    hs: Tensor,
+    cs: Tensor,
+    raw: None,
+    dh_TBH: Tensor | None,
+    dc_TBH: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Do what ``eager.lstm_backward`` does, without layer normalisation."""
+    T, B, G = a_TBG.shape
+    coupled = 3 * hs.shape[2] == G
+    d_TBG, dh_BH, dc_BH = torch.empty_like(a_TBG), torch.zeros_like(hs[0]), torch.zeros_like(cs[0])
+    _call(
+        "lstm_backward", a_TBG, (T, B, hs.shape[2], coupled), a_TBG, weight_GH, peephole_3H, mask_BH,
+        *_kept(keep_h, keep_c), cs, dh_TBH, dc_TBH, d_TBG, dh_BH, dc_BH,
+    )  # fmt: skip
+    return d_TBG, d_TBG, dh_BH, dc_BH
+
+
+def gru_forward(
+    a_TBG: Tensor,
+    weight_GH: Tensor,
+    bias_G: Tensor,
+    gain_G: None,
+    mask_BH: Tensor | None,
+    keep: Kept,
+    hs: Tensor,
+) -> tuple[Tensor, None]:
+    """Do what ``eager.gru_forward`` does, without layer normalisation."""
+    T, B, _ = a_TBG.shape
+    u_n = torch.empty_like(hs[1:])
+    sizes = T, B, hs.shape[2]
+    _call("gru_forward", a_TBG, sizes, a_TBG, weight_GH, bias_G, mask_BH, *_kept(keep), u_n, hs)
+    return u_n, None
+
+
+def gru_backward(
+    a_TBG: Tensor,
+    weight_GH: Tensor,
+    gain_G: None,
+    mask_BH: Tensor | None,
+    keep: Kept,
+    hs: Tensor,
+    u_n_TBH: Tensor,
+    raw: None,
+    dh_TBH: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Do what ``eager.gru_backward`` does, without layer normalisation."""
+    T, B, _ = a_TBG.shape
+    d_TBG, d_u, dh_BH = torch.empty_like(a_TBG), torch.empty_like(a_TBG), torch.zeros_like(hs[0])
+    sizes = T, B, hs.shape[2]
+    _call("gru_backward", a_TBG, sizes, a_TBG, weight_GH, mask_BH, *_kept(keep), u_n_TBH, hs, dh_TBH, d_TBG, d_u, dh_BH)
+    return d_TBG, d_u, d_u, dh_BH
+
+
+def _kept(*every: Kept) -> tuple[Tensor | float | None, ...]:
+    """Return the masks, then the shares."""
+    masks = [keep if isinstance(keep, Tensor) else None for keep in every]
+    return *masks, *(keep if isinstance(keep, float) else 0.0 for keep in every)
+
+
+def _call(name: str, like: Tensor, sizes: tuple[int, ...], *arguments: Tensor | float | None) -> None:
+    """Call a function of the C library: the product, the threads, sizes, then tensors (None: NULL) and numbers."""
+    library, gemm = _library(like.dtype)
+    number = ctypes.c_float if like.dtype == torch.float32 else ctypes.c_double
+    held = [part.contiguous() if isinstance(part, Tensor) else part for part in arguments]
+    threads = max(1, min(torch.get_num_threads(), sizes[1]))
+    getattr(library, name)(
+        gemm,
+        threads,
+        *map(int, sizes),
+        *(number(part) if isinstance(part, float) else _address(part) for part in held),
+    )
+
+
+def _address(part: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if part is None else part.data_ptr())

@@ -1,0 +1,92 @@
+"""The loops in C: their functions of one variable, their threads, and what happens where they cannot be built."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from seqkit.models import Recurrent
+from seqkit.models.kernels import compiled
+from seqkit.models.peephole_lstm import PeepholeLSTM
+
+needs_compiler = pytest.mark.skipif(bool(compiled.why_not()), reason=compiled.why_not())
+WHY = "from seqkit.models.kernels import compiled; print(compiled.why_not())"
+
+
+def why(tmp_path, **environment: str) -> str:
+    """What a fresh process says, with a cache of its own."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), **environment}
+    done = subprocess.run([sys.executable, "-c", WHY], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@needs_compiler
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 3e-7), (torch.float64, 4e-16)])
+def test_sigmoid_and_tanh_are_those_of_torch(dtype, tolerance):
+    """One step of an LSTM without recurrence: h = sigmoid(o) tanh(sigmoid(f) c) with c at 1 and o, f over a wide range."""
+    values = torch.cat([torch.linspace(-120, 120, 5001), torch.tensor([0.0, 1e-30, -1e-4, 1e30, -1e30])]).to(dtype)
+    size = len(values)
+    gates = torch.zeros(1, 1, 4 * size, dtype=dtype)
+    gates[0, 0, size : 2 * size] = 1000  # forget nothing
+    gates[0, 0, 3 * size :] = values
+    hs, cs = torch.zeros(2, 2, 1, size, dtype=dtype)
+    cs[0] = values
+    compiled.lstm_forward(gates, torch.zeros(4 * size, size, dtype=dtype), None, None, None, None, None, hs, cs)
+    torch.testing.assert_close(hs[1, 0], values.sigmoid() * values.tanh(), rtol=tolerance, atol=tolerance)
+    tiny = values.abs() < 1e-2
+    torch.testing.assert_close((hs[1, 0] / values.sigmoid())[tiny], values.tanh()[tiny], rtol=4 * tolerance, atol=0)
+
+
+@needs_compiler
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_the_number_of_threads_changes_nothing(batch):
+    torch.manual_seed(0)
+    model, x = Recurrent(PeepholeLSTM, 3, hidden_size=8, zoneout=0.1, loop="fused").eval(), torch.randn(batch, 6, 3)
+    found = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            y = model(x)[0]
+            found.append((y, *torch.autograd.grad(y.sin().sum(), list(model.parameters()))))
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=1e-6, atol=1e-6)
+
+
+@needs_compiler
+def test_it_is_compiled_once_and_kept(tmp_path):
+    assert why(tmp_path) == ""
+    made = sorted((tmp_path / "seqkit").iterdir())
+    assert [path.suffix for path in made] == [".so", ".so"]  # for float32 and float64
+    times = [path.stat().st_mtime_ns for path in made]
+    assert why(tmp_path) == ""
+    assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "seqkit").iterdir())] == times
+
+
+def test_without_a_compiler_it_says_so(tmp_path):
+    assert why(tmp_path, CC="no-such-compiler") == "no C compiler was found (no-such-compiler)"
+    assert why(tmp_path, SEQKIT_COMPILED="0") == "SEQKIT_COMPILED=0"
+
+
+def test_a_compiler_that_fails_is_quoted(tmp_path):
+    bad = tmp_path / "bad-cc"
+    bad.write_text("#!/bin/sh\necho 'cc1: out of luck' >&2\nexit 1\n")
+    bad.chmod(0o755)
+    assert why(tmp_path, CC=str(bad)) == f"{bad} failed: cc1: out of luck"
+    assert list((tmp_path / "seqkit").iterdir()) == []
+
+
+def test_the_model_still_runs_without_a_compiler(tmp_path):
+    script = (
+        "import torch; from seqkit.models import Recurrent; from seqkit.models.peephole_lstm import PeepholeLSTM\n"
+        "model = Recurrent(PeepholeLSTM, 3, hidden_size=4); model(torch.zeros(2, 5, 3))[0].sum().backward()\n"
+        "print(model.loops()[0].why)"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CC": "no-such-compiler"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip().endswith("in torch, as no C compiler was found (no-such-compiler)"), done.stderr
