@@ -76,20 +76,22 @@ def exact(device: torch.device) -> Iterator[None]:
         yield
 
 
-def carry(state: State | None, batch: Batch) -> State | None:
-    """Return the state that ``batch`` starts from: the last one's rows, zeroed where a stream starts anew.
+def carry(state: State | None, batch: Batch, model: Any) -> State | None:
+    """Return the state that ``batch`` starts from, detached: the last one's, but the model's own where a stream starts.
 
     Args:
-        state: State after the batch before, each tensor with the batch as its second axis; None at the start.
+        state: State after the batch before, each tensor (L, B, H); None at the start.
         batch: Its ``fresh_B`` says which rows continue. Rows of ``state`` beyond the batch have ended.
+        model: A row that starts anew has its ``initial_state(B)``, to which gradients flow, or zero if it has none.
     """
     if state is None or batch.fresh_B is None:
         return None
     if state[0].shape[1] < len(batch):
         assert batch.fresh_B.all(), "a row continues one that was not in the batch before"
         return None
-    keep_1B1 = (~batch.fresh_B)[None, :, None]
-    return tuple(part[:, : len(batch)].detach() * keep_1B1 for part in state)
+    old = tuple(part[:, : len(batch)].detach() for part in state)
+    start = model.initial_state(len(batch)) if hasattr(model, "initial_state") else map(torch.zeros_like, old)
+    return tuple(torch.where(batch.fresh_B[None, :, None], new, part) for new, part in zip(start, old, strict=True))
 
 
 def network_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

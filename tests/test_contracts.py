@@ -43,7 +43,7 @@ def test_a_batch_moves_as_one():
 def test_carry_zeroes_fresh_rows_and_drops_ended_ones():
     state = (torch.arange(1.0, 7.0).view(1, 3, 2),)
     batch = Batch(torch.zeros(2, 1), fresh_B=torch.tensor([False, True]))
-    (carried,) = carry(state, batch)
+    (carried,) = carry(state, batch, None)
     assert carried.tolist() == [[[1.0, 2.0], [0.0, 0.0]]]
-    assert carry(state, Batch(torch.zeros(2, 1))) is None
-    assert carry(None, batch) is None
+    assert carry(state, Batch(torch.zeros(2, 1)), None) is None
+    assert carry(None, batch, None) is None

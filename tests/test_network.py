@@ -5,6 +5,8 @@ import torch
 
 from seqkit.contracts import Batch, Classes, DataSpec, Frames, NextToken, Series, Tokens, Waveform
 from seqkit.errors import ConfigError
+from seqkit.models import Recurrent
+from seqkit.models.gru import GRU
 from seqkit.network import assemble, carry, network_weights
 
 TEXT = DataSpec(Tokens(("<unk>", "a", "b"), "char"), NextToken())
@@ -44,9 +46,23 @@ def test_parts_that_do_not_fit_are_refused(spec, chosen, line):
 
 def test_more_rows_than_before_must_all_be_new():
     state = (torch.ones(1, 2, 4),)
-    assert carry(state, Batch(torch.zeros(3, 1), fresh_B=torch.tensor([True] * 3))) is None
+    assert carry(state, Batch(torch.zeros(3, 1), fresh_B=torch.tensor([True] * 3)), None) is None
     with pytest.raises(AssertionError):
-        carry(state, Batch(torch.zeros(3, 1), fresh_B=torch.tensor([True, False, True])))
+        carry(state, Batch(torch.zeros(3, 1), fresh_B=torch.tensor([True, False, True])), None)
+
+
+def test_rows_start_anew_from_the_learned_state_which_has_a_gradient():
+    model = Recurrent(GRU, 1, hidden_size=4, num_layers=2, learned_state=True)
+    for direction in (model.layers[0][0], model.layers[1][0]):
+        torch.nn.init.normal_(direction.initial)
+    old = torch.randn(2, 3, 4, requires_grad=True)
+    batch = Batch(torch.randn(2, 5, 1), fresh_B=torch.tensor([False, True]))
+    (start,) = carry((old,), batch, model)
+    assert torch.equal(start[:, 0], old[:, 0])
+    assert torch.equal(start[:, 1], torch.stack([layer[0].initial[0] for layer in model.layers]))
+    model(batch.inputs, None, (start,))[0].sum().backward()
+    assert old.grad is None
+    assert all(layer[0].initial.grad.abs().sum() > 0 for layer in model.layers)
 
 
 def test_weights_of_a_checkpoint():

@@ -25,6 +25,8 @@ class Embedding(nn.Module):
         ConfigError: The data has no tokens.
     """
 
+    looks_ahead = None  # each token is read by itself, so that a stream can be
+
     def __init__(self, spec: DataSpec, *, size: PositiveInt = 128, dropout: Probability = 0.0):
         super().__init__()
         if not isinstance(spec.inputs, Tokens):

@@ -62,6 +62,15 @@ class FramesFrontend(nn.Module):
         self.project = nn.Linear(folded, project) if project else nn.Identity()
         self.output_size = project or folded
 
+    @property
+    def looks_ahead(self) -> str | None:
+        """Return why a frame cannot be read before the last one of its sequence is there, None if it can."""
+        if self.center == "last":
+            return "frontend.center=last needs the last frame of the whole sequence; train with frontend.center=none"
+        if self.patch > 1:
+            return f"frontend.patch={self.patch} folds from the end of the whole sequence; train with frontend.patch=1"
+        return None
+
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Map frames (B, T, I), in the units of the data, to x (B, N, output_size) and lengths (B,) to its lengths.
 

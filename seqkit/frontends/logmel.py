@@ -93,13 +93,38 @@ class LogMel(nn.Module):
         x_BTM, lengths_B = self.frames(waveform_BS, lengths_B)
         if self.training and (self.time_masks or self.band_masks):
             x_BTM = self._mask(x_BTM, lengths_B)
-        if self.stack == 1:
-            return x_BTM, lengths_B
-        rows, frames, bands = x_BTM.shape
-        steps = -(-frames // self.stack)
-        x_BTM = nn.functional.pad(x_BTM, (0, 0, 0, steps * self.stack - frames))
-        x_BTI = x_BTM.reshape(rows, steps, self.stack * bands)
-        return x_BTI, None if lengths_B is None else -(-lengths_B // self.stack)
+        return self._stacked(x_BTM), None if lengths_B is None else -(-lengths_B // self.stack)
+
+    @property
+    def looks_ahead(self) -> str | None:
+        """Return why a frame cannot be computed before the whole waveform is there, None if it can."""
+        if self.normalise == "none":
+            return None
+        return f"frontend.normalise={self.normalise} needs the whole waveform; train with frontend.normalise=none"
+
+    def stream(
+        self, waveform_BS: Tensor, memory: tuple[Tensor, Tensor | None] | None, end: bool
+    ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
+        """Map a chunk of a waveform to x_BTI, the steps that it completes.
+
+        Args:
+            waveform_BS: What follows the chunks before; may be empty.
+            memory: What was returned with the last chunk, None for the first: the samples from the start of the next
+                frame on, and the frames of the step that is not complete, None before the first frame.
+            end: Whether nothing follows, so that what ``forward`` fills up at the end is filled up now.
+        """
+        tail_BS, frames_BTM = memory or (waveform_BS[:, :0], None)
+        tail_BS = torch.cat((tail_BS, waveform_BS), 1)
+        fill_up = end and frames_BTM is None and tail_BS.shape[1] > 0
+        if tail_BS.shape[1] >= self.window or fill_up:
+            new_BTM, _ = self.frames(tail_BS, None)
+            frames_BTM = new_BTM if frames_BTM is None else torch.cat((frames_BTM, new_BTM), 1)
+            tail_BS = tail_BS[:, new_BTM.shape[1] * self.hop :].clone()
+        if frames_BTM is None:
+            return tail_BS.new_zeros(len(tail_BS), 0, self.output_size), (tail_BS, None)
+        kept = 0 if end else frames_BTM.shape[1] % self.stack
+        whole_BTM, rest_BTM = frames_BTM.split([frames_BTM.shape[1] - kept, kept], 1)
+        return self._stacked(whole_BTM), (tail_BS, rest_BTM.clone())
 
     def frames(self, waveform_BS: Tensor, lengths_B: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Map waveform_BS to x_BTM, the normalised log-mel frames with zeros for padding, and their valid number."""
@@ -112,6 +137,12 @@ class LogMel(nn.Module):
             power_BTF = torch.view_as_real(torch.fft.rfft(windowed_BTW, self.fft)).square().sum(-1)
             x_BTM = (power_BTF @ self.filters + FLOOR).log()
             return self._normalise(x_BTM, lengths_B), lengths_B
+
+    def _stacked(self, x_BTM: Tensor) -> Tensor:
+        rows, frames, bands = x_BTM.shape
+        steps = -(-frames // self.stack)
+        x_BTM = nn.functional.pad(x_BTM, (0, 0, 0, steps * self.stack - frames))
+        return x_BTM.reshape(rows, steps, self.stack * bands)
 
     def _normalise(self, x_BTM: Tensor, lengths_B: Tensor | None) -> Tensor:
         valid_BT1 = valid(lengths_B, x_BTM)[..., None]

@@ -79,6 +79,37 @@ class Classify(nn.Module):
         weights_BT1 = self.attention(y_BTH).float().masked_fill(~valid_BT1, -torch.inf).softmax(1)
         return (y_BTH * weights_BT1).sum(1)
 
+    def stream(
+        self, y_BTH: Tensor, batch: Batch, memory: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor, dict[str, Any], tuple[Tensor, ...]]:
+        """Return the logits and the label of all steps so far, from new ones and what is kept of the earlier.
+
+        Args:
+            y_BTH: New steps of a causal model, one or more.
+            batch: Not used.
+            memory: What was returned with the steps before, None at the first: of each output its greatest value; or
+                the greatest attention score, and relative to it the sums of the weights and of the weighted outputs.
+        """
+        if self.pooling == "last":
+            pooled_BH, memory = y_BTH[:, -1], ()
+        elif self.pooling == "max":
+            pooled_BH = (y_BTH if not memory else torch.cat((memory[0][:, None], y_BTH), 1)).amax(1)
+            memory = (pooled_BH,)
+        else:  # the mean is attention with even scores
+            scores_BT1 = torch.zeros_like(y_BTH[..., :1]) if self.attention is None else self.attention(y_BTH)
+            scores_BT1, exact_BTH = scores_BT1.double(), y_BTH.double()  # a float32 stops counting at 2**24 steps
+            best_B1 = scores_BT1.amax(1)
+            if memory:
+                best_B1 = torch.maximum(best_B1, memory[0])
+            weights_BT1 = (scores_BT1 - best_B1[:, None]).exp()
+            total_B1, summed_BH = weights_BT1.sum(1), (exact_BTH * weights_BT1).sum(1)
+            if memory:
+                faded_B1 = (memory[0] - best_B1).exp()
+                total_B1, summed_BH = total_B1 + faded_B1 * memory[1], summed_BH + faded_B1 * memory[2]
+            pooled_BH, memory = (summed_BH / total_B1).to(y_BTH.dtype), (best_B1, total_B1, summed_BH)
+        outputs = self.output(self.dropout(pooled_BH)).float()
+        return outputs, self.decode(outputs, None, batch)[0], memory
+
     def loss(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> tuple[Tensor, int]:
         """Return the summed cross-entropy, in nats, and the number of sequences."""
         assert batch.targets is not None

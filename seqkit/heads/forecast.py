@@ -101,6 +101,11 @@ class Forecast(nn.Module):
             forecast_BFC = forecast_BFC + self._scaled(last_BC)[:, None]
         return forecast_BFC
 
+    def stream(self, y_BTH: Tensor, batch: Batch, memory: None) -> tuple[Tensor, dict[str, Any], None]:
+        """Return the forecast after the last of some new steps, as a tensor and as a person reads it."""
+        outputs = self(y_BTH, None, batch)
+        return outputs, self.decode(outputs, None, batch)[0], None
+
     def loss(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> tuple[Tensor, int]:
         """Return the summed loss and the number of values predicted."""
         assert batch.targets is not None

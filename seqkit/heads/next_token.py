@@ -5,6 +5,7 @@
 import math
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from seqkit.contracts import Batch, DataSpec, NextToken, Scores, Tokens
@@ -79,6 +80,25 @@ class NextTokenHead(nn.Module):
 
         return NextTokenScores(self._tokens.unit)
 
+    def stream(
+        self, y_BTH: Tensor, batch: Batch, memory: tuple[Tensor, float, int] | None
+    ) -> tuple[Tensor, dict[str, Any], tuple[Tensor, float, int]]:
+        """Return the logits of new tokens of one row, what ``decode`` says of all so far, and what to remember.
+
+        Args:
+            y_BTH: New steps.
+            batch: The new tokens.
+            memory: What was returned with the tokens before, None at the first: the logits (1, V) after them, and the
+                nats and the number of those that were predicted.
+        """
+        logits_TV, ids_T = self(y_BTH, None, batch)[0], batch.inputs[0]
+        before_TV, nats, count = memory or (logits_TV[:0], 0.0, 0)
+        predicting_TV = torch.cat((before_TV, logits_TV[:-1]))
+        follow_T = ids_T[len(ids_T) - len(predicting_TV) :]
+        nats += self._nats(predicting_TV, follow_T)
+        count += len(follow_T)
+        return logits_TV[None], self._said(logits_TV[-1], nats, count), (logits_TV[-1:].clone(), nats, count)
+
     def decode(self, logits_BTV: Tensor, lengths_B: Tensor | None, batch: Batch) -> list[Any]:
         """Return for each row the most likely next tokens, and how well the row itself was predicted.
 
@@ -89,13 +109,19 @@ class NextTokenHead(nn.Module):
         rows = []
         for row in range(len(batch)):
             steps = logits_BTV.shape[1] if lengths_B is None else int(lengths_B[row])
-            log_p_TV = logits_BTV[row, :steps].detach().double().log_softmax(-1)
+            logits_TV = logits_BTV[row, :steps]
             follow_T = batch.inputs[row, 1:steps] if batch.targets is None else batch.targets[row, :steps]
-            best, ids = log_p_TV[-1].exp().topk(min(SHOWN, log_p_TV.shape[1]))
-            likely = {self._tokens.vocabulary[i]: p for i, p in zip(ids.tolist(), best.tolist(), strict=True)}
-            found: dict[str, Any] = {"next": likely}
-            if len(follow_T):
-                nats = -float(log_p_TV[: len(follow_T)].gather(1, follow_T[:, None]).mean())
-                found[self.monitor[0]] = nats / math.log(2) if self._tokens.unit == "char" else math.exp(nats)
-            rows.append(found)
+            nats = self._nats(logits_TV[: len(follow_T)], follow_T)
+            rows.append(self._said(logits_TV[-1], nats, len(follow_T)))
         return rows
+
+    def _nats(self, logits_TV: Tensor, tokens_T: Tensor) -> float:
+        return float(nn.functional.cross_entropy(logits_TV.detach().double(), tokens_T, reduction="sum"))
+
+    def _said(self, logits_V: Tensor, nats: float, count: int) -> dict[str, Any]:
+        best, ids = logits_V.detach().double().softmax(-1).topk(min(SHOWN, len(logits_V)))
+        likely = {self._tokens.vocabulary[i]: p for i, p in zip(ids.tolist(), best.tolist(), strict=True)}
+        if not count:
+            return {"next": likely}
+        score = nats / count / math.log(2) if self._tokens.unit == "char" else math.exp(nats / count)
+        return {"next": likely, self.monitor[0]: score}

@@ -40,6 +40,21 @@ class Transcribe(nn.Module):
         """Map y_BTH to log_probabilities_BTV."""
         return self.output(y_BTH).float().log_softmax(2)
 
+    def stream(self, y_BTH: Tensor, batch: Batch, before_B1V: Tensor | None) -> tuple[Tensor, dict[str, Any], Tensor]:
+        """Return the log probabilities of new steps, the text that they add, and what to give with the next ones.
+
+        Args:
+            y_BTH: New steps.
+            batch: Not used.
+            before_B1V: Output of the step before, whose symbol the first new step may only repeat; None at the start.
+        """
+        outputs = self(y_BTH, None, batch)
+        text = greedy(outputs, None, self.symbols)[0]
+        if before_B1V is not None:
+            known = greedy(before_B1V, None, self.symbols)[0]
+            text = greedy(torch.cat((before_B1V, outputs), 1), None, self.symbols)[0].removeprefix(known)
+        return outputs, {"text": text}, outputs[:, -1:].clone()
+
     def loss(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> tuple[Tensor, int]:
         """Return the summed CTC loss, in nats, and the number of symbols in the transcripts.
 

@@ -45,7 +45,7 @@ def each_batch(
     with exact(device):
         for batch in evaluation_loader(data, split, batch_size):
             batch = batch.to(device)
-            outputs, lengths_B, state = network(batch, carry(state, batch))
+            outputs, lengths_B, state = network(batch, carry(state, batch, network.model))
             see(outputs, lengths_B, batch)
 
 

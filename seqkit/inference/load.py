@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import chdir, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -15,6 +15,9 @@ from seqkit.errors import ConfigError, DataError
 from seqkit.inference.evaluate import evaluate, rounded
 from seqkit.network import Network, assemble, device_of, exact, network_weights
 from seqkit.registry import build
+
+if TYPE_CHECKING:
+    from seqkit.inference.stream import Stream
 
 CONTENT = {"config", "spec", "version", "hash", "fingerprint", "started_in", "latest"}
 
@@ -55,6 +58,12 @@ class Trained:
         with exact(next(self.network.parameters()).device):
             return generate(self.network, self.spec, prompt, length, temperature, top_k, seed)
 
+    def stream(self) -> "Stream":
+        """Take an input chunk by chunk as it comes; see ``seqkit.inference.stream.Stream``."""
+        from seqkit.inference.stream import Stream
+
+        return Stream(self.network, self.spec)
+
     def evaluate(
         self, split: Split = "test", batch_size: int | None = None, overrides: Sequence[str] = ()
     ) -> dict[str, Any]:
@@ -87,6 +96,12 @@ class Trained:
                 raise DataError("the data have changed since the training, so its numbers cannot be made again")
             scores = evaluate(self.network, data, split, batch_size or data.batch_size)
             return {"model": scores, **naive(self.spec, data, split, self.network.head)}
+
+    def export(self, path: str | Path | None = None, format: Literal["onnx", "torch"] = "onnx") -> dict[str, Any]:
+        """Write the network to a file that needs no seqkit; see ``seqkit.inference.export.export``."""
+        from seqkit.inference.export import export
+
+        return export(self, path, format)
 
     def describe(self) -> dict[str, Any]:
         """Return what the network is made of, as plain JSON."""

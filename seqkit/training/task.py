@@ -62,7 +62,7 @@ class SequenceTask(pl.LightningModule):
             self._rng = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        outputs, lengths_B, state = self.network(batch, carry(self._carried, batch))
+        outputs, lengths_B, state = self.network(batch, carry(self._carried, batch, self.network.model))
         self._carried = None if batch.fresh_B is None else tuple(part.detach() for part in state)
         total, count = self.network.head.loss(outputs, lengths_B, batch)
         loss = total / count
@@ -84,7 +84,7 @@ class SequenceTask(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         with exact(self.device):
-            outputs, lengths_B, state = self.network(batch, carry(self._carried_valid, batch))
+            outputs, lengths_B, state = self.network(batch, carry(self._carried_valid, batch, self.network.model))
         self._carried_valid = None if batch.fresh_B is None else state
         self._scores.update(outputs, lengths_B, batch)
 
