@@ -1,7 +1,7 @@
 """The loops of the fused LSTM and GRU in C: built by the machine's own compiler on first use, kept for later ones.
 
 Where there is no compiler, or anything else is missing, ``why_not`` says so and ``eager`` takes over. The C is
-``recurrence.c``; products are those of the BLAS that torch itself uses, threads those of its OpenMP.
+``recurrence.c``, its threads are those of torch's own OpenMP.
 """
 
 # T time, B batch, H hidden, G all gates: 4H, or 3H for a coupled LSTM and for a GRU
@@ -17,7 +17,6 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,8 +24,9 @@ from torch import Tensor
 from seqkit.models.kernels.zoneout import Kept
 
 SOURCE = Path(__file__).with_name("recurrence.c")
-FLAGS = "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fopenmp", "-fPIC"
-_GEMM = {torch.float32: "sgemm_", torch.float64: "dgemm_"}
+WIDE = ["-mprefer-vector-width=512"] if platform.machine() == "x86_64" else []
+FLAGS = *WIDE, "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fopenmp", "-fPIC"
+_NUMBERS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
 
 @cache
@@ -39,7 +39,7 @@ def why_not() -> str:
     if shutil.which(_compiler()) is None:
         return f"no C compiler was found ({_compiler()})"
     try:
-        for dtype in _GEMM:
+        for dtype in _NUMBERS:
             _library(dtype)
     except subprocess.CalledProcessError as error:
         return f"{_compiler()} failed: {(error.stderr or 'no message').strip().splitlines()[0]}"
@@ -49,9 +49,8 @@ def why_not() -> str:
 
 
 @cache
-def _library(dtype: torch.dtype) -> tuple[ctypes.CDLL, Any]:
-    """Return the compiled loops for a dtype and torch's matrix product."""
-    gemm = getattr(ctypes.CDLL(_loaded("libtorch_cpu")), _GEMM[dtype])
+def _library(dtype: torch.dtype) -> ctypes.CDLL:
+    """Return the compiled loops for a dtype."""
     processor = re.findall(r"^(?:model name|flags|Features)\s*:.*$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     openmp = _loaded("libgomp")
     what = SOURCE.read_text(), FLAGS, sorted(set(processor)), openmp, str(dtype)
@@ -70,7 +69,7 @@ def _library(dtype: torch.dtype) -> tuple[ctypes.CDLL, Any]:
             ):
                 subprocess.run(command, check=True, capture_output=True, text=True)
             os.replace(f"{made}.so", place)
-    return ctypes.CDLL(str(place)), ctypes.cast(gemm, ctypes.c_void_p)
+    return ctypes.CDLL(str(place))
 
 
 def _compiler() -> str:
@@ -84,6 +83,12 @@ def _loaded(name: str) -> str:
         if path.rpartition("/")[2].startswith(name):
             return f"/{path}"
     raise LookupError(f"torch has not loaded {name}")
+
+
+def pays(a_TBG: Tensor, weight_GH: Tensor) -> bool:
+    """Return whether the loops in C are the faster ones: they pack U, a large one for many steps and rows only."""
+    steps, batch, _ = a_TBG.shape
+    return weight_GH.nbytes <= 2**20 or (steps >= 16 and batch >= 4)
 
 
 def lstm_forward(
@@ -174,13 +179,11 @@ def _kept(*every: Kept) -> tuple[Tensor | float | None, ...]:
 
 
 def _call(name: str, like: Tensor, sizes: tuple[int, ...], *arguments: Tensor | float | None) -> None:
-    """Call a function of the C library: the product, the threads, sizes, then tensors (None: NULL) and numbers."""
-    library, gemm = _library(like.dtype)
-    number = ctypes.c_float if like.dtype == torch.float32 else ctypes.c_double
+    """Call a function of the C library: threads, sizes, tensors (None: NULL) and numbers."""
+    number = _NUMBERS[like.dtype]
     held = [part.contiguous() if isinstance(part, Tensor) else part for part in arguments]
     threads = max(1, min(torch.get_num_threads(), sizes[1]))
-    getattr(library, name)(
-        gemm,
+    getattr(_library(like.dtype), name)(
         threads,
         *map(int, sizes),
         *(number(part) if isinstance(part, float) else _address(part) for part in held),

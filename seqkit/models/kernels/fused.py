@@ -51,6 +51,11 @@ def loops_for(device: torch.device, layer_norm: bool) -> tuple[Any, str]:
     return (eager, f"in torch, as {why_not}") if why_not else (compiled, "compiled from C")
 
 
+def _loops(a_TBG: Tensor, weight_GH: Tensor, gain_G: Tensor | None) -> Any:
+    loops, _ = loops_for(a_TBG.device, gain_G is not None)
+    return eager if loops is compiled and not compiled.pays(a_TBG, weight_GH) else loops
+
+
 class _LSTM(torch.autograd.Function):
     """(gates before the recurrent half, U, ...) -> (h_1..h_T, c_1..c_T). Overwrites the gates."""
 
@@ -67,7 +72,7 @@ class _LSTM(torch.autograd.Function):
         h_BH: Tensor,
         c_BH: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        loops, _ = loops_for(a_TBG.device, gain_G is not None)
+        loops = _loops(a_TBG, weight_GH, gain_G)
         hs, cs = _from(h_BH, len(a_TBG)), _from(c_BH, len(a_TBG))
         raw = loops.lstm_forward(a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, keep_h, keep_c, hs, cs)
         ctx.set_materialize_grads(False)
@@ -79,7 +84,7 @@ class _LSTM(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dh_TBH: Tensor | None, dc_TBH: Tensor | None) -> tuple[Tensor | None, ...]:
         a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, hs, cs, raw = ctx.saved_tensors
-        loops, _ = loops_for(a_TBG.device, gain_G is not None)
+        loops = _loops(a_TBG, weight_GH, gain_G)
         with torch.autocast(a_TBG.device.type, enabled=False):
             d_TBG, d_raw, dh_BH, dc_BH = loops.lstm_backward(
                 a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, *ctx.kept, hs, cs, raw, dh_TBH, dc_TBH
@@ -104,7 +109,7 @@ class _GRU(torch.autograd.Function):
         keep: Kept,
         h_BH: Tensor,
     ) -> Tensor:
-        loops, _ = loops_for(a_TBG.device, gain_G is not None)
+        loops = _loops(a_TBG, weight_GH, gain_G)
         hs = _from(h_BH, len(a_TBG))
         u_n, raw = loops.gru_forward(a_TBG, weight_GH, bias_G, gain_G, mask_BH, keep, hs)
         ctx.save_for_backward(a_TBG, weight_GH, gain_G, mask_BH, hs, u_n, raw)
@@ -115,7 +120,7 @@ class _GRU(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dh_TBH: Tensor) -> tuple[Tensor | None, ...]:
         a_TBG, weight_GH, gain_G, mask_BH, hs, u_n, raw = ctx.saved_tensors
-        loops, _ = loops_for(a_TBG.device, gain_G is not None)
+        loops = _loops(a_TBG, weight_GH, gain_G)
         with torch.autocast(a_TBG.device.type, enabled=False):
             d_TBG, d_u, d_raw, dh_BH = loops.gru_backward(
                 a_TBG, weight_GH, gain_G, mask_BH, ctx.keep, hs, u_n, raw, dh_TBH

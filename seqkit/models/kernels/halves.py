@@ -86,13 +86,13 @@ class Halves:
 
 
 class Part(NamedTuple):
-    """The recurrent half of ``count`` gates; the names are those of ``Halves``."""
+    """What the recurrent half of one gate or several is computed from; see ``Halves``."""
 
     weight: Tensor
     bias: Tensor
     gain: Tensor | None
     mask_BH: Tensor | None
-    count: int
+    number: int  # of gates
 
     def masked(self, h_BH: Tensor) -> Tensor:
         """Return what U is multiplied by."""
@@ -100,7 +100,7 @@ class Part(NamedTuple):
 
     def finish(self, u_BG: Tensor) -> Tensor:
         """Return the half for U h + b, or for U h where it is to be normalised."""
-        return u_BG if self.gain is None else torch.addcmul(self.bias, normalise(u_BG, self.count), self.gain)
+        return u_BG if self.gain is None else torch.addcmul(self.bias, normalise(u_BG, self.number), self.gain)
 
     def apply(self, h_BH: Tensor) -> Tensor:
         """Return the half for h_BH."""

@@ -25,9 +25,6 @@ enum { TERMS = 7, MANTISSA = 23, BIAS = 127 };
 static const REAL LIMIT = 87, LN2_HIGH = 0.693359375f, LN2_LOW = -2.12194440e-4f;
 #endif
 
-typedef void gemm_t(const char *, const char *, const int *, const int *, const int *, const REAL *, const REAL *,
-                    const int *, const REAL *, const int *, const REAL *, REAL *, const int *); /* BLAS, by columns */
-
 #define INLINE static inline __attribute__((always_inline))
 #define restrict __restrict__
 
@@ -59,11 +56,69 @@ INLINE void zone_out(int size, const uint8_t *mask, REAL share, const REAL *old,
         for (int j = 0; j < size; j++) new[j] += share * (old[j] - new[j]);
 }
 
-/* out (rows, n) = beta out + in (rows, k) W, where W is (k, n), or (n, k) to be transposed. */
-INLINE void product(gemm_t *gemm, int transposed, int rows, int n, int k, const REAL *in, const REAL *W, REAL beta,
-                    REAL *out) {
-    const REAL one = 1;
-    gemm(transposed ? "T" : "N", "N", &n, &rows, &k, &one, W, transposed ? &k : &n, in, &k, &beta, out, &n);
+/* ---- Products (rows, k) (k, n) with few rows and the same second factor at every step. It is packed once into panels
+   of PANEL columns, of which a block of rows is multiplied by one after the other with its sums in registers. */
+
+#if defined __AVX512F__
+enum { BYTES = 64, BLOCK = 12 };
+#elif defined __AVX__
+enum { BYTES = 32, BLOCK = 6 };
+#else
+enum { BYTES = 16, BLOCK = 6 };
+#endif
+typedef REAL vector __attribute__((vector_size(BYTES)));
+enum { LANES = BYTES / sizeof(REAL), PANEL = 2 * LANES };
+
+/* W is (k, n), or (n, k) to be transposed. */
+static REAL *packed(int threads, int transposed, int n, int k, const REAL *W) {
+    const int panels = (n + PANEL - 1) / PANEL;
+    REAL *all = aligned_alloc(64, sizeof(REAL) * (size_t)panels * PANEL * k);
+#pragma omp parallel for num_threads(threads)
+    for (int p = 0; p < panels; p++) {
+        REAL *panel = all + (size_t)p * PANEL * k;
+        const int first = p * PANEL, width = n - first < PANEL ? n - first : PANEL;
+        if (width < PANEL) memset(panel, 0, sizeof(REAL) * PANEL * k);
+        if (transposed)
+            for (int j = 0; j < width; j++)
+                for (int i = 0; i < k; i++) panel[(size_t)i * PANEL + j] = W[(size_t)(first + j) * k + i];
+        else
+            for (int i = 0; i < k; i++) memcpy(panel + (size_t)i * PANEL, W + (size_t)i * n + first, sizeof(REAL) * width);
+    }
+    return all;
+}
+
+INLINE void block(int rows, int add, int width, int n, int k, const REAL *in, const REAL *panel, REAL *out) {
+    vector sums[BLOCK][2], *w = (vector *)panel;
+    for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (vector){0};
+    for (int i = 0; i < k; i++)
+#pragma GCC unroll 12
+        for (int r = 0; r < rows; r++) {
+            sums[r][0] += in[(size_t)r * k + i] * w[2 * i];
+            sums[r][1] += in[(size_t)r * k + i] * w[2 * i + 1];
+        }
+    for (int r = 0; r < rows; r++) {
+        REAL *to = out + (size_t)r * n, row[PANEL];
+        memcpy(row, sums[r], sizeof row);
+        for (int j = 0; j < width; j++) to[j] = add ? to[j] + row[j] : row[j];
+    }
+}
+
+/* out (rows, n) = in (rows, k) times the packed matrix, or plus that. */
+static void multiply(int rows, int n, int k, const REAL *in, const REAL *panels, int add, REAL *out) {
+    int blocks = (rows + BLOCK - 1) / BLOCK;
+    for (int p = 0; p * PANEL < n; p++) {
+        int width = n - p * PANEL < PANEL ? n - p * PANEL : PANEL;
+        const REAL *panel = panels + (size_t)p * PANEL * k;
+        for (int b = 0; b < blocks; b++) {
+            int first = rows * b / blocks, size = rows * (b + 1) / blocks - first;
+            const REAL *from = in + (size_t)first * k;
+            REAL *to = out + (size_t)first * n + p * PANEL;
+            switch (size) { /* so that each number of rows has its own code, with its sums in registers */
+#define CASE(R) case R: if (R <= BLOCK) block(R <= BLOCK ? R : 1, add, width, n, k, from, panel, to); break;
+                CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
+            }
+        }
+    }
 }
 
 /* The rows of this thread: first one and number. */
@@ -104,10 +159,11 @@ INLINE void lstm_row(int H, int coupled, int peephole, const REAL *restrict p, R
     }
 }
 
-void lstm_forward(gemm_t *gemm, int threads, int T, int B, int H, int coupled, REAL *gates, const REAL *U,
+void lstm_forward(int threads, int T, int B, int H, int coupled, REAL *gates, const REAL *U,
                   const REAL *p, const REAL *mask, const uint8_t *keep_h, const uint8_t *keep_c, REAL share_h,
                   REAL share_c, REAL *h, REAL *c) {
     const int G = (coupled ? 3 : 4) * H, BH = B * H;
+    REAL *panels = packed(threads, 1, G, H, U);
 #pragma omp parallel num_threads(threads)
     {
         int first, rows = share_out(B, &first);
@@ -116,7 +172,7 @@ void lstm_forward(gemm_t *gemm, int threads, int T, int B, int H, int coupled, R
             size_t at = (size_t)t * BH + (size_t)first * H, next = at + BH;
             REAL *a = gates + ((size_t)t * B + first) * G;
             const REAL *in = masked(h + at, mask ? mask + (size_t)first * H : NULL, room, rows * H);
-            product(gemm, 1, rows, G, H, in, U, 1, a);
+            multiply(rows, G, H, in, panels, 1, a);
             for (int b = 0; b < rows; b++) {
                 size_t old = at + (size_t)b * H, new = next + (size_t)b * H;
                 if (coupled) lstm_row(H, 1, 0, NULL, a + (size_t)b * G, c + old, c + new, h + new);
@@ -128,6 +184,7 @@ void lstm_forward(gemm_t *gemm, int threads, int T, int B, int H, int coupled, R
         }
         free(room);
     }
+    free(panels);
 }
 
 /* dh: gradient of this step's h in, of the h before it (past zoneout, not through U) out; dc likewise, in full. */
@@ -163,10 +220,11 @@ INLINE void lstm_row_back(int H, int coupled, int peephole, int zoneout, const R
     }
 }
 
-void lstm_backward(gemm_t *gemm, int threads, int T, int B, int H, int coupled, const REAL *gates, const REAL *U,
+void lstm_backward(int threads, int T, int B, int H, int coupled, const REAL *gates, const REAL *U,
                    const REAL *p, const REAL *mask, const uint8_t *keep_h, const uint8_t *keep_c, REAL share_h,
                    REAL share_c, const REAL *c, const REAL *dh_out, const REAL *dc_out, REAL *d, REAL *dh, REAL *dc) {
     const int G = (coupled ? 3 : 4) * H, BH = B * H, zoneout = keep_h || keep_c || share_h || share_c;
+    REAL *panels = packed(threads, 0, H, G, U);
 #pragma omp parallel num_threads(threads)
     {
         int first, rows = share_out(B, &first), size = rows * H;
@@ -192,14 +250,15 @@ void lstm_backward(gemm_t *gemm, int threads, int T, int B, int H, int coupled, 
                 else BACK(0, 0, 0);
             }
             if (!mask) {
-                product(gemm, 0, rows, H, G, d + row, U, zoneout, dh_);
+                multiply(rows, H, G, d + row, panels, zoneout, dh_);
             } else {
-                product(gemm, 0, rows, H, G, d + row, U, 0, room);
+                multiply(rows, H, G, d + row, panels, 0, room);
                 for (int j = 0; j < size; j++) dh_[j] += room[j] * mask[(size_t)first * H + j];
             }
         }
         free(room);
     }
+    free(panels);
 }
 
 /* ---- GRU. gates: reset, update, candidate. u_n: U_n h + b_n of every step, which the backward pass needs. */
@@ -217,9 +276,10 @@ INLINE void gru_row(int H, const REAL *restrict u, const REAL *restrict bias, RE
     }
 }
 
-void gru_forward(gemm_t *gemm, int threads, int T, int B, int H, REAL *gates, const REAL *U, const REAL *bias,
+void gru_forward(int threads, int T, int B, int H, REAL *gates, const REAL *U, const REAL *bias,
                  const REAL *mask, const uint8_t *keep, REAL share, REAL *u_n, REAL *h) {
     const int G = 3 * H, BH = B * H;
+    REAL *panels = packed(threads, 1, G, H, U);
 #pragma omp parallel num_threads(threads)
     {
         int first, rows = share_out(B, &first), size = rows * H;
@@ -228,7 +288,7 @@ void gru_forward(gemm_t *gemm, int threads, int T, int B, int H, REAL *gates, co
             size_t at = (size_t)t * BH + (size_t)first * H, next = at + BH;
             REAL *a = gates + ((size_t)t * B + first) * G;
             const REAL *in = masked(h + at, mask ? mask + (size_t)first * H : NULL, room, size);
-            product(gemm, 1, rows, G, H, in, U, 0, u);
+            multiply(rows, G, H, in, panels, 0, u);
             for (int b = 0; b < rows; b++) {
                 size_t j = (size_t)b * H, k = (size_t)b * G;
                 gru_row(H, u + k, bias, a + k, u_n + at + j, h + at + j, h + next + j);
@@ -237,6 +297,7 @@ void gru_forward(gemm_t *gemm, int threads, int T, int B, int H, REAL *gates, co
         }
         free(room);
     }
+    free(panels);
 }
 
 /* d is the gradient of W x + b; d_u that of U h + b, whose candidate part has the reset gate in it. */
@@ -256,10 +317,11 @@ INLINE void gru_row_back(int H, int zoneout, const uint8_t *keep, REAL share, co
     }
 }
 
-void gru_backward(gemm_t *gemm, int threads, int T, int B, int H, const REAL *gates, const REAL *U, const REAL *mask,
+void gru_backward(int threads, int T, int B, int H, const REAL *gates, const REAL *U, const REAL *mask,
                   const uint8_t *keep, REAL share, const REAL *u_n, const REAL *h, const REAL *dh_out, REAL *d,
                   REAL *d_u, REAL *dh) {
     const int G = 3 * H, BH = B * H;
+    REAL *panels = packed(threads, 0, H, G, U);
 #pragma omp parallel num_threads(threads)
     {
         int first, rows = share_out(B, &first), size = rows * H;
@@ -277,12 +339,13 @@ void gru_backward(gemm_t *gemm, int threads, int T, int B, int H, const REAL *ga
                     gru_row_back(H, 0, NULL, 0, gates + k, u_n + at + j, h + at + j, d + k, d_u + k, dh_ + j);
             }
             if (!mask) {
-                product(gemm, 0, rows, H, G, d_u + row, U, 1, dh_);
+                multiply(rows, H, G, d_u + row, panels, 1, dh_);
             } else {
-                product(gemm, 0, rows, H, G, d_u + row, U, 0, room);
+                multiply(rows, H, G, d_u + row, panels, 0, room);
                 for (int j = 0; j < size; j++) dh_[j] += room[j] * mask[(size_t)first * H + j];
             }
         }
         free(room);
     }
+    free(panels);
 }

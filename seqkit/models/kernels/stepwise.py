@@ -60,8 +60,13 @@ def _check(cell: Any, new: Any, old: State) -> None:
     for state, part, before in zip(states, new, old, strict=True):
         if not isinstance(part, Tensor):
             raise PluginError(f"{name}.step returned {type(part).__name__} for the state '{state}', not a tensor")
-        for what in ("shape", "dtype", "device"):
-            got, due = getattr(part, what), getattr(before, what)
-            if got != due:
-                got, due = (tuple(got), tuple(due)) if what == "shape" else (got, due)
-                raise PluginError(f"{name}.step returned the state '{state}' with {what} {got}, not {due}")
+        given, due = _facts(part), _facts(before)
+        for what in given:
+            if given[what] != due[what]:
+                raise PluginError(
+                    f"{name}.step returned the state '{state}' with {what} {given[what]}, not {due[what]}"
+                )
+
+
+def _facts(part: Tensor) -> dict[str, Any]:
+    return {"shape": tuple(part.shape), "dtype": part.dtype, "device": part.device}
