@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "score a run on a part of its data, beside the naive baselines",
     "predict": "predict for new text, rows or recordings",
     "generate": "continue a text with a language model",
+    "export": "write a run's network as one file, for onnxruntime or torch",
     "list": "the experiments and components there are",
     "describe": "the options of a component, or what a run is made of",
 }

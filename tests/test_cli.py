@@ -144,12 +144,12 @@ def test_list_and_describe(capsys):
 
 @pytest.mark.parametrize(("words", "line"), [
     (["trian"], "no command 'trian'. Did you mean 'train'? "
-                "Known: describe, evaluate, generate, list, predict, resume, train"),
+                "Known: describe, evaluate, export, generate, list, predict, resume, train"),
     (["evaluate", "runs/x"], "runs/x is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
     (["resume", "."], " is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
     (["describe", "head"], "say which head: seqkit describe head=NAME. Known: classify, forecast, next_token, transcribe"),
     (["describe", "experiment=mors"], "no experiment 'mors'. Did you mean 'morse'? Known: adding, audio_classify, "
-                                      "audio_transcribe, forecast, morse, python_source, sea_temperature, text"),
+                                      "audio_transcribe, forecast, morse, python_source, sea_temperature, text, timing"),
     (["describe", "nothing"], "nothing is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
 ])  # fmt: skip
 def test_wrong_words(words, line, capsys):

@@ -57,7 +57,9 @@ def test_an_option_cannot_be_called_name():
 def test_unknown_names():
     with pytest.raises(ConfigError) as refusal:
         registry.build("model", "lsmt", 3)
-    assert str(refusal.value).startswith("no model 'lsmt'. Did you mean 'lstm'? Known: elman, gru, lstm, peephole_lstm")
+    assert str(refusal.value).startswith(
+        "no model 'lsmt'. Did you mean 'lstm'? Known: cifg_lstm, elman, gru, lstm, peephole_lstm"
+    )
     with pytest.raises(ConfigError, match="no kind of component 'modle'. Did you mean 'model'?"):
         registry.find("modle", "lstm")
     with pytest.raises(ConfigError, match="head needs a name. Known: classify, forecast, next_token, transcribe"):

@@ -17,6 +17,7 @@ from seqkit.network import Network, assemble, device_of, exact, network_weights
 from seqkit.registry import build
 
 if TYPE_CHECKING:
+    from seqkit.inference.portable import Format
     from seqkit.inference.stream import Stream
 
 CONTENT = {"config", "spec", "version", "hash", "fingerprint", "started_in", "latest"}
@@ -97,7 +98,7 @@ class Trained:
             scores = evaluate(self.network, data, split, batch_size or data.batch_size)
             return {"model": scores, **naive(self.spec, data, split, self.network.head)}
 
-    def export(self, path: str | Path | None = None, format: Literal["onnx", "torch"] = "onnx") -> dict[str, Any]:
+    def export(self, path: str | Path | None = None, format: "Format" = "onnx") -> dict[str, Any]:
         """Write the network to a file that needs no seqkit; see ``seqkit.inference.export.export``."""
         from seqkit.inference.export import export
 
