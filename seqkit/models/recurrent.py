@@ -16,7 +16,7 @@ from seqkit import schema
 from seqkit.contracts import State
 from seqkit.errors import ConfigError, PluginError
 from seqkit.models.cell import Direction, loops_of
-from seqkit.models.kernels import library, zoneout
+from seqkit.models.kernels import compiled, library, zoneout
 from seqkit.models.kernels.fused import loops_for
 from seqkit.models.kernels.halves import Halves
 from seqkit.models.kernels.lengths import after_last, reverse
@@ -269,15 +269,23 @@ class Recurrent(nn.Module):
             return "loop", "asked for by model.compile=true"
         unknown = self._unknown_to_kernels()
         if "kernel" in has and not unknown:
-            slow = device.type == "cpu" and (padded or cell.kernel is not torch.lstm)
-            if "fused" not in has or not slow:
-                return "kernel", f"torch's own kernels compute {name} exactly"
-            when = " when lengths differ" if cell.kernel is torch.lstm else ""
-            return "fused", f"on a CPU torch's kernel for {name} is slower{when}"
+            slower = self._kernel_is_slower(cell, padded) if "fused" in has and device.type == "cpu" else ""
+            if slower:
+                return "fused", f"on a CPU torch's kernel for {name} is slower{slower}"
+            return "kernel", f"torch's own kernels compute {name} exactly"
         why_not = f"torch's kernels know no {unknown}" if "kernel" in has else f"torch has no kernel for {name}"
         if "fused" in has:
             return "fused", f"{why_not}, but its gradient is written by hand"
         return "loop", f"{why_not}, and {name} has no faster loop than its step"
+
+    def _kernel_is_slower(self, cell: Any, padded: bool) -> str:
+        """Return when torch's kernel is slower than the fused loop on a CPU, if it is now: benchmarks/cells.py."""
+        gradients, in_c = torch.is_grad_enabled(), loops_for(torch.device("cpu"), False)[0] is compiled
+        if cell.kernel is not torch.lstm:
+            return " in training" if gradients else " without gradients" if in_c else ""
+        if padded:
+            return " when lengths differ"
+        return " in training up to 256 units" if gradients and in_c and self.hidden_size <= 256 else ""
 
     def _run(self, layer: Any, x_TBI: Tensor, lengths_B: Tensor | None, state: State) -> tuple[Tensor, State]:
         """Run one layer; ``state`` is one (D, B, H) a name."""

@@ -61,11 +61,14 @@ def write_report(folder: Path, config: Config, network: Network, data: Data, tim
 
 
 def loops_in_words(model: Any) -> dict[str, str]:
-    """Return which loop runs each layer of a model and why, for even and, where they differ, for padded batches."""
+    """Return which loop trains each layer of a model and why, for even and, where they differ, for padded batches."""
     if not hasattr(model, "loops"):
         return {}
-    found = {}
-    for even, padded in zip(model.loops(), model.loops(padded=True), strict=True):
+    found, mode = {}, model.training
+    model.train()
+    every = list(zip(model.loops(), model.loops(padded=True), strict=True))
+    model.train(mode)
+    for even, padded in every:
         found[f"layer {even.layer}"] = f"{even.name}: {even.why}"
         if padded.name != even.name:
             found[f"layer {padded.layer}, padded batches"] = f"{padded.name}: {padded.why}"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from seqkit import registry, schema
 from seqkit.errors import ConfigError, PluginError
 from seqkit.models import Recurrent, register_cell
+from seqkit.models.kernels import compiled
 
 torch.set_num_threads(1)
 
@@ -265,8 +266,8 @@ def test_option_of_the_stack_in_a_cell_is_refused(registered):
 @pytest.mark.parametrize(
     ("name", "options", "padded", "expected", "why"),
     [
-        ("gru", {}, False, "fused", "on a CPU torch's kernel for GRU is slower; its loop runs "),
-        ("lstm", {}, False, "kernel", "torch's own kernels compute LSTM exactly"),
+        ("gru", {}, False, "fused", "on a CPU torch's kernel for GRU is slower in training; its loop runs "),
+        ("lstm", {"hidden_size": 257}, False, "kernel", "torch's own kernels compute LSTM exactly"),
         ("lstm", {}, True, "fused", "on a CPU torch's kernel for LSTM is slower when lengths differ; its loop runs "),
         ("elman", {}, True, "kernel", "torch's own kernels compute Elman exactly"),
         (
@@ -283,7 +284,13 @@ def test_option_of_the_stack_in_a_cell_is_refused(registered):
             "loop",
             "torch's kernels know no layer_norm, and Elman has no faster loop",
         ),
-        ("lstm", {"projection_size": 2, "weight_dropout": 0.1, "dropout": 0.1}, False, "kernel", "torch's own kernels"),
+        (
+            "elman",
+            {"projection_size": 2, "weight_dropout": 0.1, "dropout": 0.1},
+            False,
+            "kernel",
+            "torch's own kernels",
+        ),
         (
             "peephole_lstm",
             {},
@@ -316,9 +323,23 @@ def test_loop_that_the_cell_has_not_is_refused(build, name, loop, message):
 
 
 def test_kernels_are_used_in_evaluation_where_only_training_needs_more(build):
-    model = build("lstm", variational_dropout=0.2)
-    assert model.loops()[0].name == "fused"
+    model = build("elman", variational_dropout=0.2)
+    assert model.loops()[0].name == "loop"
     assert model.eval().loops()[0].name == "kernel"
+
+
+def test_an_lstm_takes_torchs_kernel_where_that_is_the_faster_one(build, monkeypatch):
+    model = build("lstm")
+    monkeypatch.setattr(compiled, "why_not", lambda: "")
+    assert (
+        model.loops()[0].why
+        == "on a CPU torch's kernel for LSTM is slower in training up to 256 units; its loop runs compiled from C"
+    )
+    with torch.no_grad():
+        assert model.loops()[0].name == "kernel"
+    monkeypatch.setattr(compiled, "why_not", lambda: "no C compiler was found (cc)")
+    assert model.loops()[0].name == "kernel"
+    assert model.loops(padded=True)[0].why.endswith("; its loop runs in torch, as no C compiler was found (cc)")
 
 
 # --- what does not fit
