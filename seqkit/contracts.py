@@ -192,7 +192,11 @@ class Data(Protocol):
 
 
 class Frontend(Protocol):
-    """Turns inputs into what a model reads. Built as ``frontend(spec, *, options)``."""
+    """Turns inputs into what a model reads. Built as ``frontend(spec, *, options)``.
+
+    To be streamed it has ``looks_ahead``, None or the reason why it cannot be, and, where a chunk needs what came
+    before it, ``stream``; see ``seqkit.inference.stream``.
+    """
 
     output_size: int
 
@@ -202,7 +206,10 @@ class Frontend(Protocol):
 
 
 class Model(Protocol):
-    """Maps a sequence to a sequence. Built as ``model(input_size, *, options)``; knows nothing of data or heads."""
+    """Maps a sequence to a sequence. Built as ``model(input_size, *, options)``; knows nothing of data or heads.
+
+    Where it does not start from zero it has ``initial_state(batch_size)``, from which rows of a stream start anew.
+    """
 
     output_size: int
     causal: bool

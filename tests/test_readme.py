@@ -29,14 +29,32 @@ def test_a_plugin_is_one_script():
     assert "model.num_layers=1" in script("describe", "model=mgu").stdout
     few = ["data.length=8", "data.train_size=64", "data.valid_size=8", "data.test_size=8", "trainer.max_steps=3"]
     trained = script(
-        "train", "experiment=adding", "model=mgu", "model.hidden_size=4", "model.num_layers=2", *few, "id=a"
-    )
+        "train", "experiment=adding", "model=mgu", "model.hidden_size=4", "model.num_layers=2", "model.zoneout=0.1",
+        "model.layer_norm=true", *few, "id=a",
+    )  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     scores = [
         script(*words).stdout
         for words in (("evaluate", "runs/adding/a"), ("evaluate", "runs/adding/a", "--batch-size", "3"))
     ]
     assert scores[0] == scores[1] != ""
+    exported = script("export", "runs/adding/a")
+    assert "2 x a scan over MGU.step; differs from the network by at most" in exported.stdout, exported.stderr
+    inside = """
+import mgu, seqkit, torch
+trained = seqkit.load("runs/adding/a")
+rows = torch.rand(8, 2)
+with seqkit.record_gates(trained.network) as gates:
+    whole = trained.predict(rows.numpy())
+stream = trained.stream()
+for row in rows:
+    last = stream.feed(row)
+assert gates["layer1.forward.gate.candidate"].shape == (1, 8, 4), list(gates)
+print(whole, last)
+"""
+    seen = subprocess.run([sys.executable, "-c", inside], capture_output=True, text=True)
+    whole, last = (float(number) for number in re.findall(r"-?\d+\.\d+", seen.stdout))
+    assert abs(whole - last) < 1e-6, seen.stdout + seen.stderr
     assert "model.hiden_size" not in script("train", "model=mgu", "model.hiden_size=3").stdout
     wrong = script("train", "model=mgu", "model.hiden_size=3").stderr
     assert wrong.splitlines()[-1].startswith("seqkit: no option 'hiden_size' in model=mgu. Did you mean 'hidden_size'?")

