@@ -163,7 +163,7 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
     device = torch.device(arguments.device)
     shapes = CPU_SHAPES if device.type == "cpu" else GPU_SHAPES
     rows = []
-    print(f"{'T, B, I, H':>22}  {'cell':<23} {'loop':<7} {'peer':<15} {'forward':>8} {'training':>9}")
+    print(f"{'T, B, I, H':>22}  {'cell':<23} {'loop':<7} {'peer':<15} {'forward by':>15} {'training':>9}")
     for shape in [shapes[number] for number in arguments.shapes or range(len(shapes))]:
         T, B, I, H = shape  # noqa: E741
         x_BTI = torch.randn(B, T, I, device=device, requires_grad=True)
@@ -171,10 +171,13 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
             for cell, peer, ours, theirs in pairs(arguments.cells, I, H, arguments.loops):
                 ours, theirs = ours.to(device), theirs.to(device)
                 forward, train = (ratio(ours, theirs, x_BTI, train, arguments.rounds, half) for train in (False, True))
+                with torch.no_grad():
+                    loop_forward = ours.loops()[0].name
                 row = {
                     "shape": shape,
                     "cell": cell,
                     "loop": ours.loops()[0].name,
+                    "loop_forward": loop_forward,
                     "peer": peer,
                     "device": str(device),
                     "threads": torch.get_num_threads(),
@@ -185,7 +188,7 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
                 rows.append(row)
                 note = " bf16" if half else ""
                 print(
-                    f"{', '.join(map(str, shape)):>22}  {cell:<23} {row['loop']:<7} {peer + note:<15} "
+                    f"{', '.join(map(str, shape)):>22}  {cell:<23} {row['loop']:<7} {peer + note:<15} {loop_forward:>7}"
                     f"{forward:>8.2f} {train:>9.2f}",
                     flush=True,
                 )
@@ -206,8 +209,8 @@ def summary(rows: list[dict]) -> list[str]:
     return lines
 
 
-PEAK = """
-import resource, sys, torch
+PEAK = r"""
+import re, torch
 from torch import nn
 from seqkit import registry
 registry.load_built_in()
@@ -215,11 +218,14 @@ T, B, I, H = {shape}
 torch.set_num_threads({threads})
 model = {model}
 x = torch.randn(B, T, I, requires_grad=True)
-small = model(x[:1, :2])[0].sum().backward()  # so that what is loaded or compiled once is there
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+model(x[:1, :2])[0].sum().backward()  # so that what is loaded or compiled once is there
+def kilobytes(what):
+    return int(re.search(what + r":\s*(\d+)", open("/proc/self/status").read())[1])
+open("/proc/self/clear_refs", "w").write("5")  # the peak starts anew
+before = kilobytes("VmRSS")
 y = model(x)[0]
 y.backward(torch.ones_like(y))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(kilobytes("VmHWM") - before)
 """
 
 

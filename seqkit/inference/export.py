@@ -83,8 +83,11 @@ def export(trained: "Trained", path: str | Path | None = None, format: Format = 
         "spec": trained.spec.to_json(),
         "config": trained.config,
     }
-    write_atomic(place, content)
-    write_atomic(place.with_suffix(".json"), json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    try:
+        write_atomic(place, content)
+        write_atomic(place.with_name(f"{place.name}.json"), json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{place} cannot be written: {error.strerror}") from None
     return facts
 
 
@@ -176,11 +179,14 @@ def _place(checkpoint: Path, path: str | Path | None, suffix: str) -> Path:
     if path is None:
         in_run = checkpoint.parent.name == "checkpoints"
         folder = checkpoint.parent.parent / "export" if in_run else checkpoint.parent
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot be made: {error.strerror}") from None
         return folder / f"{checkpoint.stem}{suffix}"
     place = Path(path).expanduser()
     if place.suffix != suffix:
-        raise ConfigError(f"{place}: a file of this format must be named *{suffix}")
+        raise ConfigError(f"{place}: a file of this format must be named *{suffix}; give --format for the other")
     existing_folder(place.parent, "a folder to write to")
     return place
 

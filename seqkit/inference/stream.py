@@ -4,6 +4,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -121,7 +122,7 @@ def _read(spec: DataSpec, chunk: Any) -> Tensor:
     else:
         due = f"samples (samples,), {kind.sample_rate} a second"
     try:
-        values = torch.as_tensor(chunk)
+        values = torch.as_tensor(chunk if isinstance(chunk, Tensor) else np.array(chunk, order="C"))
     except (TypeError, ValueError, RuntimeError):
         raise DataError(f"a chunk must be {due}; this one is of type {type(chunk).__name__}") from None
     if not values.numel():
@@ -133,8 +134,13 @@ def _read(spec: DataSpec, chunk: Any) -> Tensor:
     if values.dim() != 1 + len(row) or values.shape[1:] != row:
         raise DataError(f"a chunk must be {due}; this one has shape {tuple(values.shape)}")
     if dtype == torch.float32:
-        if not bool(values.isfinite().all()):
+        if values.is_complex() or not bool(values.to(dtype).isfinite().all()):
             raise DataError("the chunk holds values that are not numbers (NaN or infinity)")
-    elif values.is_floating_point() or values.dtype == torch.bool or values.min() < 0 or values.max() > last:
+    elif values.is_floating_point() or values.is_complex() or values.dtype == torch.bool or _outside(values, last):
         raise DataError(f"a chunk must be {due}; this one holds {', '.join(map(str, values.tolist()[:5]))}")
     return values.to(dtype)
+
+
+def _outside(ids: Tensor, last: int) -> bool:
+    ids = ids.long()
+    return bool(ids.min() < 0 or ids.max() > last)

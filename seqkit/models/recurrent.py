@@ -143,17 +143,19 @@ class Recurrent(nn.Module):
             raise ConfigError(f"model.loop={loop}: {type(first).__name__} has only {', '.join(loops_of(first))}")
         if compile and loop not in ("auto", "loop"):
             raise ConfigError(f"model.compile=true compiles the plain loop's step; model.loop={loop} does not run it")
-        if loop == "kernel" and (unknown := self._unknown_to_kernels(always=True)):
+        if loop == "kernel" and (unknown := self._unknown_to_kernels(training=True)):
             raise ConfigError(f"model.loop=kernel: torch's kernels know no {unknown}; use model.loop=auto")
         self._try_step()
 
-    def loops(self, padded: bool = False) -> list[LayerLoop]:
+    def loops(self, padded: bool = False, training: bool | None = None) -> list[LayerLoop]:
         """Return which loop runs each layer where the parameters are, and why.
 
         Args:
             padded: For a batch of sequences of different lengths.
+            training: In training or not; None as it is now.
         """
-        return [LayerLoop(number, *self._choose(layer, padded)) for number, layer in enumerate(self.layers)]
+        training = self.training if training is None else training
+        return [LayerLoop(number, *self._choose(layer, padded, training)) for number, layer in enumerate(self.layers)]
 
     def initial_state(self, batch_size: int) -> State:
         """Return the state before the first step, one (L*D, B, H) a state name: zero, or learned."""
@@ -184,6 +186,7 @@ class Recurrent(nn.Module):
             ValueError: A shape does not fit the model.
         """
         state = self._start(x_BTI, state)
+        _check_lengths(lengths_B, x_BTI)
         x_TBI = x_BTI.transpose(0, 1)
         padding_TB1 = None
         if lengths_B is not None:
@@ -209,9 +212,11 @@ class Recurrent(nn.Module):
     def _start(self, x_BTI: Tensor, state: State | None) -> State:
         if x_BTI.dim() != 3 or x_BTI.shape[1] == 0 or x_BTI.shape[2] != self.input_size:
             raise ValueError(f"input is {tuple(x_BTI.shape)}, not (batch, 1 step or more, {self.input_size} features)")
+        first = self._first()
+        if x_BTI.dtype != first.weight_hh.dtype and not torch.is_autocast_enabled(x_BTI.device.type):
+            raise ValueError(f"input is {x_BTI.dtype}; the model computes in {first.weight_hh.dtype}")
         if state is None:
             return self.initial_state(len(x_BTI))
-        first = self._first()
         names = first.cell.states
         shape = (len(self.layers) * self.directions, len(x_BTI), self.hidden_size)
         if [part.shape for part in state] != [shape] * len(names):
@@ -226,8 +231,8 @@ class Recurrent(nn.Module):
             PluginError: It fails, or returns something else than the next state.
         """
         first = self._first()
-        state = tuple(part[0] for part in self.initial_state(2))
-        halves = first.halves(0.0)
+        state = tuple(part[0].clone() for part in self.initial_state(2))
+        halves, name = first.halves(0.0), type(first.cell).__name__
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             try:
                 stepwise(first.cell, torch.zeros(1, 2, self.input_size), halves, [None] * len(state), state)
@@ -239,27 +244,29 @@ class Recurrent(nn.Module):
                     trace = trace.tb_next
                 where = f"{inspect.getsourcefile(type(first.cell))}:{trace.tb_lineno}" if trace else "?"
                 reason = " ".join(str(error).split())
-                raise PluginError(
-                    f"{type(first.cell).__name__}.step fails ({where}): {type(error).__name__}: {reason}"
-                ) from error
+                raise PluginError(f"{name}.step fails ({where}): {type(error).__name__}: {reason}") from error
+        for one, part, before in zip(first.cell.states, state, self.initial_state(2), strict=True):
+            if not torch.equal(part, before[0]):
+                raise PluginError(f"{name}.step changes the state '{one}' in place; it must return a new one")
 
-    def _unknown_to_kernels(self, always: bool = False) -> str:
-        """Return the options in use that torch's kernels cannot compute; ``always``: not only in this mode."""
+    def _unknown_to_kernels(self, training: bool) -> str:
+        """Return the options in use that torch's kernels cannot compute."""
         found = {
             "zoneout": any(self.zoneout),
             "layer_norm": self.layer_norm,
-            "variational_dropout": self.variational_dropout > 0 and (self.training or always),
+            "variational_dropout": self.variational_dropout > 0 and training,
         }
         return " or ".join(name for name, used in found.items() if used)
 
-    def _choose(self, layer: Any, padded: bool) -> tuple[str, str]:
+    def _choose(self, layer: Any, padded: bool, training: bool) -> tuple[str, str]:
         """Return the loop to run a layer by, and why."""
-        loop, why = self._choose_loop(layer[0].cell, layer[0].weight_hh.device, padded)
+        loop, why = self._choose_loop(layer[0].cell, layer[0].weight_hh.device, padded, training)
         if loop == "fused":
-            why += f"; its loop runs {loops_for(layer[0].weight_hh.device, self.layer_norm)[1]}"
+            weight = layer[0].weight_hh
+            why += f"; its loop runs {loops_for(weight.device, weight.dtype, self.layer_norm)[1]}"
         return loop, why
 
-    def _choose_loop(self, cell: Any, device: torch.device, padded: bool) -> tuple[str, str]:
+    def _choose_loop(self, cell: Any, device: torch.device, padded: bool, training: bool) -> tuple[str, str]:
         name, has = type(cell).__name__, loops_of(cell)
         if self.recorder is not None:
             return "loop", "gates are being recorded"
@@ -267,7 +274,7 @@ class Recurrent(nn.Module):
             return self.loop, f"asked for by model.loop={self.loop}"
         if self.compile_step:
             return "loop", "asked for by model.compile=true"
-        unknown = self._unknown_to_kernels()
+        unknown = self._unknown_to_kernels(training)
         if "kernel" in has and not unknown:
             slower = self._kernel_is_slower(cell, padded) if "fused" in has and device.type == "cpu" else ""
             if slower:
@@ -280,16 +287,24 @@ class Recurrent(nn.Module):
 
     def _kernel_is_slower(self, cell: Any, padded: bool) -> str:
         """Return when torch's kernel is slower than the fused loop on a CPU, if it is now: benchmarks/cells.py."""
-        gradients, in_c = torch.is_grad_enabled(), loops_for(torch.device("cpu"), False)[0] is compiled
+        gradients = torch.is_grad_enabled()
         if cell.kernel is not torch.lstm:
-            return " in training" if gradients else " without gradients" if in_c else ""
+            return (
+                " in training"
+                if gradients
+                else ""
+                if compiled.why_not(self._first().weight_hh.dtype)
+                else " without gradients"
+            )
         if padded:
             return " when lengths differ"
-        return " in training up to 256 units" if gradients and in_c and self.hidden_size <= 256 else ""
+        if not gradients or self.hidden_size > 256 or compiled.why_not(self._first().weight_hh.dtype):
+            return ""
+        return " in training up to 256 units"
 
     def _run(self, layer: Any, x_TBI: Tensor, lengths_B: Tensor | None, state: State) -> tuple[Tensor, State]:
         """Run one layer; ``state`` is one (D, B, H) a name."""
-        loop, _ = self._choose(layer, lengths_B is not None)
+        loop, _ = self._choose(layer, lengths_B is not None, self.training)
         x_TBI, every = self._draw(layer, x_TBI)
         if loop == "kernel" and (lengths_B is None or x_TBI.is_cuda or len(state) > 1):
             weights = tuple(weight for halves in every for weight in halves.weights)
@@ -328,3 +343,15 @@ class Recurrent(nn.Module):
         if self.recorder is not None:
             return stepwise(self.recorder.watched(cell), x_TBI, halves, kept, state)
         return stepwise(cell, x_TBI, halves, kept, state, self.compile_step)
+
+
+def _check_lengths(lengths_B: Tensor | None, x_BTI: Tensor) -> None:
+    if lengths_B is None:
+        return
+    batch, steps, _ = x_BTI.shape
+    due = f"lengths must be a tensor of {batch} whole numbers from 0 to {steps}"
+    if not isinstance(lengths_B, Tensor) or lengths_B.shape != (batch,) or lengths_B.is_floating_point():
+        raise ValueError(f"{due}, not {lengths_B}")
+    # On a GPU a look at the values would wait for it.
+    if lengths_B.device.type == "cpu" and batch and not 0 <= lengths_B.min() <= lengths_B.max() <= steps:
+        raise ValueError(f"{due}, not {lengths_B.tolist()}")

@@ -33,11 +33,19 @@ def register_cell(name: str) -> Callable[[type[CellT]], type[CellT]]:
 def _model(cell: type[nn.Module]) -> Callable[..., Recurrent]:
     """Return the function (input_size, *, the stack's options, the cell's options) -> Recurrent."""
     where = f"{cell.__module__}.{cell.__qualname__}"
+    if not issubclass(cell, nn.Module):
+        raise PluginError(f"{where}: a cell must be an nn.Module, or its parameters would not be trained")
     for needed in ("gates", "states"):
-        if not isinstance(getattr(cell, needed, None), tuple):
+        names = getattr(cell, needed, None)
+        if not isinstance(names, tuple) or not names:
             raise PluginError(f"{where}: a cell needs '{needed}', a tuple of names")
-    if not callable(getattr(cell, "step", None)):
+        if len(set(names)) < len(names):
+            raise PluginError(f"{where}: a name stands twice in '{needed}'")
+    step = getattr(cell, "step", None)
+    if not callable(step):
         raise PluginError(f"{where}: a cell needs a method 'step'")
+    if len(inspect.signature(step).parameters) != 4:
+        raise PluginError(f"{where}: step takes (self, x_BG, recur, state)")
     own = () if has_no_init(cell) else schema.options(cell)  # type: ignore[arg-type]
     if not has_no_init(cell) and len(schema.signature(cell).parameters) != len(own) + 1:
         raise PluginError(f"{where}: __init__ takes the hidden size and then options: (self, hidden_size, *, ...)")
@@ -72,7 +80,7 @@ def _split_doc(component: type) -> tuple[str, dict[str, str]]:
     arguments: dict[str, str] = {}
     name = ""
     for line in section.splitlines():
-        if line.startswith(" " * 8):
+        if line.startswith(" " * 8) and name:
             arguments[name] += "\n" + line
         elif line:
             name, _, text = line.strip().partition(": ")

@@ -49,6 +49,9 @@ class Gates(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self._calls)
 
+    def __repr__(self) -> str:
+        return "\n".join(f"{name} {tuple(self[name].shape)}" for name in self) or "nothing was recorded"
+
     def add(self, name: str, values_TBH: Tensor, lengths_B: Tensor | None) -> None:
         """Append what one call gave, zero at padded steps."""
         values_BTH = values_TBH.detach().transpose(0, 1)
@@ -79,7 +82,8 @@ def record_gates(model: nn.Module) -> Iterator[Gates]:
     Raises:
         ConfigError: It holds none.
     """
-    stacks = {name: module for name, module in model.named_modules() if isinstance(module, Recurrent)}
+    modules = model.named_modules() if isinstance(model, nn.Module) else ()
+    stacks = {name: module for name, module in modules if isinstance(module, Recurrent)}
     if not stacks:
         raise ConfigError(f"record_gates: {type(model).__name__} holds no recurrent stack of seqkit")
     gates = Gates()

@@ -64,11 +64,9 @@ def loops_in_words(model: Any) -> dict[str, str]:
     """Return which loop trains each layer of a model and why, for even and, where they differ, for padded batches."""
     if not hasattr(model, "loops"):
         return {}
-    found, mode = {}, model.training
-    model.train()
-    every = list(zip(model.loops(), model.loops(padded=True), strict=True))
-    model.train(mode)
-    for even, padded in every:
+    found = {}
+    every = (model.loops(padded=padded, training=True) for padded in (False, True))
+    for even, padded in zip(*every, strict=True):
         found[f"layer {even.layer}"] = f"{even.name}: {even.why}"
         if padded.name != even.name:
             found[f"layer {padded.layer}, padded batches"] = f"{padded.name}: {padded.why}"

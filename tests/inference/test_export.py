@@ -250,7 +250,7 @@ def test_command(trained, capsys):
     line = capsys.readouterr().out
     assert line.startswith("runs/adding/a/export/best.onnx: 1 x ONNX's LSTM; differs from the network by at most ")
     assert len(line.splitlines()) == 1
-    said = json.loads(Path("runs/adding/a/export/best.json").read_text())
+    said = json.loads(Path("runs/adding/a/export/best.onnx.json").read_text())
     found = load(trained)
     assert said["spec"] == found.spec.to_json()
     assert said["run"] == {"checkpoint": str(found.path), "step": 2, "hash": found.facts["hash"]}
@@ -272,13 +272,16 @@ def test_command(trained, capsys):
 
     assert run(["export", str(trained), "--format", "torch", "--output", "mine.pt2", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts == json.loads(Path("mine.json").read_text())
+    assert facts == json.loads(Path("mine.pt2.json").read_text())
     assert facts["layers"] == ["a scan over LSTM.step"]
     got = torch.export.load("mine.pt2").module()(*given.values())[0]
     torch.testing.assert_close(got, due, rtol=0, atol=1e-5)
 
     assert run(["export", str(trained), "--output", "mine.txt"]) == 1
-    assert capsys.readouterr().err == "seqkit: mine.txt: a file of this format must be named *.onnx\n"
+    assert (
+        capsys.readouterr().err
+        == "seqkit: mine.txt: a file of this format must be named *.onnx; give --format for the other\n"
+    )
     assert run(["export", str(trained), "--output", "no/mine.onnx"]) == 1
     assert capsys.readouterr().err.startswith("seqkit: no: no such folder.")
     with pytest.raises(ConfigError, match=r"^format tflite: choose one of onnx, torch$"):

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 from seqkit.contracts import Batch, Classes, DataSpec, Frames, NextToken, Series, Tokens, Transcript, Waveform
 from seqkit.errors import ConfigError, DataError
 from seqkit.inference.load import Trained
-from seqkit.inference.stream import Stream
+from seqkit.inference.stream import Stream, _read
 from seqkit.network import Network, assemble
 from seqkit.registry import load_built_in
 
@@ -275,3 +275,9 @@ def test_memory_is_flat_over_100_000_steps():
             before, peak = held(one), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert held(one) == before
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 2000  # KiB
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.uint32, np.int64])
+def test_token_ids_of_any_integer_type_and_stride(kind):
+    ids, due = np.array([2, 0, 1], kind), [1, 0, 2]
+    assert _read(DataSpec(TOKENS, NextToken()), ids[::-1]).tolist() == due

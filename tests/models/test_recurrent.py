@@ -242,6 +242,9 @@ def test_docstring_joins_that_of_the_cell_and_the_stack(registered):
         ({"gates": "a", "states": ("hidden",)}, "a cell needs 'gates', a tuple of names"),
         ({"gates": ("a",)}, "a cell needs 'states', a tuple of names"),
         ({"gates": ("a",), "states": ("hidden",)}, "a cell needs a method 'step'"),
+        ({"gates": (), "states": ("hidden",)}, "a cell needs 'gates', a tuple of names"),
+        ({"gates": ("a", "a"), "states": ("hidden",)}, "a name stands twice in 'gates'"),
+        ({"gates": ("a",), "states": ("hidden",), "step": lambda self, x: x}, "step takes (self, x_BG, recur, state)"),
     ],
 )
 def test_incomplete_cells_are_refused(registered, attributes, message):
@@ -330,14 +333,14 @@ def test_kernels_are_used_in_evaluation_where_only_training_needs_more(build):
 
 def test_an_lstm_takes_torchs_kernel_where_that_is_the_faster_one(build, monkeypatch):
     model = build("lstm")
-    monkeypatch.setattr(compiled, "why_not", lambda: "")
+    monkeypatch.setattr(compiled, "why_not", lambda dtype: "")
     assert (
         model.loops()[0].why
         == "on a CPU torch's kernel for LSTM is slower in training up to 256 units; its loop runs compiled from C"
     )
     with torch.no_grad():
         assert model.loops()[0].name == "kernel"
-    monkeypatch.setattr(compiled, "why_not", lambda: "no C compiler was found (cc)")
+    monkeypatch.setattr(compiled, "why_not", lambda dtype: "no C compiler was found (cc)")
     assert model.loops()[0].name == "kernel"
     assert model.loops(padded=True)[0].why.endswith("; its loop runs in torch, as no C compiler was found (cc)")
 
@@ -421,3 +424,98 @@ def test_options_that_exclude_each_other_are_refused(build, name, options, messa
     with pytest.raises(ConfigError) as error:
         build(name, **options)
     assert str(error.value) == message
+
+
+def test_step_that_changes_its_state_in_place_is_refused_when_built():
+    def in_place(h, c):
+        h += 1
+        return h, c
+
+    with pytest.raises(PluginError) as error:
+        Recurrent(step_returning(in_place), 3, hidden_size=4)
+    assert str(error.value) == "Wrong.step changes the state 'hidden' in place; it must return a new one"
+
+
+def test_cell_without_super_init_is_refused():
+    class Forgot(MGU):
+        def __init__(self, hidden_size: int) -> None:
+            self.scale = nn.Parameter(torch.ones(hidden_size))
+
+    class Empty(MGU):
+        def __init__(self, hidden_size: int) -> None:
+            self.size = hidden_size
+
+    for cell in (Forgot, Empty):
+        with pytest.raises(PluginError) as error:
+            Recurrent(cell, 3, hidden_size=4)
+        assert str(error.value) == f"{cell.__name__}.__init__ must call super().__init__() first"
+
+
+def test_a_subclass_that_changes_the_step_runs_its_own():
+    from seqkit.models.lstm import LSTM
+
+    class Seven(LSTM):
+        def step(self, x_BG, recur, state):
+            return torch.full_like(state[0], 7.0), state[1]
+
+    model = Recurrent(Seven, 3, hidden_size=4)
+    assert (model(torch.zeros(2, 5, 3))[0] == 7).all()
+    assert model.loops()[0].name == "loop"
+
+    class Same(LSTM):
+        """Nothing changed."""
+
+    assert Recurrent(Same, 3, hidden_size=257).loops()[0].name == "kernel"
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [torch.tensor([5]), torch.tensor([5, -1]), torch.tensor([6, 3]), torch.tensor([5.0, 3.0]), [5, 3]],
+    ids=str,
+)
+def test_wrong_lengths_are_refused(build, lengths):
+    with pytest.raises(ValueError, match="^lengths must be a tensor of 2 whole numbers from 0 to 5, not "):
+        build("lstm")(draw(2, 5, 3), lengths)
+
+
+def test_input_of_another_dtype_is_refused(build):
+    with pytest.raises(ValueError, match="^input is torch.float32; the model computes in torch.float64$"):
+        build("lstm")(draw(2, 5, 3).float())
+
+
+def test_gradient_of_a_gradient_of_the_plain_loop_is_refused(build):
+    """U would be missing in it."""
+    model, x = build("mgu"), draw(2, 5, 3).requires_grad_()
+    (grad,) = torch.autograd.grad(model(x)[0].square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice a function that was marked with @once_differentiable"):
+        grad.square().sum().backward()
+
+
+def test_step_that_changes_what_it_gave_to_recur_is_refused():
+    class Changes(MGU):
+        def step(self, x_BG, recur, state):
+            v = state[0] * 1
+            u = recur(v, "forget")
+            v += 1
+            return (torch.tanh(u + x_BG[:, :4]),)
+
+    y, _ = Recurrent(Changes, 3, hidden_size=4)(torch.zeros(2, 5, 3))
+    with pytest.raises(PluginError, match="changes in place what it gave to recur"):
+        y.sum().backward()
+
+
+def test_backward_inside_autocast_stays_exact(build):
+    model = build("mgu").float()
+    y = model(draw(2, 5, 3).float())[0].sum()
+    weights = [model.layers[0][0].weight_hh]
+    exact = torch.autograd.grad(y, weights, retain_graph=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(torch.autograd.grad(y, weights), exact, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lstm", "peephole_lstm", "gru"])
+def test_half_precision_parameters_run(build, name):
+    model = build(name).to(torch.bfloat16)
+    y, _ = model(draw(2, 5, 3).to(torch.bfloat16))
+    y.sum().backward()
+    torch.testing.assert_close(y.double(), build(name)(draw(2, 5, 3))[0], rtol=0, atol=0.1)

@@ -9,11 +9,14 @@ Where there is no compiler, or anything else is missing, ``why_not`` says so and
 
 import ctypes
 import hashlib
+import logging
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -21,29 +24,39 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from seqkit.models.kernels.trial import try_loops
 from seqkit.models.kernels.zoneout import Kept
 
+LOG = logging.getLogger("seqkit")
+PATIENCE = 120  # seconds for the compiler
 SOURCE = Path(__file__).with_name("recurrence.c")
 WIDE = ["-mprefer-vector-width=512"] if platform.machine() == "x86_64" else []
 FLAGS = *WIDE, "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fopenmp", "-fPIC"
-_NUMBERS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
+NUMBERS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
 
 @cache
-def why_not() -> str:
+def why_not(dtype: torch.dtype = torch.float32) -> str:
     """Return why the loops in C cannot be used here; empty where they can. The first call may take seconds."""
     if os.environ.get("SEQKIT_COMPILED") == "0":
         return "SEQKIT_COMPILED=0"
     if platform.system() != "Linux":
         return "they are compiled on Linux only"
-    if shutil.which(_compiler()) is None:
-        return f"no C compiler was found ({_compiler()})"
+    if dtype not in NUMBERS:
+        return f"they do not compute in {str(dtype).removeprefix('torch.')}"
+    if shutil.which(_compiler()[0]) is None:
+        return f"no C compiler was found ({_compiler()[0]})"
     try:
-        for dtype in _NUMBERS:
-            _library(dtype)
+        _library(dtype)
+        try_loops(sys.modules[__name__], torch.device("cpu"), dtype, 8)
     except subprocess.CalledProcessError as error:
-        return f"{_compiler()} failed: {(error.stderr or 'no message').strip().splitlines()[0]}"
-    except (OSError, AttributeError, LookupError) as error:
+        said = error.stderr.decode(errors="replace").strip() or "no message"
+        return f"{_compiler()[0]} failed: {said.splitlines()[0]}"
+    except subprocess.TimeoutExpired:
+        return f"{_compiler()[0]} took more than {PATIENCE} seconds"
+    except AssertionError:
+        return "the compiled ones give other results"
+    except (OSError, AttributeError, LookupError, RuntimeError) as error:
         return f"compiled ones cannot be loaded: {error}"
     return ""
 
@@ -51,38 +64,56 @@ def why_not() -> str:
 @cache
 def _library(dtype: torch.dtype) -> ctypes.CDLL:
     """Return the compiled loops for a dtype."""
+    import fcntl  # not on Windows
+
     processor = re.findall(r"^(?:model name|flags|Features)\s*:.*$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    openmp = _loaded("libgomp")
+    openmp = _openmp()
     what = SOURCE.read_text(), FLAGS, sorted(set(processor)), openmp, str(dtype)
     name = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seqkit"
-    place = folder / f"recurrence-{name}.so"
-    if not place.exists():
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(cache) / "seqkit"
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as room:
-            made = f"{room}/recurrence"
-            define = ["-DDOUBLE"] if dtype == torch.float64 else []
-            # Linked with torch's own OpenMP: with a second one, two pools of threads would fight for the processors.
-            for command in (
-                [_compiler(), *FLAGS, *define, "-c", str(SOURCE), "-o", f"{made}.o"],
-                [_compiler(), "-shared", f"{made}.o", openmp, "-o", f"{made}.so"],
-            ):
-                subprocess.run(command, check=True, capture_output=True, text=True)
-            os.replace(f"{made}.so", place)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable and not (folder / f"recurrence-{name}.so").exists():
+        folder = Path(tempfile.mkdtemp(prefix="seqkit-"))
+    place = folder / f"recurrence-{name}.so"
+    if place.exists():
+        return ctypes.CDLL(str(place))
+    with (folder / f"recurrence-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes that start together one compiles
+        if not place.exists():
+            LOG.info("compiling the loops over time for this machine, once, into %s", folder)
+            _build(place, dtype, openmp)
     return ctypes.CDLL(str(place))
 
 
-def _compiler() -> str:
-    return os.environ.get("CC") or "cc"
+def _build(place: Path, dtype: torch.dtype, openmp: str) -> None:
+    define = ["-DDOUBLE"] if dtype == torch.float64 else []
+    with tempfile.TemporaryDirectory(dir=place.parent) as room:
+        made = f"{room}/recurrence"
+        # Linked with torch's own OpenMP: with a second one, two pools of threads would fight for the processors.
+        for command in (
+            [*_compiler(), *FLAGS, *define, "-c", str(SOURCE), "-o", f"{made}.o"],
+            [*_compiler(), "-shared", f"{made}.o", openmp, "-o", f"{made}.so"],
+        ):
+            subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+        os.replace(f"{made}.so", place)
 
 
-def _loaded(name: str) -> str:
-    """Return the path of a library that torch has loaded."""
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        path = line.partition("/")[2]
-        if path.rpartition("/")[2].startswith(name):
-            return f"/{path}"
-    raise LookupError(f"torch has not loaded {name}")
+def _compiler() -> list[str]:
+    return shlex.split(os.environ.get("CC", "")) or ["cc"]
+
+
+def _openmp() -> str:
+    """Return the path of the OpenMP library that torch has loaded."""
+    mapped = {f"/{line.partition('/')[2]}" for line in Path("/proc/self/maps").read_text().splitlines() if "/" in line}
+    found = sorted(path for path in mapped if Path(path).name.startswith("libgomp"))
+    if not found:
+        raise LookupError("torch has loaded no libgomp")
+    return next((path for path in found if "/torch" in path), found[0])
 
 
 def pays(a_TBG: Tensor, weight_GH: Tensor) -> bool:
@@ -180,7 +211,7 @@ def _kept(*every: Kept) -> tuple[Tensor | float | None, ...]:
 
 def _call(name: str, like: Tensor, sizes: tuple[int, ...], *arguments: Tensor | float | None) -> None:
     """Call a function of the C library: threads, sizes, tensors (None: NULL) and numbers."""
-    number = _NUMBERS[like.dtype]
+    number = NUMBERS[like.dtype]
     held = [part.contiguous() if isinstance(part, Tensor) else part for part in arguments]
     threads = max(1, min(torch.get_num_threads(), sizes[1]))
     getattr(_library(like.dtype), name)(

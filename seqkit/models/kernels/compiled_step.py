@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from seqkit.contracts import State
 from seqkit.errors import ConfigError
-from seqkit.models.kernels.halves import Halves, Part, slots
+from seqkit.models.kernels.halves import Halves, Part, see, slots
 
 LOG = logging.getLogger("seqkit")
 _called: set[tuple[type, bool]] = set()
+_products: WeakKeyDictionary[Any, list[str | None]] = WeakKeyDictionary()  # of each cell
 
 
 def compiled_step(cell: Any, halves: Halves, x_BG: Tensor, state: State, steps: int) -> Callable[..., State]:
@@ -34,25 +36,37 @@ def compiled_step(cell: Any, halves: Halves, x_BG: Tensor, state: State, steps: 
     Raises:
         ConfigError: torch.compile does not work here, or not for this step.
     """
+    if cell not in _products:
+        _products[cell] = _products_of(cell, halves, x_BG, state)
+    parts = [halves.part(gate) for gate in _products[cell]]
+    rooms = [slots(part, steps, len(x_BG)) for part in parts]
+    turns = iter(zip(*(room.unbind(0) for _, room in rooms), strict=True) if rooms else [()] * steps)
+
+    def step(x_BG: Tensor, _: Any, state: State) -> State:
+        new, products = _first_call(cell, parts, next(turns), x_BG, state)
+        if len(products) != len(parts):
+            raise ConfigError(
+                f"model.compile=true: {type(cell).__name__}.step takes {len(parts)} products at one step and "
+                f"{len(products)} at another; set model.compile=false"
+            )
+        for (seen, _room), h_BH in zip(rooms, products, strict=True):
+            see(seen, h_BH)
+        return new
+
+    return step
+
+
+def _products_of(cell: Any, halves: Halves, x_BG: Tensor, state: State) -> list[str | None]:
+    """Return the gates whose recurrent half a step asks for, in order; None for all of them."""
     gates: list[str | None] = []
 
     def recur(h_BH: Tensor, gate: str | None = None) -> Tensor:
         gates.append(gate)
         return halves.part(gate).apply(h_BH)
 
-    with torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng():
         cell.step(x_BG, recur, state)
-    parts = [halves.part(gate) for gate in gates]
-    rooms = [slots(part, steps, len(x_BG)) for part in parts]
-    turns = iter(zip(*(room.unbind(0) for _, room in rooms), strict=True))
-
-    def step(x_BG: Tensor, _: Any, state: State) -> State:
-        new, products = _first_call(cell, parts, next(turns), x_BG, state)
-        for (seen, _room), h_BH in zip(rooms, products, strict=True):
-            seen.append(h_BH.detach())
-        return new
-
-    return step
+    return gates
 
 
 def _first_call(cell: Any, *arguments: Any) -> tuple[State, list[Tensor]]:

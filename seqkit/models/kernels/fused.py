@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqkit.contracts import State
+from seqkit.errors import PluginError
 from seqkit.models.kernels import compiled, eager, on_cuda
 from seqkit.models.kernels.halves import Halves
 from seqkit.models.kernels.zoneout import Kept
@@ -29,6 +30,8 @@ def fused_lstm(cell: Any, x_TBI: Tensor, halves: Halves, kept: Sequence[Kept], s
     a_TBG = halves.input_half(x_TBI, both_biases=True).contiguous()
     with torch.autocast(x_TBI.device.type, enabled=False):
         weight, gain, peephole = halves.weights.weight_GH, halves.gain_hh_G, getattr(cell, "peephole", None)
+        if peephole is not None and len(halves.gates) != 4:
+            raise PluginError(f"{type(cell).__name__}: the fused LSTM has peepholes with four gates only")
         return _LSTM.apply(a_TBG, weight, gain, peephole, halves.mask_BH, *kept, *state)
 
 
@@ -40,19 +43,19 @@ def fused_gru(cell: Any, x_TBI: Tensor, halves: Halves, kept: Sequence[Kept], st
         return (_GRU.apply(a_TBG, weight, bias, halves.gain_hh_G, halves.mask_BH, *kept, *state),)
 
 
-def loops_for(device: torch.device, layer_norm: bool) -> tuple[Any, str]:
+def loops_for(device: torch.device, dtype: torch.dtype, layer_norm: bool) -> tuple[Any, str]:
     """Return the module whose loops run on a device, and in words how."""
     if device.type == "cuda":
         why_not = on_cuda.why_not(device)
         return (eager, f"in torch, as {why_not}") if why_not else (on_cuda, "in Triton's kernels")
     if device.type != "cpu" or layer_norm:
         return eager, "in torch"
-    why_not = compiled.why_not()
+    why_not = compiled.why_not(dtype)
     return (eager, f"in torch, as {why_not}") if why_not else (compiled, "compiled from C")
 
 
 def _loops(a_TBG: Tensor, weight_GH: Tensor, gain_G: Tensor | None) -> Any:
-    loops, _ = loops_for(a_TBG.device, gain_G is not None)
+    loops, _ = loops_for(a_TBG.device, a_TBG.dtype, gain_G is not None)
     return eager if loops is compiled and not compiled.pays(a_TBG, weight_GH) else loops
 
 

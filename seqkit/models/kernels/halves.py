@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqkit.errors import unknown
+from seqkit.errors import PluginError, unknown
 
 EPSILON = 1e-5  # added to the variance by layer normalisation
 
@@ -119,38 +119,69 @@ def _together(part: Part, steps: int, batch: int) -> Callable[[Tensor], Tensor]:
         if slot_BG is None:  # more calls than were expected
             return part.apply(h_BH)
         h_BH = h_BH if plain else part.masked(h_BH)
-        seen.append(h_BH.detach())
-        u_BG = torch.addmm(slot_BG, h_BH, weight_HG)
+        see(seen, h_BH)
+        u_BG = _Product.apply(slot_BG, h_BH, weight_HG)
         return u_BG if plain else part.finish(u_BG)
 
     return apply
 
 
-def slots(part: Part, steps: int, batch: int) -> tuple[list[Tensor], Tensor]:
+Seen = list[tuple[Tensor, int]]
+"""The h of each call, with the version that it had."""
+
+
+def see(seen: Seen, h_BH: Tensor) -> None:
+    """Remember the h of a call."""
+    seen.append((h_BH.detach(), h_BH._version))
+
+
+def slots(part: Part, steps: int, batch: int) -> tuple[Seen, Tensor]:
     """Return an empty list and what to add to each call's product without gradient of U (T, B, G).
 
-    The caller puts the h of each call into the list; the gradient of U is then taken from all of them together.
+    The caller puts the h of each call into the list by ``see``; the gradient of U is taken from all of them together.
     """
-    seen: list[Tensor] = []
+    seen: Seen = []
     return seen, _Slots.apply(part.weight, part.bias if part.gain is None else None, seen, steps, batch)
+
+
+class _Product(torch.autograd.Function):
+    """b + h U, whose gradient of U is that of ``_Slots``; not differentiable twice, as U would be missing there."""
+
+    @staticmethod
+    def forward(ctx: Any, slot_BG: Tensor, h_BH: Tensor, weight_HG: Tensor) -> Tensor:
+        ctx.weight_HG = weight_HG
+        return torch.addmm(slot_BG, h_BH, weight_HG)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_BG: Tensor) -> tuple[Tensor | None, ...]:
+        return d_BG, _exact(torch.mm, d_BG, ctx.weight_HG.t()) if ctx.needs_input_grad[1] else None, None
+
+
+def _exact(product: Callable[..., Tensor], one: Tensor, other: Tensor) -> Tensor:
+    """Multiply in the dtype that is given, inside autocast too."""
+    if not torch.is_autocast_enabled(one.device.type):
+        return product(one, other)
+    with torch.autocast(one.device.type, enabled=False):
+        return product(one, other)
 
 
 class _Slots(torch.autograd.Function):
     """b for each call of a product U h + b, in whose gradient that of the product arrives for all calls together."""
 
     @staticmethod
-    def forward(
-        ctx: Any, weight_GH: Tensor, bias_G: Tensor | None, seen: list[Tensor], steps: int, batch: int
-    ) -> Tensor:
-        ctx.seen = seen  # the h of each call, filled in later
+    def forward(ctx: Any, weight_GH: Tensor, bias_G: Tensor | None, seen: Seen, steps: int, batch: int) -> Tensor:
+        ctx.seen = seen  # filled in later
         bias_G = weight_GH.new_zeros(len(weight_GH)) if bias_G is None else bias_G.detach()
         return bias_G.expand(steps, batch, len(bias_G))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_TBG: Tensor) -> tuple[Tensor | None, ...]:
-        d_NG, h_NH = d_TBG[: len(ctx.seen)].flatten(0, 1), torch.cat(ctx.seen)
-        dweight_GH = d_NG.t() @ h_NH if ctx.needs_input_grad[0] else None
+        if any(h_BH._version != version for h_BH, version in ctx.seen):
+            raise PluginError("a cell's step changes in place what it gave to recur, so its gradient would be wrong")
+        d_NG, h_NH = d_TBG[: len(ctx.seen)].flatten(0, 1), torch.cat([h_BH for h_BH, _ in ctx.seen])
+        dweight_GH = _exact(torch.mm, d_NG.t(), h_NH) if ctx.needs_input_grad[0] else None
         return dweight_GH, d_NG.sum(0) if ctx.needs_input_grad[1] else None, None, None, None
 
 

@@ -24,7 +24,7 @@ def loops(request, monkeypatch):
 def use(which: str, monkeypatch) -> None:
     if which == "compiled" and compiled.why_not():
         pytest.skip(compiled.why_not())
-    choose = lambda device, layer_norm: (eager if layer_norm else LOOPS[which], which)  # noqa: E731
+    choose = lambda device, dtype, layer_norm: (eager if layer_norm else LOOPS[which], which)  # noqa: E731
     monkeypatch.setattr(fused, "loops_for", choose)
 
 

@@ -13,7 +13,7 @@ torch.set_num_threads(1)
 def triton(triton_steps, triton_persistent, monkeypatch):
     """Make the fused loops run by Triton's kernels."""
     monkeypatch.setattr(on_cuda, "_kernels", lambda: (triton_steps, triton_persistent))
-    monkeypatch.setattr(fused, "loops_for", lambda device, layer_norm: (on_cuda, "in Triton's kernels"))
+    monkeypatch.setattr(fused, "loops_for", lambda device, dtype, layer_norm: (on_cuda, "in Triton's kernels"))
     return triton_persistent
 
 
