@@ -50,6 +50,7 @@ class Cell(Protocol):
 
     - ``initialise(part)``: set weights after the stack has drawn them; ``part("bias_ih", "forget")`` is one gate's
       rows of ``weight_ih`` (H, I), ``weight_hh`` (H, P), ``bias_ih`` or ``bias_hh`` (H,), to be changed in place;
+    - ``forget_bias``: what the bias of its gate named forget starts at, unless the user says otherwise;
     - ``kernel``: the function of torch that runs it exactly: ``torch.lstm``, ``torch.gru`` or ``torch.rnn_tanh``;
     - ``fused(x_TBI, halves, kept, state)``: a faster way to run one direction, with the results of ``stepwise``.
     """
@@ -127,8 +128,7 @@ class Direction(nn.Module):
                     nn.init.orthogonal_(self.part("weight_hh", gate))
             if hasattr(self.cell, "initialise"):
                 self.cell.initialise(self.part)
-            if forget_bias is not None:
-                self._set_forget_bias(forget_bias)
+            self._set_forget_bias(getattr(self.cell, "forget_bias", None) if forget_bias is None else forget_bias)
 
     def part(self, name: str, gate: str) -> Tensor:
         """Return the rows of one gate, sharing memory with the parameter ``name``."""
@@ -153,13 +153,12 @@ class Direction(nn.Module):
         """Return the output (T, B, P) for the hidden states of all steps."""
         return h_TBH if self.weight_hr is None else F.linear(h_TBH, self.weight_hr)
 
-    def _set_forget_bias(self, value: float) -> None:
-        gates = self.cell.gates
-        if "forget" not in gates:
+    def _set_forget_bias(self, value: float | None) -> None:
+        if value is None:
+            return
+        if "forget" not in self.cell.gates:
             name = type(self.cell).__name__
-            raise ConfigError(
-                f"model.forget_bias={value}: {name} has no gate named forget; its gates: {', '.join(gates)}"
-            )
+            raise ConfigError(f"model.forget_bias={value}: {name} has no gate named forget; set model.forget_bias=null")
         self.part("bias_ih", "forget").fill_(value)
         self.part("bias_hh", "forget").zero_()
 

@@ -2,8 +2,6 @@
 
 # T time, B batch, I input, H hidden, G = 3H gates
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -26,10 +24,7 @@ class CIFGLSTM(nn.Module):
     gates = "forget", "cell", "output"
     states = "hidden", "cell"
     fused = fused_lstm
-
-    def initialise(self, part: Callable[[str, str], Tensor]) -> None:
-        part("bias_ih", "forget").fill_(1.0)
-        part("bias_hh", "forget").zero_()
+    forget_bias = 1.0
 
     def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
         h_BH, c_BH = state

@@ -2,8 +2,6 @@
 
 # T time, B batch, I input, H hidden, G = 4H gates
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -28,10 +26,7 @@ class LSTM(nn.Module):
     states = "hidden", "cell"
     kernel = torch.lstm
     fused = fused_lstm
-
-    def initialise(self, part: Callable[[str, str], Tensor]) -> None:
-        part("bias_ih", "forget").fill_(1.0)
-        part("bias_hh", "forget").zero_()
+    forget_bias = 1.0
 
     def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
         h_BH, c_BH = state

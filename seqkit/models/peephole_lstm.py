@@ -2,8 +2,6 @@
 
 # T time, B batch, I input, H hidden, G = 4H gates
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -30,14 +28,11 @@ class PeepholeLSTM(nn.Module):
     gates = "input", "forget", "cell", "output"
     states = "hidden", "cell"
     fused = fused_lstm
+    forget_bias = 1.0
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
         self.peephole = nn.Parameter(torch.zeros(3, hidden_size))  # of the input, forget and output gate
-
-    def initialise(self, part: Callable[[str, str], Tensor]) -> None:
-        part("bias_ih", "forget").fill_(1.0)
-        part("bias_hh", "forget").zero_()
 
     def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
         h_BH, c_BH = state

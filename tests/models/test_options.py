@@ -193,7 +193,7 @@ def test_forget_bias_is_that_of_a_forget_gate(build, name):  # noqa: F811
     options = {"name": name, "hidden_size": 4, "num_layers": 2, "bidirectional": True, "forget_bias": 2.5}
     if "forget" not in gates:
         with pytest.raises(
-            registry.ConfigError, match=r"^model\.forget_bias=2\.5: \w+ has no gate named forget; its ga"
+            registry.ConfigError, match=r"^model\.forget_bias=2\.5: \w+ has no gate named forget; set mo"
         ):
             registry.build("model", options, 3)
         return

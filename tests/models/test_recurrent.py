@@ -414,7 +414,7 @@ def test_step_that_fails_is_named_when_built():
         ("lstm", {"projection_size": 4}, "model.projection_size=4: must be less than model.hidden_size=4"),
         ("lstm", {"zoneout": 1.5}, "model.zoneout=1.5: input should be less than 1"),
         ("gru", {"zoneout_cell": 0.5}, "model.zoneout_cell=0.5: GRU has no state but the hidden one; use model.zoneout"),
-        ("gru", {"forget_bias": 2.0}, "model.forget_bias=2.0: GRU has no gate named forget; its gates: reset, update, candidate"),
+        ("gru", {"forget_bias": 2.0}, "model.forget_bias=2.0: GRU has no gate named forget; set model.forget_bias=null"),
         ("lstm", {"layer_norm": True, "hidden_size": 1}, "model.layer_norm=true: one hidden unit has nothing to be normalised over"),
         ("lstm", {"loop": "kernel", "zoneout": 0.1, "layer_norm": True}, "model.loop=kernel: torch's kernels know no zoneout or layer_norm; use model.loop=auto"),
         ("lstm", {"loop": "kernel", "variational_dropout": 0.1}, "model.loop=kernel: torch's kernels know no variational_dropout; use model.loop=auto"),
