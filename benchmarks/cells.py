@@ -133,13 +133,10 @@ def seconds(model: nn.Module, x_BTI: torch.Tensor, train: bool, half: bool) -> f
 
     wait()
     started = time.perf_counter()
-    with torch.autocast(x_BTI.device.type, torch.bfloat16, enabled=half):
-        if train:
-            y = model(x_BTI)[0]
-            y.backward(torch.ones_like(y))
-        else:
-            with torch.no_grad():
-                model(x_BTI)
+    with torch.autocast(x_BTI.device.type, torch.bfloat16, enabled=half), torch.set_grad_enabled(train):
+        y = model(x_BTI)[0]
+    if train:
+        y.backward(torch.ones_like(y))
     wait()
     return time.perf_counter() - started
 

@@ -120,7 +120,7 @@ def _together(part: Part, steps: int, batch: int) -> Callable[[Tensor], Tensor]:
             return part.apply(h_BH)
         h_BH = h_BH if plain else part.masked(h_BH)
         see(seen, h_BH)
-        u_BG = _Product.apply(slot_BG, h_BH, weight_HG)
+        u_BG = torch.addmm(slot_BG, h_BH, weight_HG)
         return u_BG if plain else part.finish(u_BG)
 
     return apply
@@ -135,6 +135,15 @@ def see(seen: Seen, h_BH: Tensor) -> None:
     seen.append((h_BH.detach(), h_BH._version))
 
 
+def once(grad: Tensor) -> None:
+    """Refuse a second derivative: a hook for what is computed from products whose U has its gradient by ``slots``."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "a recurrent layer cannot be differentiated twice (create_graph=True) while its recurrent weights need "
+            "gradients: U would be missing in the second derivative"
+        )
+
+
 def slots(part: Part, steps: int, batch: int) -> tuple[Seen, Tensor]:
     """Return an empty list and what to add to each call's product without gradient of U (T, B, G).
 
@@ -142,28 +151,6 @@ def slots(part: Part, steps: int, batch: int) -> tuple[Seen, Tensor]:
     """
     seen: Seen = []
     return seen, _Slots.apply(part.weight, part.bias if part.gain is None else None, seen, steps, batch)
-
-
-class _Product(torch.autograd.Function):
-    """b + h U, whose gradient of U is that of ``_Slots``; not differentiable twice, as U would be missing there."""
-
-    @staticmethod
-    def forward(ctx: Any, slot_BG: Tensor, h_BH: Tensor, weight_HG: Tensor) -> Tensor:
-        ctx.weight_HG = weight_HG
-        return torch.addmm(slot_BG, h_BH, weight_HG)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_BG: Tensor) -> tuple[Tensor | None, ...]:
-        return d_BG, _exact(torch.mm, d_BG, ctx.weight_HG.t()) if ctx.needs_input_grad[1] else None, None
-
-
-def _exact(product: Callable[..., Tensor], one: Tensor, other: Tensor) -> Tensor:
-    """Multiply in the dtype that is given, inside autocast too."""
-    if not torch.is_autocast_enabled(one.device.type):
-        return product(one, other)
-    with torch.autocast(one.device.type, enabled=False):
-        return product(one, other)
 
 
 class _Slots(torch.autograd.Function):
@@ -181,7 +168,8 @@ class _Slots(torch.autograd.Function):
         if any(h_BH._version != version for h_BH, version in ctx.seen):
             raise PluginError("a cell's step changes in place what it gave to recur, so its gradient would be wrong")
         d_NG, h_NH = d_TBG[: len(ctx.seen)].flatten(0, 1), torch.cat([h_BH for h_BH, _ in ctx.seen])
-        dweight_GH = _exact(torch.mm, d_NG.t(), h_NH) if ctx.needs_input_grad[0] else None
+        with torch.autocast(d_NG.device.type, enabled=False):
+            dweight_GH = d_NG.t() @ h_NH if ctx.needs_input_grad[0] else None
         return dweight_GH, d_NG.sum(0) if ctx.needs_input_grad[1] else None, None, None, None
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from seqkit.contracts import State
 from seqkit.errors import PluginError
 from seqkit.models.kernels.compiled_step import compiled_step
-from seqkit.models.kernels.halves import Halves
+from seqkit.models.kernels.halves import Halves, once
 from seqkit.models.kernels.zoneout import Kept, mix
 
 
@@ -49,7 +49,12 @@ def stepwise(
                 new = tuple(mix(one, t, part, old) for one, part, old in zip(kept, new, state, strict=True))
             state = new
             every.append(state)
-    return tuple(torch.stack(parts) for parts in zip(*every, strict=True))
+    states = tuple(torch.stack(parts) for parts in zip(*every, strict=True))
+    if torch.is_grad_enabled() and halves.weights.weight_GH.requires_grad:
+        for part_TBH in states:
+            if part_TBH.requires_grad:
+                part_TBH.register_hook(once)
+    return states
 
 
 def _check(cell: Any, new: Any, old: State) -> None:
