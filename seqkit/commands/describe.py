@@ -1,8 +1,8 @@
 """Describe a component or a run.
 
-seqkit describe model=gru                                      its options, and which loop would run each layer
-seqkit describe model=lstm model.zoneout=0.1 model.num_layers=2   the same with options set
-seqkit describe runs/NAME/ID                                   what a run is made of
+seqkit describe model=gru                        its options, and which loop would run each layer
+seqkit describe model=lstm model.zoneout=0.1     the same with options set
+seqkit describe runs/NAME/ID                     what a run is made of
 """
 
 import argparse

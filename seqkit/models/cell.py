@@ -21,7 +21,7 @@ A complete one, as a plugin would write it; ``@register_cell`` makes it ``model=
 # G all gates of the cell together (their number times H)
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import torch
@@ -31,7 +31,6 @@ from torch import Tensor, nn
 from seqkit.contracts import State
 from seqkit.errors import ConfigError, PluginError
 from seqkit.models.kernels.halves import Halves, Weights
-from seqkit.models.kernels.zoneout import Kept
 
 
 class Recur(Protocol):
@@ -52,7 +51,7 @@ class Cell(Protocol):
       rows of ``weight_ih`` (H, I), ``weight_hh`` (H, P), ``bias_ih`` or ``bias_hh`` (H,), to be changed in place;
     - ``forget_bias``: what the bias of its gate named forget starts at, unless the user says otherwise;
     - ``kernel``: the function of torch that runs it exactly: ``torch.lstm``, ``torch.gru`` or ``torch.rnn_tanh``;
-    - ``fused(x_TBI, halves, kept, state)``: a faster way to run one direction, with the results of ``stepwise``.
+    - ``fused(x_TBI, halves, kept, state)``: a faster way to run one direction, arguments and results as ``stepwise``.
     """
 
     gates: tuple[str, ...]
@@ -69,14 +68,6 @@ class Cell(Protocol):
                 of the gate named (B, H), for a product with something else than the last hidden state.
             state: Before the step, one (B, H) a name in ``states``.
         """
-        ...
-
-
-class FusedCell(Protocol):
-    """A cell's faster way to run one direction of a layer."""
-
-    def fused(self, x_TBI: Tensor, halves: Halves, kept: Sequence[Kept], state: State) -> tuple[Tensor, ...]:
-        """Return each state after every step, (T, B, H); the arguments are those of ``stepwise``."""
         ...
 
 

@@ -5,6 +5,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
@@ -155,7 +156,14 @@ class Recurrent(nn.Module):
             training: In training or not; None as it is now.
         """
         training = self.training if training is None else training
-        return [LayerLoop(number, *self._choose(layer, padded, training)) for number, layer in enumerate(self.layers)]
+        found = []
+        for number, layer in enumerate(self.layers):
+            loop, why = self._choose(layer, padded, training)
+            if loop == "fused":
+                weight = self._first().weight_hh
+                why += f"; its loop runs {loops_for(weight.device, weight.dtype, self.layer_norm)[1]}"
+            found.append(LayerLoop(number, loop, why))
+        return found
 
     def initial_state(self, batch_size: int) -> State:
         """Return the state before the first step, one (L*D, B, H) a state name: zero, or learned."""
@@ -260,13 +268,7 @@ class Recurrent(nn.Module):
 
     def _choose(self, layer: Any, padded: bool, training: bool) -> tuple[str, str]:
         """Return the loop to run a layer by, and why."""
-        loop, why = self._choose_loop(layer[0].cell, layer[0].weight_hh.device, padded, training)
-        if loop == "fused":
-            weight = layer[0].weight_hh
-            why += f"; its loop runs {loops_for(weight.device, weight.dtype, self.layer_norm)[1]}"
-        return loop, why
-
-    def _choose_loop(self, cell: Any, device: torch.device, padded: bool, training: bool) -> tuple[str, str]:
+        cell, device = layer[0].cell, layer[0].weight_hh.device
         name, has = type(cell).__name__, loops_of(cell)
         if self.recorder is not None:
             return "loop", "gates are being recorded"
@@ -287,20 +289,15 @@ class Recurrent(nn.Module):
 
     def _kernel_is_slower(self, cell: Any, padded: bool) -> str:
         """Return when torch's kernel is slower than the fused loop on a CPU, if it is now: benchmarks/cells.py."""
-        gradients = torch.is_grad_enabled()
-        if cell.kernel is not torch.lstm:
-            return (
-                " in training"
-                if gradients
-                else ""
-                if compiled.why_not(self._first().weight_hh.dtype)
-                else " without gradients"
-            )
-        if padded:
-            return " when lengths differ"
-        if not gradients or self.hidden_size > 256 or compiled.why_not(self._first().weight_hh.dtype):
-            return ""
-        return " in training up to 256 units"
+        gradients, why_not_in_c = torch.is_grad_enabled(), partial(compiled.why_not, self._first().weight_hh.dtype)
+        if cell.kernel is torch.lstm:
+            if padded:
+                return " when lengths differ"
+            up_to_256 = gradients and self.hidden_size <= 256 and not why_not_in_c()
+            return " in training up to 256 units" if up_to_256 else ""
+        if gradients:
+            return " in training"
+        return "" if why_not_in_c() else " without gradients"
 
     def _run(self, layer: Any, x_TBI: Tensor, lengths_B: Tensor | None, state: State) -> tuple[Tensor, State]:
         """Run one layer; ``state`` is one (D, B, H) a name."""

@@ -513,3 +513,18 @@ def test_half_precision_parameters_run(build, name):
     y, _ = model(draw(2, 5, 3).to(torch.bfloat16))
     y.sum().backward()
     torch.testing.assert_close(y.double(), build(name)(draw(2, 5, 3))[0], rtol=0, atol=0.1)
+
+
+def test_a_cell_may_set_its_own_weights():
+    class Own(MGU):
+        forget_bias = -1.0
+
+        def initialise(self, part):
+            nn.init.eye_(part("weight_hh", "candidate"))
+            part("bias_ih", "candidate").fill_(0.5)
+
+    direction = Recurrent(Own, 3, hidden_size=4).layers[0][0]
+    assert torch.equal(direction.weight_hh[4:], torch.eye(4))
+    assert torch.equal(direction.bias_ih, torch.tensor([-1.0] * 4 + [0.5] * 4))
+    given = Recurrent(Own, 3, hidden_size=4, forget_bias=2.0).layers[0][0]
+    assert torch.equal(given.bias_ih[:4], torch.full((4,), 2.0))

@@ -10,23 +10,10 @@ from seqkit import registry
 from seqkit.errors import ConfigError
 from seqkit.models import Recurrent
 from seqkit.models.watch import record_gates
+from tests.models.test_recurrent import MGU
 
 # T time, I input, H hidden, G all gates of a cell together
 H = 4
-
-
-class MGU(nn.Module):
-    """Minimal gated unit (Zhou et al. 2016), as a plugin's author would write it."""
-
-    gates = "forget", "candidate"
-    states = ("hidden",)
-
-    def step(self, x_BG, recur, state):
-        (h_BH,) = state
-        x_f, x_n = x_BG.chunk(2, dim=1)
-        f = torch.sigmoid(x_f + recur(h_BH, "forget"))
-        n = torch.tanh(x_n + recur(f * h_BH, "candidate"))
-        return ((1 - f) * h_BH + f * n,)
 
 
 def build(name: str, input_size: int = 3, **options) -> Recurrent:

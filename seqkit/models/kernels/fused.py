@@ -46,7 +46,7 @@ def fused_gru(cell: Any, x_TBI: Tensor, halves: Halves, kept: Sequence[Kept], st
 def loops_for(device: torch.device, dtype: torch.dtype, layer_norm: bool) -> tuple[Any, str]:
     """Return the module whose loops run on a device, and in words how."""
     if device.type == "cuda":
-        why_not = on_cuda.why_not(device)
+        why_not = on_cuda.why_not(device, dtype)
         return (eager, f"in torch, as {why_not}") if why_not else (on_cuda, "in Triton's kernels")
     if device.type != "cpu" or layer_norm:
         return eager, "in torch"

@@ -21,11 +21,13 @@ from seqkit.models.kernels.zoneout import Kept
 
 
 @cache
-def why_not(device: torch.device) -> str:
+def why_not(device: torch.device, dtype: torch.dtype = torch.float32) -> str:
     """Return why the kernels cannot be used on a device; empty where they can. The first call takes seconds."""
+    if dtype not in (torch.float32, torch.float64):
+        return f"triton's kernels do not compute in {str(dtype).removeprefix('torch.')}"
     try:
         for hidden in (8, 200):  # on the chip, and not
-            try_loops(sys.modules[__name__], device, torch.float32, hidden)
+            try_loops(sys.modules[__name__], device, dtype, hidden)
     except ImportError as error:
         return f"triton cannot be imported: {error}"
     except AssertionError as error:

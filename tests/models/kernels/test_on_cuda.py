@@ -65,3 +65,8 @@ def test_kernels_that_fail_are_not_used(monkeypatch):
 
     monkeypatch.setattr(on_cuda, "_kernels", missing)
     assert on_cuda.why_not.__wrapped__(torch.device("cpu")) == "triton cannot be imported: No module named 'triton'"
+
+
+def test_half_precision_parameters_do_not_go_to_the_kernels():
+    reason = on_cuda.why_not(torch.device("cpu"), torch.bfloat16)
+    assert reason == "triton's kernels do not compute in bfloat16"
