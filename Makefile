@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two workers on two cores; each keeps to one thread.
 WORKERS ?= 2
 
-.PHONY: train test test-slow test-gpu lint wheel clean
+.PHONY: train test test-slow test-gpu golden golden-make lint wheel clean
 .DELETE_ON_ERROR:
 
 train: .venv/ready
@@ -20,6 +20,14 @@ test-slow: .venv/ready
 
 test-gpu: .venv/ready
 	$(BIN)/python -m pytest -m gpu
+
+# Goldens of every experiment: make them before a change of structure, compare after it, on one machine.
+GOLDEN ?= /tmp/seqkit-golden.json
+golden-make: .venv/ready
+	$(BIN)/python -m tests.golden make $(GOLDEN)
+
+golden: .venv/ready
+	$(BIN)/python -m tests.golden compare $(GOLDEN)
 
 lint: .venv/ready
 	$(BIN)/ruff check .
