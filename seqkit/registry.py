@@ -1,21 +1,29 @@
-"""The components by kind and name: register, find, build."""
+"""The components by kind and name: register, find, build; and data specs as JSON, by registered name."""
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from importlib import import_module
 from typing import Any
 
-from seqkit import schema
+from seqkit import BUILT_IN, schema
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, PluginError, unknown
 
 KINDS = ("data", "frontend", "model", "head", "optimizer", "scheduler", "trainer", "logger")
+"""Kinds that are chosen in the config, each a group of it."""
+
+SPEC_KINDS = ("inputs", "task", "tokenizer")
+"""Kinds of which a data spec is made."""
+
 METHODS = {
     "data": ("setup", "part", "collate", "order"),
-    "head": ("loss", "scores", "decode"),
+    "head": ("loss", "predict"),
+    "inputs": ("frontend", "read", "chunk", "example"),
+    "task": ("head", "metrics", "answers"),
+    "tokenizer": ("encode", "decode", "sizes"),
 }
-BUILT_IN = ("data", "frontends", "heads", "models", "training.loggers", "training.optim", "training.options")
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Component:
         return self.factory.__module__
 
 
-_components: dict[str, dict[str, Component]] = {kind: {} for kind in KINDS}
+_components: dict[str, dict[str, Component]] = {kind: {} for kind in (*KINDS, *SPEC_KINDS)}
 
 
 def register(kind: str, name: str) -> Callable[[Callable], Callable]:
@@ -58,6 +66,8 @@ def register(kind: str, name: str) -> Callable[[Callable], Callable]:
         ]
         if lacks:
             raise PluginError(f"{kind} '{name}' lacks {', '.join(lacks)}; seqkit.contracts says what each does")
+        if kind in SPEC_KINDS and not is_dataclass(factory):
+            raise PluginError(f"{kind} '{name}' is no dataclass; it must be one, so that it can be saved as JSON")
         if any(option.name == "name" for option in schema.options(factory)):
             raise PluginError(f"{kind} '{name}' has an option 'name', which is the component's own; call it otherwise")
         _components[kind][name] = Component(kind, name, factory)
@@ -73,12 +83,15 @@ register_head = partial(register, "head")
 register_optimizer = partial(register, "optimizer")
 register_scheduler = partial(register, "scheduler")
 register_logger = partial(register, "logger")
+register_inputs = partial(register, "inputs")
+register_task = partial(register, "task")
+register_tokenizer = partial(register, "tokenizer")
 
 
 def load_built_in() -> None:
     """Import the modules that hold seqkit's own components."""
     for module in BUILT_IN:
-        import_module(f"seqkit.{module}")
+        import_module(module)
 
 
 def names(kind: str) -> list[str]:
@@ -93,7 +106,7 @@ def find(kind: str, name: str) -> Component:
     Raises:
         ConfigError: There is none; the message names the nearest and all.
     """
-    if kind not in KINDS:
+    if kind not in _components:
         raise unknown("kind of component", kind, KINDS)
     load_built_in()
     if name not in _components[kind]:
@@ -133,3 +146,45 @@ def _resolve(kind: str, config: Mapping[str, Any]) -> tuple[Component, dict[str,
     component = find(kind, config["name"])
     given = {option: value for option, value in config.items() if option != "name"}
     return component, schema.check(component.factory, given, f"{kind}={component.name}")
+
+
+def spec_to_json(spec: DataSpec) -> dict[str, Any]:
+    """Return a data spec as plain dicts, lists, strings and numbers, its kinds by their registered names."""
+    return {side: _to_json(getattr(spec, side)) for side in ("inputs", "task")}
+
+
+def spec_from_json(data: Any) -> DataSpec:
+    """Rebuild the spec that ``spec_to_json`` wrote.
+
+    Raises:
+        ConfigError: A kind is not registered here, or the content is not that of a spec.
+    """
+    load_built_in()
+    try:
+        return DataSpec(**{side: _from_json(data[side]) for side in ("inputs", "task")})
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"not the spec of a data set: {type(error).__name__} {error}") from None
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_to_json(item) for item in value]
+    if not is_dataclass(value):
+        return value
+    for kind in SPEC_KINDS:
+        for name, component in _components[kind].items():
+            if component.factory is type(value):
+                own = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+                return {"kind": kind, "name": name, **own}
+    raise PluginError(f"{type(value).__name__} is in a data spec and not registered as one of {', '.join(SPEC_KINDS)}")
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_from_json(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    values = {key: _from_json(item) for key, item in value.items()}
+    return find(values.pop("kind"), values.pop("name")).factory(**values)

@@ -5,21 +5,20 @@ import json
 import pytest
 import torch
 
-from seqkit.contracts import (
-    Batch,
-    Classes,
-    DataSpec,
-    Frames,
-    NextToken,
-    Series,
-    Tokens,
-    Transcript,
-    Waveform,
-)
+from seqkit.contracts.batch import Batch
+from seqkit.contracts.spec import DataSpec
+from seqkit.inputs.frames.spec import Frames
+from seqkit.inputs.tokens.spec import Tokens
+from seqkit.inputs.tokens.tokenizers import Characters
+from seqkit.inputs.waveform.spec import Waveform
 from seqkit.network import carry
+from seqkit.tasks.classify.spec import Classes
+from seqkit.tasks.forecast.spec import Series
+from seqkit.tasks.next_token.spec import NextToken
+from seqkit.tasks.transcribe.spec import Transcript
 
 SPECS = [
-    DataSpec(Tokens(("<unk>", "a"), "char"), NextToken()),
+    DataSpec(Tokens(Characters(("<unk>", "a"))), NextToken()),
     DataSpec(Frames(("x", "y"), (0.0, 1.5), (1.0, 2.0), 0.5), Series(3, ("y",), (1.5,), (2.0,), 10, 24)),
     DataSpec(Frames(("x",), (0.0,), (1.0,)), Series(1, ("sum",), (1.0,), (1.0,))),
     DataSpec(Waveform(8000), Classes(("no", "yes"), (3, 4))),

@@ -1,7 +1,5 @@
 """Reading the user's sound files, and the folder or manifest that names them."""
 
-# S samples
-
 import csv
 from collections import Counter
 from collections.abc import Iterator
@@ -9,11 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from seqkit.contracts import SPLITS, Split
+from seqkit.contracts.batch import SPLITS, Split
 from seqkit.errors import DataError, nearest
+from seqkit.inputs.waveform.reading import unreadable
 
 ENDINGS = (".wav", ".flac")
 SHORTEST = 0.01  # seconds; nothing can be heard in less
@@ -29,30 +25,6 @@ class Item:
     where: str
     rate: int = 0  # samples a second of the file
     samples: int = 0  # of the file, at its own rate
-
-
-def read_waveform(path: str | Path, rate: int) -> Tensor:
-    """Return waveform_S of a sound file, channels mixed to one and resampled to ``rate`` samples a second.
-
-    Raises:
-        DataError: The file cannot be decoded.
-    """
-    import soundfile
-    import soxr
-
-    try:
-        samples, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise _unreadable(path, error) from None
-    if not len(samples):
-        raise DataError(f"{path}: holds no sound")
-    waveform_S = samples.mean(axis=1)
-    if own_rate != rate:
-        waveform_S = soxr.resample(waveform_S, own_rate, rate)
-    waveform_S = torch.from_numpy(waveform_S)
-    if not bool(waveform_S.isfinite().all()):
-        raise DataError(f"{path}: holds samples that are not numbers (NaN or infinity)")
-    return waveform_S
 
 
 def read_folder(folder: Path) -> list[Item]:
@@ -145,7 +117,7 @@ def with_header(item: Item) -> Item:
     try:
         info = soundfile.info(item.path)
     except (soundfile.SoundFileError, OSError) as error:
-        raise _unreadable(item.path, error) from None
+        raise unreadable(item.path, error) from None
     if info.frames == 0:
         raise DataError(f"{item.path}: holds no sound")
     if info.frames < SHORTEST * info.samplerate:
@@ -153,10 +125,3 @@ def with_header(item: Item) -> Item:
             f"{item.path}: too short, {info.frames} samples at {info.samplerate} Hz; at least {SHORTEST} s is expected"
         )
     return replace(item, rate=info.samplerate, samples=info.frames)
-
-
-def _unreadable(path: str | Path, error: Exception) -> DataError:
-    if Path(path).is_file() and Path(path).stat().st_size == 0:
-        return DataError(f"{path}: is empty; expected a WAV or FLAC file")
-    reason = str(getattr(error, "error_string", error)).rstrip(".")
-    return DataError(f"{path}: cannot be read as WAV or FLAC ({reason})")

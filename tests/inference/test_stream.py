@@ -6,18 +6,27 @@ import resource
 import numpy as np
 import pytest
 import torch
+from seqkit.trained import Trained
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from seqkit.contracts import Batch, Classes, DataSpec, Frames, NextToken, Series, Tokens, Transcript, Waveform
+from seqkit.contracts.batch import Batch
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, DataError
-from seqkit.inference.load import Trained
 from seqkit.inference.stream import Stream, _read
+from seqkit.inputs.frames.spec import Frames
+from seqkit.inputs.tokens.spec import Tokens
+from seqkit.inputs.tokens.tokenizers import Characters, Words
+from seqkit.inputs.waveform.spec import Waveform
 from seqkit.network import Network, assemble
 from seqkit.registry import load_built_in
+from seqkit.tasks.classify.spec import Classes
+from seqkit.tasks.forecast.spec import Series
+from seqkit.tasks.next_token.spec import NextToken
+from seqkit.tasks.transcribe.spec import Transcript
 
-TOKENS = Tokens(tuple("abcdefg"))
-WORDS = Tokens(("<unk>", "<eos>", "the", "end"), "word")
+TOKENS = Tokens(Characters(tuple("abcdefg")))
+WORDS = Tokens(Words(("<unk>", "<eos>", "the", "end")))
 FRAMES = Frames(("x", "y"), (1.0, -2.0), (2.0, 0.5))
 SOUND = Waveform(1000)
 CLASSES = Classes(("no", "yes", "maybe"), (3, 4, 2))
