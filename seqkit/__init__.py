@@ -10,8 +10,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     # train and use
-    "train": "seqkit.api",
-    "load": "seqkit.inference.load",
+    "train": "seqkit.hydra_cli",
+    "load": "seqkit.trained",
     "record_gates": "seqkit.models.watch",
     "main": "seqkit.__main__",
     # components

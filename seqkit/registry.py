@@ -15,7 +15,16 @@ METHODS = {
     "data": ("setup", "part", "collate", "order"),
     "head": ("loss", "scores", "decode"),
 }
-BUILT_IN = ("data", "frontends", "heads", "models", "training.loggers", "training.optim", "training.options")
+BUILT_IN = (
+    "data",
+    "frontends",
+    "heads",
+    "models",
+    "training.loggers",
+    "training.optimizers",
+    "training.schedules",
+    "config",
+)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def test_imports_point_one_way(path):
         assert not used & {*USERS, "commands", "api"}
         family = {"heads", "scores"} if own in ("heads", "scores") else {own}
         siblings = set(COMPONENTS) - family
-        shared = {"seqkit.data.batching", "seqkit.data.files"}  # padding and files belong to nobody
+        shared = {"seqkit.data.batching", "seqkit.files"}  # padding and files belong to nobody
         crossing = {name for name in imports(path) if name.startswith("seqkit.") and name.split(".")[1] in siblings}
         assert not {name for name in crossing if not any(name.startswith(helper) for helper in shared)} - {
             "seqkit.data"

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Predict for each input and show the outcome."""
-    from seqkit.inference.load import load
     from seqkit.inference.predict import readable
+    from seqkit.trained import load
 
     trained = load(arguments.run, arguments.device)
     predictions = trained.predict(arguments.inputs)

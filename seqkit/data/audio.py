@@ -15,9 +15,9 @@ from torch.utils.data import Dataset
 
 from seqkit.contracts import SPLITS, Batch, Classes, DataSpec, Split, Targets, Transcript, Waveform
 from seqkit.data import batching
-from seqkit.data.files import existing_file, existing_folder, sha256_of
 from seqkit.data.sound_files import Item, read_folder, read_manifest, read_waveform, with_header
 from seqkit.errors import ConfigError, DataError
+from seqkit.files import existing_file, existing_folder, sha256_of
 from seqkit.registry import register_data
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]

@@ -17,10 +17,10 @@ from torch.utils.data import Dataset
 from seqkit.contracts import SPLITS, Batch, DataSpec, Frames, Series, Split
 from seqkit.data import tables
 from seqkit.data.batching import Order, sequential, shuffled
-from seqkit.data.files import existing_file, sha256_of
 from seqkit.data.tables import Fill, Table, fill, read_table, without_repeats
 from seqkit.data.times import microseconds
 from seqkit.errors import ConfigError, DataError
+from seqkit.files import existing_file, sha256_of
 from seqkit.registry import register_data
 
 SAMPLE = Path(__file__).parent / "samples" / "sea_temperature.csv.gz"

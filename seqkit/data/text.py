@@ -17,8 +17,8 @@ from torch.utils.data import Dataset
 
 from seqkit.contracts import SPLITS, Batch, DataSpec, NextToken, Split, Tokens
 from seqkit.data.batching import Order, pad, stream_starts, streams
-from seqkit.data.files import existing, sha256_of
 from seqkit.errors import ConfigError, DataError
+from seqkit.files import existing, sha256_of
 from seqkit.registry import register_data
 
 UNKNOWN = "<unk>"  # has id 0 in every vocabulary

@@ -24,15 +24,15 @@ from seqkit.contracts import (
     Transcript,
     Waveform,
 )
-from seqkit.data.files import existing_folder, write_atomic
 from seqkit.errors import ConfigError
+from seqkit.files import existing_folder, write_atomic
 from seqkit.inference import exporters
 from seqkit.inference.exporters import Runner
 from seqkit.inference.portable import Format, Portable
 from seqkit.network import Network
 
 if TYPE_CHECKING:
-    from seqkit.inference.load import Trained
+    from seqkit.trained import Trained
 
 SUFFIX: dict[str, str] = {"onnx": ".onnx", "torch": ".pt2"}
 TOLERANCE = 1e-3  # in logits, deviations or states: far above rounding, far below anything that is wrong

@@ -77,8 +77,8 @@ def readable(source: str, prediction: dict[str, Any]) -> str:
 
 
 def _predict_text(network: Network, tokens: Tokens, source: Any, device: torch.device) -> dict[str, Any]:
-    from seqkit.data.files import existing_file
     from seqkit.data.text import encode, read_text
+    from seqkit.files import existing_file
 
     text = str(source)
     name = repr(text)
@@ -104,8 +104,8 @@ def _predict_text(network: Network, tokens: Tokens, source: Any, device: torch.d
 
 
 def _read_frames(spec: DataSpec, source: Any, time_column: str | None, missing: Any, repeats: str) -> Tensor:
-    from seqkit.data.files import existing_file
     from seqkit.data.tables import fill, last_rows, read_table, without_repeats
+    from seqkit.files import existing_file
 
     assert isinstance(spec.inputs, Frames)
     names = spec.inputs.names
@@ -133,8 +133,8 @@ def _read_frames(spec: DataSpec, source: Any, time_column: str | None, missing: 
 
 
 def _read_waveform(spec: DataSpec, source: Any) -> Tensor:
-    from seqkit.data.files import existing_file
     from seqkit.data.sound_files import read_waveform
+    from seqkit.files import existing_file
 
     assert isinstance(spec.inputs, Waveform)
     if isinstance(source, str | Path):

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import seqkit
-from seqkit.compose import Config, config_hash
+from seqkit.config import Config, config_hash
 from seqkit.contracts import Data
-from seqkit.data.files import write_atomic
 from seqkit.errors import shown
+from seqkit.files import write_atomic
 from seqkit.inference.evaluate import evaluate
 from seqkit.network import Network
 

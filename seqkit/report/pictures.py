@@ -12,7 +12,7 @@ import torch
 from seqkit.contracts import Batch, Classes, Data, Frames, NextToken, Series, Transcript, Waveform
 from seqkit.inference.evaluate import each_batch
 from seqkit.network import Network
-from seqkit.training.journal import read_metrics
+from seqkit.runs.metrics_csv import read_metrics
 
 EXAMPLES = 4
 SAMPLE_LENGTH = 400

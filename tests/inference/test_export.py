@@ -13,10 +13,10 @@ from seqkit.contracts import Batch, Classes, DataSpec, Frames, NextToken, Series
 from seqkit.errors import ConfigError
 from seqkit.inference import exporters
 from seqkit.inference.export import largest_difference, write
-from seqkit.inference.load import load
 from seqkit.inference.portable import Portable
 from seqkit.models import Recurrent
 from seqkit.network import Network, assemble
+from seqkit.trained import load
 from tests.models.test_recurrent import MGU
 
 pytest.importorskip("onnxruntime")

@@ -11,10 +11,10 @@ from torch.utils._pytree import tree_leaves
 
 from seqkit.contracts import Batch, Classes, DataSpec, Frames, NextToken, Series, Tokens, Transcript, Waveform
 from seqkit.errors import ConfigError, DataError
-from seqkit.inference.load import Trained
 from seqkit.inference.stream import Stream, _read
 from seqkit.network import Network, assemble
 from seqkit.registry import load_built_in
+from seqkit.trained import Trained
 
 TOKENS = Tokens(tuple("abcdefg"))
 WORDS = Tokens(("<unk>", "<eos>", "the", "end"), "word")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqkit.compose import compose
-from seqkit.training.run import resume, train
+from seqkit.experiment import resume, train
+from seqkit.hydra_cli import compose
 
 # 5 steps an epoch (a last smaller batch), validation every 4 steps, a checkpoint every step, dropout on
 ADDING = [
@@ -66,9 +66,9 @@ def die_by_signal() -> None:
 
 def kill_at(patch, where: str, count: int, die) -> None:
     """Die at the ``count``-th call of a method of the task or at the ``count``-th save of a checkpoint."""
-    from seqkit.training import checkpoint, task
+    from seqkit.training import callbacks, module
 
-    owner = checkpoint.AtomicCheckpointIO if where == "save_checkpoint" else task.SequenceTask
+    owner = callbacks.AtomicCheckpointIO if where == "save_checkpoint" else module.SequenceTask
     original, calls = getattr(owner, where), []
 
     def dying(self, *args, **kwargs):

@@ -3,8 +3,8 @@ from hashlib import sha256
 
 import pytest
 
-from seqkit.data.files import existing, existing_file, existing_folder, sha256_of, write_atomic
 from seqkit.errors import DataError
+from seqkit.files import existing, existing_file, existing_folder, sha256_of, write_atomic
 
 
 def refusal(check, *arguments):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from seqkit.compose import Config, check
+from seqkit.config import Config, check
 from seqkit.contracts import DataSpec, Split
 from seqkit.errors import ConfigError, DataError
 from seqkit.inference.evaluate import evaluate, rounded
@@ -191,7 +191,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def _checkpoint(path: Path) -> Path:
     if path.is_file():
         return path
-    from seqkit.training.folder import read_config
+    from seqkit.runs.folder import read_config
 
     read_config(path)  # refuses what is not a run
     place = path / "checkpoints" / "best.ckpt"
