@@ -20,11 +20,11 @@ import lightning.pytorch as pl
 import torch
 from torch import nn
 
-from seqkit.compose import compose
+from seqkit.experiment import make_task, make_trainer
+from seqkit.hydra_cli import compose
 from seqkit.network import assemble
 from seqkit.registry import build
 from seqkit.training.loader import TrainLoader
-from seqkit.training.run import make_task, make_trainer
 
 
 class Timer(pl.Callback):

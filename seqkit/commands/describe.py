@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
             found["loops"] = _loops(arguments.what, arguments.options)
         print(json.dumps(found, indent=2) if arguments.json else _component_text(found))
         return
-    from seqkit.inference.load import load
+    from seqkit.trained import load
 
     found = load(Path(arguments.what), "cpu").describe()
     print(json.dumps(found, indent=2) if arguments.json else _run_text(found))
@@ -75,15 +75,15 @@ def component(kind: str, name: str) -> dict[str, Any]:
 
 def _loops(model: str, overrides: list[str]) -> dict[str, str]:
     """Return which loop would run each layer of a model here, and why."""
-    from seqkit.compose import compose
     from seqkit.errors import ConfigError
+    from seqkit.hydra_cli import compose
     from seqkit.registry import build
-    from seqkit.report.page import loops_in_words
+    from seqkit.report.facts import backends_in_words
 
     for override in overrides:
         if not override.startswith("model.") or "=" not in override:
             raise ConfigError(f"'{override}': write model.OPTION=VALUE")
-    return loops_in_words(build("model", compose([model, *overrides])["model"], 1))
+    return backends_in_words(build("model", compose([model, *overrides])["model"], 1))
 
 
 def _arguments(doc: str) -> dict[str, str]:

@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate and show the scores."""
-    from seqkit.inference.load import load
-    from seqkit.report.page import score_table
+    from seqkit.report.terminal import score_table
+    from seqkit.trained import load
 
     trained = load(arguments.run, arguments.device)
     scores = trained.evaluate(arguments.split, arguments.batch_size, arguments.data)

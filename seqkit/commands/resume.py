@@ -13,8 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Finish the run and show the outcome."""
-    from seqkit.report.page import terminal_summary
-    from seqkit.training.run import resume
+    from seqkit.experiment import resume
+    from seqkit.report.terminal import terminal_summary
 
     report = resume(arguments.run)
     print(json.dumps(report, indent=2) if arguments.json else terminal_summary(report))

@@ -14,8 +14,9 @@ import argparse
 import json
 from typing import Any
 
-from seqkit.compose import Config, hydra_main
+from seqkit.config import Config
 from seqkit.errors import ConfigError
+from seqkit.hydra_cli import hydra_main
 
 TAKES_OVERRIDES = True
 # Hydra's own; its parser would take a shortened name too, --experiment for --experimental-rerun.
@@ -31,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train one job, or each job of a sweep, and show the outcome."""
-    from seqkit.report.page import sweep_table, terminal_summary
-    from seqkit.training.folder import new_id
-    from seqkit.training.run import train
+    from seqkit.experiment import train
+    from seqkit.report.terminal import sweep_table, terminal_summary
+    from seqkit.runs.folder import new_id
 
     for word in arguments.overrides:
         flag, _, value = word.removeprefix("--").partition("=")

@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seqkit.contracts import State
+from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError, PluginError
 from seqkit.models.kernels.halves import Halves, Weights
 

@@ -5,7 +5,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqkit.contracts import State
+from seqkit.contracts.batch import State
 from seqkit.models.cell import Recur
 from seqkit.models.register import register_cell
 

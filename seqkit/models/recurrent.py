@@ -14,7 +14,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from seqkit import schema
-from seqkit.contracts import State
+from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError, PluginError
 from seqkit.models.cell import Direction, loops_of
 from seqkit.models.kernels import compiled, library, zoneout

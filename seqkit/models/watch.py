@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from seqkit.contracts import State
-from seqkit.data.batching import valid
+from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError, unknown
 from seqkit.models.cell import Direction, Recur
 from seqkit.models.kernels.lengths import reverse
 from seqkit.models.recurrent import Recurrent
+from seqkit.padding import valid
 
 # By torch's names: what makes a gate of its two halves, and what gives an element from others than that at its place.
 ACTIVATIONS = {

@@ -4,6 +4,7 @@ import json
 import logging
 import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,16 +18,13 @@ from seqkit.files import write_atomic
 from seqkit.network import Network
 from seqkit.report.figures import learning_curves, save
 from seqkit.report.markdown import markdown
-from seqkit.runs.folder import RunFolder
 
 LOG = logging.getLogger("seqkit")
 LIBRARIES = ("torch", "lightning", "hydra-core", "torchmetrics", "numpy")
 EXAMPLES = 4  # samples of the test split that figures show
 
 
-def write_report(
-    folder: RunFolder, config: Config, network: Network, data: Data, times: dict[str, Any]
-) -> dict[str, Any]:
+def write_report(folder: Path, config: Config, network: Network, data: Data, times: dict[str, Any]) -> dict[str, Any]:
     """Score the network, draw its figures, write the report and return its facts.
 
     Args:
@@ -42,7 +40,7 @@ def write_report(
     figures, sample = _illustrate(folder, network, data, test, monitor[0])
     facts: dict[str, Any] = {
         "name": config["name"],
-        "run": str(folder.path),
+        "run": str(folder),
         "test": test.model,
         "valid": valid.model,
         "baselines": test.baselines,
@@ -59,27 +57,27 @@ def write_report(
         "figures": figures,
         "sample": sample,
     }
-    write_atomic(folder.report_json, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
-    write_atomic(folder.report_md, markdown(facts))
+    write_atomic(folder / "report.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    write_atomic(folder / "report.md", markdown(facts))
     return facts
 
 
 def _illustrate(
-    folder: RunFolder, network: Network, data: Data, evaluation: Evaluation, monitor: str
+    folder: Path, network: Network, data: Data, evaluation: Evaluation, monitor: str
 ) -> tuple[list[str], str]:
     """Draw the figures of a run; return their file names and a text sample. A failure is a warning."""
     task: Any = data.spec.task
     names: list[str] = []
     sample = ""
     try:
-        drawn = {"learning_curves": learning_curves(folder.metrics_csv, monitor)}
+        drawn = {"learning_curves": learning_curves(folder / "metrics.csv", monitor)}
         if hasattr(task, "figures") or hasattr(task, "sample"):
             batch, prediction = _examples(network, data)
             results = Results(data.spec, network, evaluation.metric, batch, prediction)
             drawn |= task.figures(results) if hasattr(task, "figures") else {}
             sample = task.sample(results) if hasattr(task, "sample") else ""
         for name, figure in drawn.items():
-            save(figure, folder.path / f"{name}.png")
+            save(figure, folder / f"{name}.png")
             names.append(f"{name}.png")
     except Exception as error:
         LOG.warning(
@@ -102,12 +100,12 @@ def _examples(network: Network, data: Data) -> tuple[Any, Any]:
 
 def backends_in_words(model: Any) -> dict[str, str]:
     """Return the backend that trains each layer and why, for even and, where they differ, for padded batches."""
-    if not hasattr(model, "backends"):
+    if not hasattr(model, "loops"):
         return {}
     found = {}
-    every = (model.backends(padded=padded, training=True) for padded in (False, True))
+    every = (model.loops(padded=padded, training=True) for padded in (False, True))
     for even, padded in zip(*every, strict=True):
-        found[f"layer {even.layer}"] = f"{even.name}: {even.reason}"
+        found[f"layer {even.layer}"] = f"{even.name}: {even.why}"
         if padded.name != even.name:
-            found[f"layer {padded.layer}, padded batches"] = f"{padded.name}: {padded.reason}"
+            found[f"layer {padded.layer}, padded batches"] = f"{padded.name}: {padded.why}"
     return found

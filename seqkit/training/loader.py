@@ -1,13 +1,11 @@
 """Loaders whose order is a pure function of (seed, epoch, batches handed out)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import ceil
-from typing import Any
 
-import torch
-from torch.utils.data import DataLoader
-
-from seqkit.contracts import Batch, Data, Split
+from seqkit.contracts.batch import Batch
+from seqkit.contracts.components import Data
+from seqkit.data.loading import load_batches
 
 
 class TrainLoader:
@@ -29,7 +27,7 @@ class TrainLoader:
     def __iter__(self) -> Iterator[Batch]:
         while True:
             order = self.data.order("train", self.data.batch_size, self.seed, self.epoch)
-            for batch in _load(self.data, "train", order[self.handed :], self.workers, self.pin):
+            for batch in load_batches(self.data, "train", order[self.handed :], self.workers, self.pin):
                 self.handed += 1
                 yield batch
             self.epoch, self.handed = self.epoch + 1, 0
@@ -41,21 +39,6 @@ class TrainLoader:
         self.epoch, self.handed = state["epoch"], state["handed"]
 
 
-def evaluation_loader(data: Data, split: Split, batch_size: int, workers: int = 0, pin: bool = False) -> DataLoader:
-    """Return a loader of every sample of ``split`` exactly once, in the data's own order."""
-    return _load(data, split, data.order(split, batch_size, seed=0, epoch=0), workers, pin)
-
-
 def steps_per_epoch(data: Data, seed: int, accumulate: int) -> int:
     """Return the optimizer steps of one pass over the training part."""
     return ceil(len(data.order("train", data.batch_size, seed, 0)) / accumulate)
-
-
-def _load(data: Data, split: Split, order: Sequence[Sequence[int]], workers: int, pin: bool) -> DataLoader:
-    # A generator of its own keeps the loader from drawing on torch's, which dropout shares.
-    own = torch.Generator().manual_seed(0)
-    dataset: Any = data.part(split)
-    batches: Any = order
-    return DataLoader(
-        dataset, batch_sampler=batches, collate_fn=data.collate, num_workers=workers, pin_memory=pin, generator=own
-    )

@@ -88,14 +88,14 @@ def tensorboard(folder: Path, config: dict[str, Any]) -> Any:
 
 
 def publish(logger: Any, folder: Path, report: dict[str, Any]) -> None:
-    """Send a finished run's scores and pictures to a logger, and its best checkpoint where that was asked for."""
+    """Send a finished run's scores and figures to a logger, and its best checkpoint where that was asked for."""
     chosen = report["config"]["logger"]
     scores = {f"test/{name}": value for name, value in report["test"].items()}
     logger.log_metrics(scores, report["best_step"])
-    pictures = [folder / name for name in report["pictures"]]
+    figures = [folder / name for name in report["figures"]]
     if chosen["name"] == "wandb":
-        for picture in pictures:
-            logger.log_image(key=picture.stem, images=[str(picture)])
+        for figure in figures:
+            logger.log_image(key=figure.stem, images=[str(figure)])
         if chosen["log_model"]:
             import wandb
 
@@ -106,6 +106,6 @@ def publish(logger: Any, folder: Path, report: dict[str, Any]) -> None:
     elif chosen["name"] == "tensorboard":
         import matplotlib.image
 
-        for picture in pictures:
-            logger.experiment.add_image(picture.stem, matplotlib.image.imread(picture), dataformats="HWC")
+        for figure in figures:
+            logger.experiment.add_image(figure.stem, matplotlib.image.imread(figure), dataformats="HWC")
     logger.finalize("success")

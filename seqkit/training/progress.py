@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from seqkit.training.task import SequenceTask
+from seqkit.training.module import SequenceTask
 
 
 class ProgressBar(pl.Callback):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from seqkit.trained import load
 from torch import Tensor, nn
 
 from seqkit import registry
@@ -22,10 +21,12 @@ from seqkit.inputs.tokens.tokenizers import Characters
 from seqkit.inputs.waveform.spec import Waveform
 from seqkit.models import Recurrent
 from seqkit.network import Network, assemble
+from seqkit.registry import spec_to_json
 from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.forecast.spec import Series
 from seqkit.tasks.next_token.spec import NextToken
 from seqkit.tasks.transcribe.spec import Transcript
+from seqkit.trained import load
 from tests.models.test_recurrent import MGU
 
 pytest.importorskip("onnxruntime")
@@ -261,7 +262,7 @@ def test_command(trained, capsys):
     assert len(line.splitlines()) == 1
     said = json.loads(Path("runs/adding/a/export/best.onnx.json").read_text())
     found = load(trained)
-    assert said["spec"] == found.spec.to_json()
+    assert said["spec"] == spec_to_json(found.spec)
     assert said["run"] == {"checkpoint": str(found.path), "step": 2, "hash": found.facts["hash"]}
 
     import onnxruntime

@@ -6,7 +6,6 @@ import resource
 import numpy as np
 import pytest
 import torch
-from seqkit.trained import Trained
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
@@ -24,6 +23,7 @@ from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.forecast.spec import Series
 from seqkit.tasks.next_token.spec import NextToken
 from seqkit.tasks.transcribe.spec import Transcript
+from seqkit.trained import Trained
 
 TOKENS = Tokens(Characters(tuple("abcdefg")))
 WORDS = Tokens(Words(("<unk>", "<eos>", "the", "end")))

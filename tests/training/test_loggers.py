@@ -7,7 +7,7 @@ import pytest
 from seqkit.__main__ import run
 from seqkit.errors import ConfigError
 from seqkit.registry import build
-from seqkit.training.journal import CSVLogger, read_metrics
+from seqkit.runs.metrics_csv import CSVLogger, read_metrics
 
 TINY = [
     "data=adding", "data.length=6", "data.train_size=32", "data.valid_size=8", "data.test_size=8", "data.batch_size=8",

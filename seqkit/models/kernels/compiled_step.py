@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from seqkit.contracts import State
+from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError
 from seqkit.models.kernels.halves import Halves, Part, see, slots
 

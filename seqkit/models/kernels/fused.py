@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqkit.contracts import State
+from seqkit.contracts.batch import State
 from seqkit.errors import PluginError
 from seqkit.models.kernels import compiled, eager, on_cuda
 from seqkit.models.kernels.halves import Halves

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seqkit.contracts import State
+from seqkit.contracts.batch import State
 
 _CUDNN_MODES = {torch.rnn_tanh: 1, torch.lstm: 2, torch.gru: 3}
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqkit.contracts import State
+from seqkit.contracts.batch import State
 from seqkit.errors import PluginError
 from seqkit.models.kernels.compiled_step import compiled_step
 from seqkit.models.kernels.halves import Halves, once

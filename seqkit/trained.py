@@ -1,5 +1,6 @@
 """A trained network from its run's folder or checkpoint alone: no training data, no original command."""
 
+import json
 import pickle
 from collections.abc import Sequence
 from contextlib import chdir, nullcontext
@@ -9,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from seqkit.compose import Config, check
-from seqkit.contracts import DataSpec, Split
+from seqkit.config import Config, check
+from seqkit.contracts.batch import Split
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, DataError
-from seqkit.inference.evaluate import evaluate, rounded
-from seqkit.network import Network, assemble, device_of, exact, network_weights
-from seqkit.registry import build
+from seqkit.evaluation import evaluate, rounded
+from seqkit.network import Network, assemble, device_of, float32_eval, network_weights
+from seqkit.registry import build, spec_from_json, spec_to_json
 
 if TYPE_CHECKING:
-    from seqkit.inference.portable import Format
+    from seqkit.export.portable import Format
     from seqkit.inference.stream import Stream
 
 CONTENT = {"config", "spec", "version", "hash", "fingerprint", "started_in", "latest"}
@@ -45,10 +47,14 @@ class Trained:
         """Predict for new inputs; see ``seqkit.inference.predict.predict``."""
         from seqkit.inference.predict import predict
 
-        options = self.config["data"]
-        reading = {name: options[name] for name in ("time_column", "missing", "repeats") if name in options}
-        with exact(next(self.network.parameters()).device):
-            return predict(self.network, self.spec, inputs, **reading)
+        with float32_eval(next(self.network.parameters()).device):
+            return predict(self.network, self.spec, inputs)
+
+    def text(self, answer: dict[str, Any]) -> str:
+        """Return one answer of ``predict`` as a person reads it."""
+        if hasattr(self.spec.task, "text"):
+            return self.spec.task.text(answer)
+        return json.dumps(answer, ensure_ascii=False)
 
     def generate(
         self, prompt: str = "", length: int = 500, temperature: float = 0.8, top_k: int | None = None, seed: int = 1
@@ -56,7 +62,7 @@ class Trained:
         """Continue a text; see ``seqkit.inference.generate.generate``."""
         from seqkit.inference.generate import generate
 
-        with exact(next(self.network.parameters()).device):
+        with float32_eval(next(self.network.parameters()).device):
             return generate(self.network, self.spec, prompt, length, temperature, top_k, seed)
 
     def stream(self) -> "Stream":
@@ -68,7 +74,7 @@ class Trained:
     def evaluate(
         self, split: Split = "test", batch_size: int | None = None, overrides: Sequence[str] = ()
     ) -> dict[str, Any]:
-        """Score the network on a part of its own data, beside the naive baselines.
+        """Score the network on a part of its own data, beside the baselines.
 
         Args:
             split: "valid" or "test".
@@ -81,8 +87,6 @@ class Trained:
         Raises:
             DataError: The data are not what the network was trained for.
         """
-        from seqkit.report.baselines import naive
-
         if batch_size is not None and batch_size < 1:
             raise ConfigError(f"batch size {batch_size}: must be 1 or more")
         config = self._data_config(overrides)
@@ -95,26 +99,26 @@ class Trained:
                 raise DataError("the data differ in kind, vocabulary or scale from those the network was trained on")
             if not overrides and data.fingerprint != self.facts["fingerprint"]:
                 raise DataError("the data have changed since the training, so its numbers cannot be made again")
-            scores = evaluate(self.network, data, split, batch_size or data.batch_size)
-            return {"model": scores, **naive(self.spec, data, split, self.network.head)}
+            return evaluate(self.network, self.spec, data, split, batch_size or data.batch_size).scores
 
     def export(self, path: str | Path | None = None, format: "Format" = "onnx") -> dict[str, Any]:
-        """Write the network to a file that needs no seqkit; see ``seqkit.inference.export.export``."""
-        from seqkit.inference.export import export
+        """Write the network to a file that needs no seqkit; see ``seqkit.export.exporting.export``."""
+        from seqkit.export.exporting import export
 
-        return export(self, path, format)
+        run = {"checkpoint": str(self.path), "step": self.facts["step"], "hash": self.facts["hash"]}
+        return export(self.network, self.spec, self.path, {"run": run, "config": self.config}, path, format)
 
     def describe(self) -> dict[str, Any]:
         """Return what the network is made of, as plain JSON."""
-        from seqkit.report.page import loops_in_words
+        from seqkit.report.facts import backends_in_words
 
         size = sum(parameter.numel() for parameter in self.network.parameters())
         return {
             "checkpoint": str(self.path),
             "parameters": size,
             **self.facts,
-            "loops": loops_in_words(self.network.model),
-            "spec": self.spec.to_json(),
+            "backends": backends_in_words(self.network.model),
+            "spec": spec_to_json(self.spec),
             "config": self.config,
         }
 
@@ -155,7 +159,8 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     except ConfigError as error:
         script = "if a script of yours registers it, run that script instead of seqkit: python SCRIPT.py ..."
         raise ConfigError(f"{error} ({script})") from None
-    network = assemble(config, DataSpec.from_json(facts["spec"]))
+    spec = spec_from_json(facts["spec"])
+    network = assemble(config, spec)
     try:
         network.load_state_dict(network_weights(saved))
     except RuntimeError:
@@ -164,7 +169,7 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     scores = {name: rounded(value) for name, value in facts["latest"].items()}
     return Trained(
         network=network.to(target).eval(),
-        spec=DataSpec.from_json(facts["spec"]),
+        spec=spec,
         config=config,
         path=place,
         facts={"step": saved["global_step"], **kept, "valid": scores},
@@ -191,7 +196,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def _checkpoint(path: Path) -> Path:
     if path.is_file():
         return path
-    from seqkit.training.folder import read_config
+    from seqkit.runs.folder import read_config
 
     read_config(path)  # refuses what is not a run
     place = path / "checkpoints" / "best.ckpt"

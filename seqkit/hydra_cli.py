@@ -3,54 +3,18 @@
 Hydra and OmegaConf live here and nowhere behind it.
 """
 
-import json
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import make_dataclass
-from hashlib import sha256
 from typing import Any
 
 from seqkit import registry, schema
+from seqkit.config import CHOICES, OPTIONAL, Config, Settings, check, unknown_setting
 from seqkit.errors import ConfigError, SeqkitError, nearest, unknown
-from seqkit.training.options import Settings
 
-Config = dict[str, Any]
-CHOICES = registry.KINDS
-OPTIONAL = ("frontend", "head", "logger")  # kinds that need not be chosen
 TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
-IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
-
-
-def config_hash(config: Config) -> str:
-    """Return the sha256 of what a run computes: the config without its name and place."""
-    content = {key: value for key, value in config.items() if key not in IDENTITY}
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def check(config: Config) -> Config:
-    """Validate a whole config and fill in every default; the result is plain JSON.
-
-    Raises:
-        ConfigError: An unknown key, component or option, or a value outside its type.
-    """
-    settings = {key: value for key, value in config.items() if key not in CHOICES}
-    known = [option.name for option in schema.options(Settings)]
-    for key in settings:
-        if key not in known:
-            raise _unknown_setting(key)
-    checked = schema.plain(Settings, schema.check(Settings, settings, ""))
-    for kind in CHOICES:
-        chosen = config.get(kind)
-        if chosen is None and kind not in OPTIONAL:
-            raise ConfigError(f"{kind} is not chosen; say {kind}=NAME. Known: {', '.join(registry.names(kind))}")
-        checked[kind] = None if chosen is None else registry.check(kind, chosen)
-    if checked["name"] is None:
-        checked["name"] = checked["data"]["name"]
-    if checked["trainer"]["max_steps"] is None and checked["trainer"]["max_epochs"] is None:
-        raise ConfigError("how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N")
-    return checked
 
 
 def compose(overrides: Sequence[str]) -> Config:
@@ -82,6 +46,24 @@ def plain(config: Any) -> Config:
         raise explain(error) from None
     assert isinstance(container, dict)
     return check({str(key): value for key, value in container.items()})
+
+
+def train(overrides: Sequence[str] = (), fresh: bool = False) -> dict[str, Any]:
+    """Train one run and return its report, as ``seqkit train`` does.
+
+    Args:
+        overrides: As on the command line: ``["experiment=adding", "model.hidden_size=64"]``.
+        fresh: Start over where the run's id exists already.
+
+    Returns:
+        What ``report.json`` holds: the run's folder, scores, baselines, hashes, versions.
+
+    Raises:
+        SeqkitError: Something in the overrides or the data cannot work.
+    """
+    from seqkit import experiment
+
+    return experiment.train(compose(overrides), fresh)
 
 
 def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]], None]) -> None:
@@ -176,7 +158,7 @@ def explain(error: Exception) -> SeqkitError:
     if "Got NoneType" in text:
         return ConfigError("this group takes a name, not null")
     if match := re.search(r"Could not override '([\w/@]+)'", text):
-        return _unknown_setting(match[1])
+        return unknown_setting(match[1])
     return ConfigError(" ".join(text.split()))
 
 
@@ -194,7 +176,7 @@ def _explain_omegaconf(error: Any) -> SeqkitError:
             listing = f"Options: {', '.join(known)}" if known else "It has no options"
             return ConfigError(f"no option '{option}' in {group}={kind}. {nearest(option, known)}{listing}")
     if not option and kind == "settings" and f"'{key}' not in" in str(error):
-        return _unknown_setting(key)
+        return unknown_setting(key)
     if option and group in CHOICES and error.object_type in (None, dict):
         names = ", ".join(registry.names(group))
         return ConfigError(f"{key}: no {group} is chosen yet; name it too, {group}=NAME {key}=VALUE. Known: {names}")
@@ -204,8 +186,3 @@ def _explain_omegaconf(error: Any) -> SeqkitError:
     if match := re.fullmatch(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", first):
         return ConfigError(f"{key}={match[1]}: not {TYPES.get(match[2], match[2])}")
     return ConfigError(f"{key}: {first[:1].lower()}{first[1:]}" if key else first)
-
-
-def _unknown_setting(key: str) -> ConfigError:
-    known = [*CHOICES, "experiment", *(option.name for option in schema.options(Settings))]
-    return ConfigError(f"no setting '{key}'. {nearest(key, known)}Known: {', '.join(known)}")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import seqkit
-from seqkit.compose import IDENTITY, Config, check, config_hash
-from seqkit.data.files import write_atomic
+from seqkit.config import IDENTITY, Config, check, config_hash
+from seqkit.files import write_atomic
 from seqkit.errors import ConfigError, SeqkitError, TrainingError, nearest
 
 CONFIG = "config.json"

@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 
-from seqkit.data.files import write_atomic
+from seqkit.files import write_atomic
 
 COLUMNS = ("step", "metric", "value")
 

@@ -9,10 +9,12 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from seqkit.contracts import Batch, Scores, State
+from seqkit.contracts.batch import Batch, State
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import TrainingError
-from seqkit.network import Network, carry, exact
-from seqkit.training.rng import get_rng, set_rng
+from seqkit.evaluation import MODEL, Scorer
+from seqkit.network import Network, carry
+from seqkit.rng import get_rng, set_rng
 
 
 class SequenceTask(pl.LightningModule):
@@ -20,6 +22,7 @@ class SequenceTask(pl.LightningModule):
 
     Args:
         network: Frontend, model and head.
+        spec: Of the data.
         optimizer: Over the network's parameters.
         schedule: From finished optimizer steps to a factor on the learning rate; may have ``validated(score)``.
         facts: Plain JSON for the checkpoint, so that it can be used by itself: config, spec, fingerprint of the data.
@@ -29,6 +32,7 @@ class SequenceTask(pl.LightningModule):
     def __init__(
         self,
         network: Network,
+        spec: DataSpec,
         optimizer: torch.optim.Optimizer,
         schedule: Callable[[int], float],
         facts: dict[str, Any],
@@ -36,6 +40,7 @@ class SequenceTask(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
+        self.spec = spec
         self.facts = facts
         self.log_every = log_every
         self.latest: dict[str, float] = {}  # scores of the last validation
@@ -43,7 +48,6 @@ class SequenceTask(pl.LightningModule):
         self._optimizer = optimizer
         self._schedule = schedule
         self._carried: State | None = None
-        self._carried_valid: State | None = None
         self._rng: dict[str, Any] | None = None
 
     @property
@@ -79,17 +83,13 @@ class SequenceTask(pl.LightningModule):
         return loss
 
     def on_validation_start(self) -> None:
-        self._carried_valid = None
-        self._scores: Scores = self.network.head.scores().to(self.device)
+        self._scorer = Scorer(self.network, self.spec)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        with exact(self.device):
-            outputs, lengths_B, state = self.network(batch, carry(self._carried_valid, batch, self.network.model))
-        self._carried_valid = None if batch.fresh_B is None else state
-        self._scores.update(outputs, lengths_B, batch)
+        self._scorer.update(batch)
 
     def on_validation_epoch_end(self) -> None:
-        self.latest = {name: float(value) for name, value in self._scores.compute().items()}
+        self.latest = self._scorer.compute()[MODEL]
         if math.isnan(self.monitored):
             raise TrainingError(f"{self.network.head.monitor[0]} became NaN in validation; lower optimizer.lr")
         if hasattr(self._schedule, "validated"):

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import seqkit
-from seqkit.compose import Config, config_hash
+from seqkit.config import Config, config_hash
 from seqkit.errors import ConfigError, TrainingError, shown
-from seqkit.registry import build
-from seqkit.training.folder import claimed, held, read_config
+from seqkit.registry import build, spec_to_json
+from seqkit.runs.folder import claimed, held, read_config
 from seqkit.training.loggers import publish
 
 LOG = logging.getLogger("seqkit")
@@ -45,10 +45,10 @@ def resume(folder: Path) -> dict[str, Any]:
 
 
 def _run(config: Config, data: Any, folder: Path) -> dict[str, Any]:
-    from seqkit.inference.load import read_checkpoint
     from seqkit.network import device_of, network_weights
-    from seqkit.report.page import write_report
-    from seqkit.training.checkpoint import BEST, LAST
+    from seqkit.report.facts import write_report
+    from seqkit.trained import read_checkpoint
+    from seqkit.training.callbacks import BEST, LAST
 
     started = time.monotonic()
     with _logging_to(folder / "train.log"), warnings.catch_warnings():
@@ -62,7 +62,7 @@ def _run(config: Config, data: Any, folder: Path) -> dict[str, Any]:
             "version": seqkit.__version__,
             "config": config,
             "hash": config_hash(config),
-            "spec": data.spec.to_json(),
+            "spec": spec_to_json(data.spec),
             "fingerprint": data.fingerprint,
             "started_in": os.getcwd(),
         }
@@ -80,7 +80,7 @@ def _run(config: Config, data: Any, folder: Path) -> dict[str, Any]:
 
 
 def _loggers(config: Config, folder: Path, step: int) -> list[Any]:
-    from seqkit.training.journal import CSVLogger
+    from seqkit.runs.metrics_csv import CSVLogger
 
     loggers: list[Any] = [CSVLogger(folder / "metrics.csv", keep=step)]
     if config["logger"]:
@@ -92,8 +92,9 @@ def _fit(
     config: Config, data: Any, folder: Path, facts: dict[str, Any], last: dict[str, Any] | None, loggers: list[Any]
 ) -> tuple[Any, float]:
     """Train to the end, from the checkpoint ``last`` where there is one; return the network and the seconds."""
-    from seqkit.training.checkpoint import LAST
-    from seqkit.training.loader import TrainLoader, evaluation_loader, steps_per_epoch
+    from seqkit.data.loading import evaluation_loader
+    from seqkit.training.callbacks import LAST
+    from seqkit.training.loader import TrainLoader, steps_per_epoch
 
     options = config["trainer"]
     accumulate = options["accumulate_grad_batches"]
@@ -144,13 +145,13 @@ def make_task(config: Config, data: Any, facts: dict[str, Any], total_steps: int
     import lightning.pytorch as pl
 
     from seqkit.network import assemble
-    from seqkit.training.task import SequenceTask
+    from seqkit.training.module import SequenceTask
 
     pl.seed_everything(config["seed"], verbose=False)
     network = assemble(config, data.spec)
     optimizer = build("optimizer", config["optimizer"], list(network.parameters()))
     schedule = build("scheduler", config["scheduler"], total_steps, network.head.monitor[1])
-    return SequenceTask(network, optimizer, schedule, facts, config["trainer"]["log_every_n_steps"])
+    return SequenceTask(network, data.spec, optimizer, schedule, facts, config["trainer"]["log_every_n_steps"])
 
 
 def make_trainer(
@@ -173,7 +174,7 @@ def make_trainer(
     from lightning.pytorch.plugins.environments import LightningEnvironment
 
     from seqkit.network import device_of
-    from seqkit.training.checkpoint import AtomicCheckpointIO, Checkpoints, StopRequest
+    from seqkit.training.callbacks import AtomicCheckpointIO, Checkpoints, StopRequest
     from seqkit.training.progress import ProgressBar
 
     options = config["trainer"]
@@ -214,7 +215,7 @@ def make_trainer(
 
 
 def _read_last(path: Path, fingerprint: str) -> dict[str, Any] | None:
-    from seqkit.inference.load import read_checkpoint
+    from seqkit.trained import read_checkpoint
 
     if not path.exists():
         return None

@@ -1,4 +1,4 @@
-from seqkit.report.page import sweep_table
+from seqkit.report.terminal import sweep_table
 
 
 def report(number, overrides, baselines=(("guess", 0.5),), **test):

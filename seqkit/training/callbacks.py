@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from seqkit.errors import Stopped
-from seqkit.training.task import SequenceTask
+from seqkit.training.module import SequenceTask
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 

@@ -1,17 +1,24 @@
-"""The options of training: a typed part of Lightning's Trainer, and a run's own settings."""
+"""The resolved config of a run: its settings and the options of training, checked, hashed. No Hydra."""
 
+import json
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from hashlib import sha256
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from seqkit.registry import register
+from seqkit import registry, schema
+from seqkit.errors import ConfigError, nearest
 
+Config = dict[str, Any]
+CHOICES = registry.KINDS
+OPTIONAL = ("frontend", "head", "logger")  # kinds that need not be chosen
+IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
-@register("trainer", "lightning")
+@registry.register("trainer", "lightning")
 @dataclass(frozen=True, kw_only=True)
 class TrainerOptions:
     """How long to train, on what, and how often to look.
@@ -64,3 +71,39 @@ class Settings:
     id: Name | None = None
     seed: Seed = 1
     runs: str = "runs"
+
+
+def config_hash(config: Config) -> str:
+    """Return the sha256 of what a run computes: the config without its name and place."""
+    content = {key: value for key, value in config.items() if key not in IDENTITY}
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def check(config: Config) -> Config:
+    """Validate a whole config and fill in every default; the result is plain JSON.
+
+    Raises:
+        ConfigError: An unknown key, component or option, or a value outside its type.
+    """
+    settings = {key: value for key, value in config.items() if key not in CHOICES}
+    known = [option.name for option in schema.options(Settings)]
+    for key in settings:
+        if key not in known:
+            raise unknown_setting(key)
+    checked = schema.plain(Settings, schema.check(Settings, settings, ""))
+    for kind in CHOICES:
+        chosen = config.get(kind)
+        if chosen is None and kind not in OPTIONAL:
+            raise ConfigError(f"{kind} is not chosen; say {kind}=NAME. Known: {', '.join(registry.names(kind))}")
+        checked[kind] = None if chosen is None else registry.check(kind, chosen)
+    if checked["name"] is None:
+        checked["name"] = checked["data"]["name"]
+    if checked["trainer"]["max_steps"] is None and checked["trainer"]["max_epochs"] is None:
+        raise ConfigError("how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N")
+    return checked
+
+
+def unknown_setting(key: str) -> ConfigError:
+    """Build the refusal of a key that is no setting of a config."""
+    known = [*CHOICES, "experiment", *(option.name for option in schema.options(Settings))]
+    return ConfigError(f"no setting '{key}'. {nearest(key, known)}Known: {', '.join(known)}")
