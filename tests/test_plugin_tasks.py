@@ -4,19 +4,40 @@ import json
 import multiprocessing
 import re
 import signal
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
 
 import seqkit
+from seqkit import registry
 from seqkit.__main__ import run
-from tests.plugins import piano_roll, quantile, sentences  # noqa: F401  registers them
 from tests.training.test_resume import assert_equal, kill_at, outcome
 
 SMALL = ["model.hidden_size=8", "trainer.accelerator=cpu", "trainer.max_steps=12", "trainer.val_check_interval=4",
          "trainer.checkpoint_every_n_steps=2"]  # fmt: skip
 ROLL = ["data=piano_roll", "data.steps=8", *SMALL]
+
+
+NOTES = ("C", "E", "G", "A", "B")
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def load_plugins() -> None:
+    """Import the plugins anew, which registers them."""
+    for name in ("piano_roll", "quantile", "sentences"):
+        sys.modules.pop(f"tests.plugins.{name}", None)
+        import_module(f"tests.plugins.{name}")
+
+
+@pytest.fixture(autouse=True)
+def _plugins(monkeypatch):
+    """Register the plugins for one test only."""
+    registry.load_built_in()
+    monkeypatch.setattr(registry, "_components", {kind: dict(found) for kind, found in registry._components.items()})
+    load_plugins()
 
 
 def report_of(capsys, overrides, name) -> dict:
@@ -27,6 +48,7 @@ def report_of(capsys, overrides, name) -> dict:
 
 def train_and_die(overrides: list[str]) -> None:
     torch.set_num_threads(1)
+    load_plugins()
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, "training_step", 7, lambda: signal.raise_signal(signal.SIGKILL))
         run(["train", *overrides])
@@ -45,7 +67,7 @@ def test_a_task_of_ones_own_trains_reports_evaluates_predicts_and_describes(caps
     Path("roll.csv").write_text("C,E,G,A,B\n" + "1,0,1,0,0\n0,1,0,1,0\n" * 4)
     assert run(["predict", "runs/piano_roll/x", "roll.csv", "--json"]) == 0
     ((answer),) = json.loads(capsys.readouterr().out)
-    assert set(answer["notes"]) == set(piano_roll.NOTES)
+    assert set(answer["notes"]) == set(NOTES)
     assert run(["predict", "runs/piano_roll/x", "roll.csv"]) == 0
     assert re.fullmatch(r"roll\.csv: (silence|[A-G]( [A-G])*)\n", capsys.readouterr().out)
     assert run(["describe", "runs/piano_roll/x"]) == 0
@@ -80,7 +102,7 @@ def test_a_head_on_a_known_task_gets_its_baselines_and_figure(capsys):
     assert json.loads(capsys.readouterr().out)["model"] == report["test"]
     rows = torch.rand(60, 1).numpy() + 10
     (answer,) = seqkit.load("runs/sea_temperature/x").predict([rows])
-    assert answer["levels"] == list(quantile.LEVELS)
+    assert answer["levels"] == list(LEVELS)
     assert all(step[0] == sorted(step[0]) for step in answer["quantiles"])
 
 
@@ -96,5 +118,6 @@ def test_labelled_sentences_train_and_predict(tokenizer, capsys):
     trained = seqkit.load("runs/sentences/x")
     (answer,) = trained.predict([long.strip()])
     ids = trained.spec.inputs.read(long.strip())
-    outputs, _, _ = trained.network(seqkit.Batch(ids[None]))
+    with torch.no_grad():
+        outputs, _, _ = trained.network(seqkit.Batch(ids[None]))
     assert answer["probability"] == pytest.approx(float(outputs.softmax(1).max()))  # from the whole text

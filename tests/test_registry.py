@@ -107,7 +107,7 @@ def test_a_class_must_have_its_methods():
 
     with pytest.raises(PluginError, match="data 'mine' lacks setup, part, collate, order; seqkit.contracts says"):
         registry.register_data("mine")(Empty)
-    with pytest.raises(PluginError, match="head 'mine' lacks loss, scores, decode; seqkit.contracts says"):
+    with pytest.raises(PluginError, match="head 'mine' lacks loss, predict; seqkit.contracts says"):
         registry.register_head("mine")(Empty)
 
 

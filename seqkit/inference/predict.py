@@ -15,7 +15,6 @@ from seqkit.network import Network
 CHUNK = 4096  # steps of a long sequence with targets of its own that go through at once
 
 
-@torch.no_grad()
 def predict(network: Network, spec: DataSpec, inputs: Any) -> list[Any]:
     """Predict for each input, one at a time.
 
@@ -34,10 +33,12 @@ def predict(network: Network, spec: DataSpec, inputs: Any) -> list[Any]:
     """
     sources = inputs if isinstance(inputs, list | tuple) else [inputs]
     lookback = getattr(spec.task, "lookback", None)
-    return [_predict_one(network, spec, spec.inputs.read(source, lookback)) for source in sources]
+    return [predict_sequence(network, spec, spec.inputs.read(source, lookback)) for source in sources]
 
 
-def _predict_one(network: Network, spec: DataSpec, sequence: Tensor) -> Any:
+@torch.no_grad()
+def predict_sequence(network: Network, spec: DataSpec, sequence: Tensor) -> Any:
+    """Return the answer for one sequence, as the input kind's ``read`` gives it."""
     device = next(network.parameters()).device
     if not hasattr(spec.task, "own_targets"):
         batch = Batch(sequence[None]).to(device)

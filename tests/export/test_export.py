@@ -12,9 +12,10 @@ from seqkit.__main__ import run
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
+from seqkit.export import onnx as onnx_files
+from seqkit.export import program as exporters
 from seqkit.export.exporting import largest_difference, write
 from seqkit.export.portable import Portable
-from seqkit.inference import exporters
 from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters
@@ -130,7 +131,7 @@ def test_every_stack_in_onnxruntime(mgu, name, stacks):
     program = exporters.capture(several, example)
     outputs = [f"y{number}" for number in range(len(models) * (1 + count))]
     inputs = ["x", "lengths", *(f"s{number}" for number in range(len(models) * count))]
-    execute = exporters.run_onnx(exporters.to_onnx(program, {"inputs": inputs, "outputs": outputs}, {}))
+    execute = onnx_files.run_onnx(onnx_files.to_onnx(program, {"inputs": inputs, "outputs": outputs}, {}))
 
     def compare(x_BTI: Tensor, lengths: list[int], cut: int | None = None) -> None:
         lengths_B, state = torch.tensor(lengths), start(len(lengths))
@@ -195,7 +196,7 @@ def test_whole_networks_in_onnxruntime(which):
     whole = network(spec, **chosen)
     content, facts = write(whole, spec, "onnx")
     assert facts["difference"] < 2e-5
-    assert facts["difference"] == largest_difference(exporters.run_onnx(content), whole, spec)
+    assert facts["difference"] == largest_difference(onnx_files.run_onnx(content), whole, spec)
     described = {value["name"]: value["shape"] for value in facts["inputs"] + facts["outputs"]}
     assert described | shapes == described
 
@@ -219,7 +220,7 @@ def test_whole_networks_in_onnxruntime(which):
 
 def test_a_whole_network_in_torch():
     spec = DataSpec(FRAMES, SERIES)
-    chosen = {"frontend": {"name": "frames", "channels": "apart"}, "head": {"name": "forecast", "channels": "apart"}}
+    chosen = {"frontend": {"name": "frames", "channels": "apart"}, "head": {"name": "forecast"}}
     whole = network(spec, "gru", learned_state=True, **chosen)
     with torch.no_grad():
         whole.model.layers[0][0].initial.copy_(torch.tensor([[0.25, -0.5, 0, 1]]))

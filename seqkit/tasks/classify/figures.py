@@ -15,7 +15,7 @@ def confusion_matrix(counts_CC: Tensor, names: Sequence[str]) -> Any:
     side = min(20.0, max(4.0, 0.45 * len(names)))
     figure, [axis] = panels(1, 1, side + 1, side)
     share_CC = counts_CC / counts_CC.sum(1, keepdim=True).clamp(min=1)
-    axis.imshow(share_CC, cmap="Blues", vmin=0, vmax=1)
+    axis.imshow(share_CC.numpy(), cmap="Blues", vmin=0, vmax=1)
     if len(names) <= 30:
         for row in range(len(names)):
             for column in range(len(names)):

@@ -23,7 +23,8 @@ def forecasts(batch: Batch, prediction: SeriesPrediction, inputs: Sequence[str],
     """
     assert batch.targets is not None
     horizon = prediction.values_BFC.shape[1]
-    truth_BFC = batch.targets.reshape(prediction.values_BFC.shape)
+    truth_BFC = batch.targets.reshape(prediction.values_BFC.shape).numpy()
+    values_BFC = prediction.values_BFC.numpy()
     drawn = [name for name in names if name in inputs][:COLUMNS] or list(names[:1])
     figure, axes = panels(len(drawn), len(batch), 3.2 * len(batch), 2.4 * len(drawn))
     ahead = range(horizon)
@@ -34,12 +35,12 @@ def forecasts(batch: Batch, prediction: SeriesPrediction, inputs: Sequence[str],
         if name in inputs:
             steps = int(batch.lengths[row]) if batch.lengths is not None else batch.inputs.shape[1]
             keep = min(steps, 3 * horizon)
-            past = batch.inputs[row, steps - keep : steps, list(inputs).index(name)]
+            past = batch.inputs[row, steps - keep : steps, list(inputs).index(name)].numpy()
             axis.plot(range(-keep, 0), past, color="gray", label="seen")
         axis.plot(ahead, truth_BFC[row, :, column], color="black", marker=mark, label="truth")
-        axis.plot(ahead, prediction.values_BFC[row, :, column], color="tab:orange", marker=mark, label="forecast")
+        axis.plot(ahead, values_BFC[row, :, column], color="tab:orange", marker=mark, label="forecast")
         if prediction.quantiles_BFCQ is not None:
-            low_F, high_F = (prediction.quantiles_BFCQ[row, :, column, end] for end in (0, -1))
+            low_F, high_F = (prediction.quantiles_BFCQ[row, :, column, end].numpy() for end in (0, -1))
             label = f"{prediction.levels[0]:g} to {prediction.levels[-1]:g}"
             axis.fill_between(ahead, low_F, high_F, color="tab:orange", alpha=0.25, label=label)
         if row == 0:
