@@ -1,14 +1,18 @@
 """The components by kind and name: register, find, build."""
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
+from importlib import import_module, metadata
+from pathlib import Path
 from typing import Any
 
+import seqkit
 from seqkit import schema
 from seqkit.errors import ConfigError, PluginError, unknown
+from seqkit.files import sha256_of
 
 KINDS = ("data", "frontend", "model", "head", "optimizer", "scheduler", "trainer", "logger")
 METHODS = {
@@ -44,6 +48,19 @@ class Component:
     def origin(self) -> str:
         """The module that defines it."""
         return self.factory.__module__
+
+    def provenance(self) -> dict[str, str]:
+        """Return the distribution and version that hold it, else its file and the file's sha256, else its module."""
+        if self.origin.partition(".")[0] == "seqkit":
+            return {"distribution": "seqkit", "version": seqkit.__version__}
+        file = getattr(sys.modules.get(self.origin), "__file__", None)
+        if file is None:
+            return {"module": self.origin}
+        place = Path(file).resolve()
+        for name in metadata.packages_distributions().get(self.origin.partition(".")[0], ()):
+            if place.is_relative_to(Path(str(metadata.distribution(name).locate_file(""))).resolve()):
+                return {"distribution": name, "version": metadata.version(name)}
+        return {"file": str(place), "sha256": sha256_of([place])}
 
 
 _components: dict[str, dict[str, Component]] = {kind: {} for kind in KINDS}
