@@ -1,11 +1,17 @@
 """The user's files: checked before they are read, written so that they are never seen half done."""
 
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from seqkit.errors import DataError, nearest
+
+TEMPORARY = ".*.tmp"
+"""Pattern of the names under which files are written."""
 
 
 def existing_file(path: str | Path, what: str) -> Path:
@@ -52,24 +58,46 @@ def existing(path: str | Path, what: str) -> Path:
     raise _missing(place, "file or folder", what)
 
 
-def write_atomic(path: str | Path, content: str | bytes) -> None:
-    """Write a file such that a reader, or a crash at any moment, sees the old content or the new, whole.
+@contextmanager
+def atomic(path: str | Path) -> Iterator[BinaryIO]:
+    """Yield a binary file whose content becomes ``path`` at the end, all of it or, after an exception, none.
+
+    A reader, or a crash at any moment, sees the old content or the new, whole. The file has a ``name``, for a library
+    that writes by path.
 
     Args:
         path: Where; its folder must be there.
-        content: Text is written as UTF-8.
     """
     place = Path(path)
     # In the same folder, because os.replace is atomic only within one file system.
     draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
         with draft.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, place)
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def write_atomic(path: str | Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; see ``atomic``.
+
+    Args:
+        path: Where; its folder must be there.
+        content: Text is written as UTF-8.
+    """
+    with atomic(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def disk_reason(error: OSError) -> str:
+    """Return why a file could not be written, in words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full"
+    return (error.strerror or str(error)).lower()
 
 
 def sha256_of(paths: Iterable[str | Path]) -> str:

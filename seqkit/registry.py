@@ -1,15 +1,19 @@
 """The components by kind and name: register, find, build; and data specs as JSON, by registered name."""
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
-from importlib import import_module
+from importlib import import_module, metadata
+from pathlib import Path
 from typing import Any
 
-from seqkit import BUILT_IN, schema
+import seqkit
+from seqkit import schema
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, PluginError, unknown
+from seqkit.files import sha256_of
 
 KINDS = ("data", "frontend", "model", "head", "optimizer", "scheduler", "trainer", "logger")
 """Kinds that are chosen in the config, each a group of it."""
@@ -43,6 +47,19 @@ class Component:
     def origin(self) -> str:
         """The module that defines it."""
         return self.factory.__module__
+
+    def provenance(self) -> dict[str, str]:
+        """Return the distribution and version that hold it, else its file and the file's sha256, else its module."""
+        if self.origin.partition(".")[0] == "seqkit":
+            return {"distribution": "seqkit", "version": seqkit.__version__}
+        file = getattr(sys.modules.get(self.origin), "__file__", None)
+        if file is None:
+            return {"module": self.origin}
+        place = Path(file).resolve()
+        for name in metadata.packages_distributions().get(self.origin.partition(".")[0], ()):
+            if place.is_relative_to(Path(str(metadata.distribution(name).locate_file(""))).resolve()):
+                return {"distribution": name, "version": metadata.version(name)}
+        return {"file": str(place), "sha256": sha256_of([place])}
 
 
 _components: dict[str, dict[str, Component]] = {kind: {} for kind in (*KINDS, *SPEC_KINDS)}
@@ -90,7 +107,7 @@ register_tokenizer = partial(register, "tokenizer")
 
 def load_built_in() -> None:
     """Import the modules that hold seqkit's own components."""
-    for module in BUILT_IN:
+    for module in seqkit.BUILT_IN:
         import_module(module)
 
 

@@ -1,28 +1,30 @@
 """A trained network from its run's folder or checkpoint alone: no training data, no original command."""
 
 import json
-import pickle
+import logging
 from collections.abc import Sequence
 from contextlib import chdir, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from seqkit.config import Config, check
+from seqkit.config import Config
 from seqkit.contracts.batch import Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, DataError
 from seqkit.evaluation import evaluate, rounded
-from seqkit.network import Network, assemble, device_of, float32_eval, network_weights
-from seqkit.registry import build, spec_from_json, spec_to_json
+from seqkit.network import Network, device_of, float32_eval
+from seqkit.registry import build, spec_to_json
+from seqkit.runs.checkpoint import Checkpoint
+from seqkit.runs.folder import RunFolder
+from seqkit.runs.provenance import change_reason
+from seqkit.runs.resuming import missing_best_reason
 
 if TYPE_CHECKING:
     from seqkit.export.portable import Format
     from seqkit.inference.stream import Stream
 
-CONTENT = {"config", "spec", "version", "hash", "fingerprint", "started_in", "latest"}
+LOG = logging.getLogger("seqkit")
 
 
 @dataclass(frozen=True)
@@ -150,58 +152,28 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     Raises:
         ConfigError: There is no checkpoint, or it is not one of seqkit.
     """
-    place = _checkpoint(Path(path).expanduser())
     target = device_of(device)
-    saved = read_checkpoint(place)
-    facts = saved["seqkit"]
-    try:
-        config = check(facts["config"])
-    except ConfigError as error:
-        script = "if a script of yours registers it, run that script instead of seqkit: python SCRIPT.py ..."
-        raise ConfigError(f"{error} ({script})") from None
-    spec = spec_from_json(facts["spec"])
-    network = assemble(config, spec)
-    try:
-        network.load_state_dict(network_weights(saved))
-    except RuntimeError:
-        raise ConfigError(f"{place}: its weights do not fit the network that its config describes") from None
-    kept = {key: facts[key] for key in ("version", "hash", "fingerprint", "started_in")}
-    scores = {name: rounded(value) for name, value in facts["latest"].items()}
+    saved = Checkpoint.read(_checkpoint(Path(path).expanduser()))
+    network, config = saved.network(), saved.config()
+    if changed := change_reason(config, saved.metadata["components"]):
+        LOG.warning("%s: %s", saved.path, changed)
+    kept = {key: saved.metadata[key] for key in ("version", "hash", "fingerprint", "started_in")}
+    scores = {name: rounded(value) for name, value in saved.metadata["latest"].items()}
     return Trained(
         network=network.to(target).eval(),
-        spec=spec,
+        spec=saved.spec(),
         config=config,
-        path=place,
-        facts={"step": saved["global_step"], **kept, "valid": scores},
+        path=saved.path,
+        facts={"step": saved.step, **kept, "valid": scores},
     )
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of a training, tensors and plain data only.
-
-    Raises:
-        ConfigError: The file is missing, damaged, or not of seqkit.
-    """
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        missing = {"seqkit", "state_dict", "global_step"} - saved.keys() or CONTENT - saved["seqkit"].keys()
-    except (pickle.UnpicklingError, RuntimeError, AttributeError, TypeError, EOFError, OSError) as error:
-        first = str(error).partition("\n")[0]
-        raise ConfigError(f"{path} is not a checkpoint of seqkit, or is damaged: {first}") from None
-    if missing:
-        raise ConfigError(f"{path} is not a checkpoint of seqkit: it has no {', '.join(sorted(missing))}")
-    return saved
 
 
 def _checkpoint(path: Path) -> Path:
     if path.is_file():
         return path
-    from seqkit.runs.folder import read_config
-
-    read_config(path)  # refuses what is not a run
-    place = path / "checkpoints" / "best.ckpt"
-    if not place.exists():
-        raise ConfigError(
-            f"{path} has no best checkpoint yet: its first validation was not reached; `seqkit resume {path}`"
-        )
-    return place
+    run = RunFolder(path)
+    if not run.config_json.is_file() or not run.started:
+        run.read_config()  # refuses what is not a run
+    if not run.best.exists():
+        raise ConfigError(missing_best_reason(run))
+    return run.best

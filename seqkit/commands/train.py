@@ -25,8 +25,9 @@ FLAGS = ("multirun", "cfg", "resolve", "package", "config-dir", "config-name", "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
-    parser.usage = "seqkit train [GROUP=NAME | GROUP.OPTION=VALUE ...] [-m] [--fresh] [--json]"
+    parser.usage = "seqkit train [GROUP=NAME | GROUP.OPTION=VALUE ...] [-m] [--fresh] [--exact] [--json]"
     parser.add_argument("--fresh", action="store_true", help="start over where the run's id exists already")
+    parser.add_argument("--exact", action="store_true", help="refuse to go on with a run where that cannot be exact")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -39,7 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     for word in arguments.overrides:
         flag, _, value = word.removeprefix("--").partition("=")
         if word.startswith("--") and flag not in FLAGS:
-            hint = f"write {flag}={value}" if value else f"Known: --fresh, --json, {', '.join(f'--{f}' for f in FLAGS)}"
+            hint = (
+                f"write {flag}={value}"
+                if value
+                else f"Known: --fresh, --exact, --json, {', '.join(f'--{f}' for f in FLAGS)}"
+            )
             raise ConfigError(f"no flag --{flag}; {hint}")
     reports: list[dict[str, Any]] = []
     sweep = new_id()
@@ -47,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     def job(config: Config, number: str, overrides: list[str]) -> None:
         if number:
             config = {**config, "id": f"{config['id'] or sweep}-{number}"}
-        report = train(config, arguments.fresh)
+        report = train(config, arguments.fresh, arguments.exact)
         reports.append({**report, "overrides": overrides})
         if not arguments.json:
             print(terminal_summary(report))

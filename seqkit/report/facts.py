@@ -4,7 +4,6 @@ import json
 import logging
 import platform
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,13 +17,16 @@ from seqkit.files import write_atomic
 from seqkit.network import Network
 from seqkit.report.figures import learning_curves, save
 from seqkit.report.markdown import markdown
+from seqkit.runs.folder import RunFolder
 
 LOG = logging.getLogger("seqkit")
 LIBRARIES = ("torch", "lightning", "hydra-core", "torchmetrics", "numpy")
 EXAMPLES = 4  # samples of the test split that figures show
 
 
-def write_report(folder: Path, config: Config, network: Network, data: Data, times: dict[str, Any]) -> dict[str, Any]:
+def write_report(
+    folder: RunFolder, config: Config, network: Network, data: Data, times: dict[str, Any]
+) -> dict[str, Any]:
     """Score the network, draw its figures, write the report and return its facts.
 
     Args:
@@ -40,7 +42,7 @@ def write_report(folder: Path, config: Config, network: Network, data: Data, tim
     figures, sample = _illustrate(folder, network, data, test, monitor[0])
     facts: dict[str, Any] = {
         "name": config["name"],
-        "run": str(folder),
+        "run": str(folder.path),
         "test": test.model,
         "valid": valid.model,
         "baselines": test.baselines,
@@ -57,27 +59,27 @@ def write_report(folder: Path, config: Config, network: Network, data: Data, tim
         "figures": figures,
         "sample": sample,
     }
-    write_atomic(folder / "report.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
-    write_atomic(folder / "report.md", markdown(facts))
+    write_atomic(folder.report_json, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    write_atomic(folder.report_md, markdown(facts))
     return facts
 
 
 def _illustrate(
-    folder: Path, network: Network, data: Data, evaluation: Evaluation, monitor: str
+    folder: RunFolder, network: Network, data: Data, evaluation: Evaluation, monitor: str
 ) -> tuple[list[str], str]:
     """Draw the figures of a run; return their file names and a text sample. A failure is a warning."""
     task: Any = data.spec.task
     names: list[str] = []
     sample = ""
     try:
-        drawn = {"learning_curves": learning_curves(folder / "metrics.csv", monitor)}
+        drawn = {"learning_curves": learning_curves(folder.metrics_csv, monitor)}
         if hasattr(task, "figures") or hasattr(task, "sample"):
             batch, prediction = _examples(network, data)
             results = Results(data.spec, network, evaluation.metric, batch, prediction)
             drawn |= task.figures(results) if hasattr(task, "figures") else {}
             sample = task.sample(results) if hasattr(task, "sample") else ""
         for name, figure in drawn.items():
-            save(figure, folder / f"{name}.png")
+            save(figure, folder.path / f"{name}.png")
             names.append(f"{name}.png")
     except Exception as error:
         LOG.warning(

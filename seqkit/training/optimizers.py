@@ -1,26 +1,25 @@
-"""Optimizers, and schedules of the learning rate.
+"""Optimizers, and the parameters that weight decay applies to.
 
-An optimizer is built as ``optimizer(parameters, *, options)``. A scheduler is built as
-``scheduler(total_steps, mode, *, options)`` and is a callable from the number of finished optimizer steps to a
-factor on the learning rate; one that also has ``validated(score)`` is told each validation's score, of which
-``mode`` ("min" or "max") says what is better. Its attributes are saved in the checkpoint.
+An optimizer is built as ``optimizer(parameters, *, options)``: parameter groups as ``torch.optim`` takes them, made by
+``parameter_groups``.
 """
 
-from collections.abc import Iterable
+from typing import Any
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat
+from torch import nn
 
 from seqkit.errors import ConfigError
 from seqkit.registry import register_optimizer
 from seqkit.schema import Probability
 
-Parameters = Iterable[torch.nn.Parameter]
+Group = dict[str, Any]
 
 
 @register_optimizer("adamw")
 def adamw(
-    parameters: Parameters,
+    parameters: list[Group],
     *,
     lr: PositiveFloat = 1e-3,
     beta1: Probability = 0.9,
@@ -28,23 +27,23 @@ def adamw(
     eps: PositiveFloat = 1e-8,
     weight_decay: NonNegativeFloat = 0.01,
 ) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); weight decay on matrices only, not on biases and peepholes.
+    """AdamW (Loshchilov and Hutter 2019); weight decay on matrices only, not on biases or what its module exempts.
 
     Args:
-        parameters: What to train.
+        parameters: What to train, by ``parameter_groups``.
         lr: Learning rate.
         beta1: Decay of the mean of gradients.
         beta2: Decay of the mean of squared gradients.
         eps: Added to the root of the latter.
         weight_decay: Decoupled decay, times the learning rate, a step.
     """
-    groups = _decay_matrices(parameters, weight_decay)
+    groups = with_weight_decay(parameters, weight_decay)
     return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps)
 
 
 @register_optimizer("sgd")
 def sgd(
-    parameters: Parameters,
+    parameters: list[Group],
     *,
     lr: PositiveFloat = 0.1,
     momentum: Probability = 0.0,
@@ -54,7 +53,7 @@ def sgd(
     """Stochastic gradient descent, with momentum if asked; weight decay on matrices only.
 
     Args:
-        parameters: What to train.
+        parameters: What to train, by ``parameter_groups``.
         lr: Learning rate.
         momentum: Decay of the running gradient.
         nesterov: Whether to look ahead along it; needs momentum above 0.
@@ -62,14 +61,27 @@ def sgd(
     """
     if nesterov and momentum == 0:
         raise ConfigError("optimizer.nesterov=true needs optimizer.momentum above 0, such as 0.9")
-    groups = _decay_matrices(parameters, weight_decay)
+    groups = with_weight_decay(parameters, weight_decay)
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)
 
 
-def _decay_matrices(parameters: Parameters, weight_decay: float) -> list[dict]:
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
+def parameter_groups(network: nn.Module) -> list[Group]:
+    """Return a network's trained parameters as two groups for a torch optimizer: those to decay and those not.
+
+    Decayed are parameters of two or more dimensions, apart from those that the module that owns them names in an
+    attribute ``no_decay``, a tuple of names. A group holds ``params``, their ``names`` and ``decay``.
+    """
+    groups: list[Group] = [{"params": [], "names": [], "decay": decay} for decay in (True, False)]
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            owner, _, own_name = name.rpartition(".")
+            exempt = own_name in getattr(network.get_submodule(owner), "no_decay", ())
+            group = groups[0 if parameter.ndim >= 2 and not exempt else 1]
+            group["params"].append(parameter)
+            group["names"].append(name)
     return [group for group in groups if group["params"]]
+
+
+def with_weight_decay(groups: list[Group], weight_decay: float) -> list[Group]:
+    """Return the groups with ``weight_decay`` set, to 0 in the group that is not decayed."""
+    return [{**group, "weight_decay": weight_decay if group["decay"] else 0.0} for group in groups]

@@ -7,7 +7,7 @@ import pytest
 from seqkit.__main__ import run
 from seqkit.errors import ConfigError
 from seqkit.registry import build
-from seqkit.runs.metrics_csv import CSVLogger, read_metrics
+from seqkit.runs.metrics_csv import MetricsWriter, read_metrics
 
 TINY = [
     "data=adding", "data.length=6", "data.train_size=32", "data.valid_size=8", "data.test_size=8", "data.batch_size=8",
@@ -25,12 +25,12 @@ def _no_account(monkeypatch, tmp_path):
 
 def test_csv_drops_what_will_be_written_again():
     path = Path("metrics.csv")
-    first = CSVLogger(path, keep=-1)
+    first = MetricsWriter(path, keep=-1)
     for step in (1, 2, 3):
         first.log_metrics({"train/loss": step / 7}, step)
     with path.open("a") as file:
         file.write("4,train/lo")  # what a kill leaves
-    CSVLogger(path, keep=2).log_metrics({"train/loss": 0.5}, 3)
+    MetricsWriter(path, keep=2).log_metrics({"train/loss": 0.5}, 3)
     assert read_metrics(path) == [(1, "train/loss", 1 / 7), (2, "train/loss", 2 / 7), (3, "train/loss", 0.5)]
 
 

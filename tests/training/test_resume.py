@@ -68,7 +68,7 @@ def kill_at(patch, where: str, count: int, die) -> None:
     """Die at the ``count``-th call of a method of the task or at the ``count``-th save of a checkpoint."""
     from seqkit.training import callbacks, module
 
-    owner = callbacks.AtomicCheckpointIO if where == "save_checkpoint" else module.SequenceTask
+    owner = callbacks.CheckpointFiles if where == "save_checkpoint" else module.SequenceModule
     original, calls = getattr(owner, where), []
 
     def dying(self, *args, **kwargs):
