@@ -1,5 +1,6 @@
 """The one loop that scores: validation, ``evaluate``, the report and every baseline."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from seqkit.contracts.spec import Baseline, DataSpec, Predictor
 from seqkit.data.loading import evaluation_loader
 from seqkit.network import Network, carry, float32_eval
 
+LOG = logging.getLogger("seqkit")
 DIGITS = 6
 MODEL = "model"
 
@@ -65,8 +67,12 @@ class Scorer:
 
     def update(self, batch: Batch) -> None:
         """Predict for a batch and add the scores."""
-        for predict, metric in self._running.values():
-            metric.update(predict(batch), batch)
+        for name, (predict, metric) in list(self._running.items()):
+            try:
+                metric.update(predict(batch), batch)
+            except Exception as error:  # a fault of a plugin's, which must not cost the network its scores
+                LOG.warning("baseline '%s' fails and is left out: %s: %s", name, type(error).__name__, error)
+                del self._running[name]
         there = batch.to(self.predictor.device)
         prediction = self.predictor(there)
         self.metric.update(prediction, there)

@@ -46,7 +46,7 @@ def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
     frontend = registry.build("frontend", config["frontend"] or spec.inputs.frontend, spec)
     model = registry.build("model", config["model"], frontend.output_size)
     chosen = config["head"] or spec.task.head
-    runtime = (model.output_size, spec, model.causal)
+    runtime: tuple[Any, ...] = (model.output_size, spec, model.causal)
     rows = getattr(frontend, "rows_per_sequence", 1)
     if rows > 1:
         name = chosen if isinstance(chosen, str) else chosen["name"]

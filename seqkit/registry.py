@@ -182,7 +182,7 @@ def spec_from_json(data: Any) -> DataSpec:
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"not the spec of a data set: {type(error).__name__} {error}") from None
+        raise ConfigError(f"{type(error).__name__} {' '.join(str(error).split())}") from None
 
 
 def _to_json(value: Any) -> Any:

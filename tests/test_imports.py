@@ -145,7 +145,7 @@ def test_no_circle_between_files():
 def test_kinds_are_asked_for_in_inputs_and_tasks_only():
     kinds = kind_names()
     assert {"Tokens", "Classes", "Words"} <= kinds
-    outside = [path for path in files() if room(path) not in ("inputs", "tasks")]
+    outside = [path for path in files() if room(path) not in ("", "inputs", "tasks")]
     assert [line for path in outside for line in kinds_asked_for(path, kinds)] == []
 
 

@@ -217,7 +217,7 @@ def _number(
         split: Fractions of the three splits.
         vocab_size: Tokens to keep, ``<unk>`` among them.
     """
-    kind = find("tokenizer", unit).factory
+    kind: Any = find("tokenizer", unit).factory
     pieces = [kind.pieces(text) for text in texts]
     if len(pieces) == 1:
         whole = pieces[0]

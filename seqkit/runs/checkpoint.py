@@ -105,7 +105,7 @@ class Checkpoint:
         try:
             return spec_from_json(self.metadata["spec"])
         except ConfigError as error:
-            raise ConfigError(f"{self.path}: {error}") from None
+            raise ConfigError(f"{self.path}: its data spec cannot be read: {error}") from None
 
     def network(self) -> Network:
         """Build the network that the config names, with the weights.
