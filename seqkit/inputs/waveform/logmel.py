@@ -130,13 +130,20 @@ class LogMel(nn.Module):
         """Map waveform_BS to x_BTM, the normalised log-mel frames with zeros for padding, and their valid number."""
         if lengths_B is not None:  # what a batch is padded with must not leak into a row that is filled up
             waveform_BS = waveform_BS.masked_fill(~valid(lengths_B, waveform_BS), 0)
-            lengths_B = (lengths_B - self.window).clamp(min=0) // self.hop + 1
+            lengths_B = self._frame_count(lengths_B)
         waveform_BS = nn.functional.pad(waveform_BS, (0, max(0, self.window - waveform_BS.shape[1])))
         with torch.autocast(waveform_BS.device.type, enabled=False):  # powers span more than half precision holds
             windowed_BTW = waveform_BS.float().unfold(1, self.window, self.hop) * self.shape
             power_BTF = torch.view_as_real(torch.fft.rfft(windowed_BTW, self.fft)).square().sum(-1)
             x_BTM = (power_BTF @ self.filters + FLOOR).log()
             return self._normalise(x_BTM, lengths_B), lengths_B
+
+    def steps(self, samples_B: Tensor) -> Tensor:
+        """Return the steps that waveforms of these lengths give, (B,)."""
+        return -(-self._frame_count(samples_B) // self.stack)
+
+    def _frame_count(self, samples_B: Tensor) -> Tensor:
+        return (samples_B - self.window).clamp(min=0) // self.hop + 1
 
     def _stacked(self, x_BTM: Tensor) -> Tensor:
         rows, frames, bands = x_BTM.shape

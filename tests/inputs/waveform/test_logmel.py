@@ -197,3 +197,10 @@ def test_refusals(options, message):
     with pytest.raises(ConfigError) as refusal:
         build("frontend", {"name": "logmel", **options}, spec())
     assert str(refusal.value) == message
+
+
+def test_steps_of_a_length_are_those_of_its_waveform():
+    one = LogMel(DataSpec(Waveform(8000), LABELS), stack=3, n_mels=4)
+    for samples in (1, 200, 201, 280, 281, 1600, 4000):
+        x, _ = one(torch.zeros(1, samples), None)
+        assert one.steps(torch.tensor([samples])).tolist() == [x.shape[1]]
