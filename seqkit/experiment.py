@@ -12,13 +12,13 @@ from typing import Any
 
 import seqkit
 from seqkit.config import Config, config_hash
-from seqkit.errors import TrainingError, shown
+from seqkit.errors import ConfigError, TrainingError, shown
 from seqkit.files import disk_reason
 from seqkit.network import device_of
 from seqkit.registry import build, spec_to_json
 from seqkit.report.facts import write_report
 from seqkit.runs.checkpoint import Checkpoint
-from seqkit.runs.folder import RunFolder, open_run, refuse_other_config
+from seqkit.runs.folder import RunFolder, config_difference, open_run
 from seqkit.runs.provenance import change_reason, components
 from seqkit.runs.resuming import checkpoint_to_continue
 
@@ -67,7 +67,7 @@ def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
         last = Checkpoint.read(run.last)
         if not last.progress["done"]:
             return None
-        refuse_other_config(last.config(), config, run)
+        _refuse_other_config(last, config, run)
     print(
         f"run {shown(run.path)} is finished; its report is left as it was (`seqkit resume {shown(run.path)} --report` "
         "makes it again). To train longer, train a new id with a larger trainer.max_steps",
@@ -126,7 +126,7 @@ def _metadata(config: Config, data: Any) -> dict[str, Any]:
 
 def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFolder) -> None:
     """Refuse to go on under another config or on other data; say which components have changed."""
-    refuse_other_config(last.config(), config, run)
+    _refuse_other_config(last, config, run)
     if last.metadata["fingerprint"] != data.fingerprint:
         raise TrainingError(
             f"the data have changed since {last.path} was saved, so its run cannot go on exactly; "
@@ -135,6 +135,15 @@ def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFol
     last.network()  # refuses weights that do not fit, before anything large is made
     if changed := change_reason(config, last.metadata["components"]):
         LOG.warning("%s", changed)
+
+
+def _refuse_other_config(last: Checkpoint, config: Config, run: RunFolder) -> None:
+    saved = last.config()
+    if config_hash(saved) != config_hash(config):
+        raise ConfigError(
+            f"{run.config_json} is not the config that {last.path} was trained with "
+            f"({config_difference(saved, config)}); put it back, or train it as a new run"
+        )
 
 
 @contextmanager

@@ -175,7 +175,12 @@ def open_run(config: Config, fresh: bool) -> Iterator[tuple[Config, RunFolder]]:
         started = run.started
         try:
             if started:
-                refuse_other_config(run.read_config()[0], config, run)
+                saved, _ = run.read_config()
+                if config_hash(saved) != config_hash(config):
+                    raise ConfigError(
+                        f"run {path} exists with another config ({config_difference(saved, config)}); go on with it "
+                        f"as it is by `seqkit resume {path}`, start it over with --fresh, or give another id"
+                    )
             else:
                 try:
                     run.write_config(config)
@@ -188,15 +193,6 @@ def open_run(config: Config, fresh: bool) -> Iterator[tuple[Config, RunFolder]]:
                     shutil.rmtree(path)
                     parent.rmdir()
             raise
-
-
-def refuse_other_config(saved: Config, config: Config, run: RunFolder) -> None:
-    """Refuse to go on with a run under another config than its own; raises ConfigError."""
-    if config_hash(saved) != config_hash(config):
-        raise ConfigError(
-            f"run {run.path} exists with another config ({_difference(saved, config)}); go on with it as "
-            f"it is by `seqkit resume {run.path}`, start it over with --fresh, or give another id"
-        )
 
 
 def new_id() -> str:
@@ -233,9 +229,10 @@ def _clear(run: RunFolder) -> None:
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def _difference(old: Any, new: Any, where: str = "") -> str:
+def config_difference(old: Any, new: Any, where: str = "") -> str:
+    """Return the first option that two configs differ in, with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             if old.get(key) != new.get(key) and (where or key not in IDENTITY):
-                return _difference(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+                return config_difference(old.get(key), new.get(key), f"{where}.{key}" if where else key)
     return f"{where} was {json.dumps(old)}, now {json.dumps(new)}"
