@@ -24,7 +24,7 @@ _HOME = {
     # train and use
     "train": "seqkit.hydra_cli",
     "load": "seqkit.trained",
-    "record_gates": "seqkit.models.watch",
+    "record_gates": "seqkit.models.record",
     "main": "seqkit.__main__",
     # components
     "register_cell": "seqkit.models.register",

@@ -11,7 +11,7 @@ from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters
 from seqkit.inputs.waveform.spec import Waveform
 from seqkit.models import Recurrent
-from seqkit.models.gru import GRU
+from seqkit.models.cells.gru import GRU
 from seqkit.network import assemble, carry, network_weights
 from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.forecast.spec import Series

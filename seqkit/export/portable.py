@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from seqkit.contracts.batch import Batch, State
 from seqkit.errors import ConfigError
 from seqkit.models.cell import Direction
-from seqkit.models.cifg_lstm import CIFGLSTM
-from seqkit.models.elman import Elman
-from seqkit.models.gru import GRU
-from seqkit.models.kernels.zoneout import mix
-from seqkit.models.lstm import LSTM
-from seqkit.models.peephole_lstm import PeepholeLSTM
-from seqkit.models.recurrent import Recurrent
+from seqkit.models.cells.cifg_lstm import CIFGLSTM
+from seqkit.models.cells.elman import Elman
+from seqkit.models.cells.gru import GRU
+from seqkit.models.cells.lstm import LSTM
+from seqkit.models.cells.peephole_lstm import PeepholeLSTM
+from seqkit.models.regularisation import mix
+from seqkit.models.stack import Recurrent
 from seqkit.network import Network
 
 Format = Literal["onnx", "torch"]

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError, PluginError
-from seqkit.models.kernels.halves import Halves, Weights
+from seqkit.models.projections import Halves, Weights
 
 
 class Recur(Protocol):

@@ -10,7 +10,7 @@ from torch import nn
 from seqkit import schema
 from seqkit.errors import PluginError
 from seqkit.models.cell import has_no_init
-from seqkit.models.recurrent import Recurrent
+from seqkit.models.stack import Recurrent
 from seqkit.registry import register_model
 
 CellT = TypeVar("CellT", bound=nn.Module)
