@@ -12,7 +12,7 @@ from typing import Any
 
 from seqkit import registry, schema
 from seqkit.config import CHOICES, OPTIONAL, Config, Settings, check, unknown_setting
-from seqkit.errors import ConfigError, SeqkitError, nearest, unknown
+from seqkit.errors import ConfigError, SeqkitError, unknown
 
 TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
 
@@ -173,8 +173,7 @@ def _explain_omegaconf(error: Any) -> SeqkitError:
     if error.object_type is not None and hasattr(error.object_type, "__dataclass_fields__") and option:
         known = [name for name in error.object_type.__dataclass_fields__ if name != "name"]
         if option not in known:
-            listing = f"Options: {', '.join(known)}" if known else "It has no options"
-            return ConfigError(f"no option '{option}' in {group}={kind}. {nearest(option, known)}{listing}")
+            return schema.unknown_option(registry.find(group, kind).factory, option, f"{group}={kind}")
     if not option and kind == "settings" and f"'{key}' not in" in str(error):
         return unknown_setting(key)
     if option and group in CHOICES and error.object_type in (None, dict):

@@ -53,3 +53,24 @@ def sequence_summary(y_BTH: Tensor, lengths_B: Tensor | None, causal: bool) -> T
         return last_BH
     half = y_BTH.shape[2] // 2
     return torch.cat((last_BH[:, :half], y_BTH[:, 0, half:]), 1)
+
+
+def reverse(x_TBH: Tensor, lengths_B: Tensor | None) -> Tensor:
+    """Return each sequence reversed within its own length; the padding stays where it is."""
+    if lengths_B is None:
+        return x_TBH.flip(0)
+    t_T1 = torch.arange(len(x_TBH), device=x_TBH.device)[:, None]
+    from_TB = torch.where(t_T1 < lengths_B, lengths_B - 1 - t_T1, t_T1)
+    return x_TBH.gather(0, from_TB[:, :, None].expand_as(x_TBH))
+
+
+def after_last(part_TBH: Tensor, lengths_B: Tensor | None, initial_BH: Tensor) -> Tensor:
+    """Return a state after each row's last valid step, from its values after every step.
+
+    So a loop over time may run on into the padding, and no step needs a mask.
+    """
+    if lengths_B is None:
+        return part_TBH[-1]
+    rows_B = torch.arange(len(lengths_B), device=part_TBH.device)
+    last_BH = part_TBH[(lengths_B - 1).clamp(min=0), rows_B]
+    return torch.where((lengths_B > 0)[:, None], last_BH, initial_BH)

@@ -32,21 +32,28 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Component:
-    """A registered component: the class or function, and where it came from."""
+    """A registered component.
+
+    Attributes:
+        kind: One of ``KINDS`` or ``SPEC_KINDS``.
+        name: By which it is chosen.
+        factory: The class or function that makes it.
+        origin: Module that defines it.
+        qualname: Name in that module.
+        doc: Its docstring.
+    """
 
     kind: str
     name: str
     factory: Callable
+    origin: str
+    qualname: str
+    doc: str
 
     @property
     def summary(self) -> str:
         """The first line of its docstring."""
-        return (self.factory.__doc__ or "").strip().partition("\n")[0]
-
-    @property
-    def origin(self) -> str:
-        """The module that defines it."""
-        return self.factory.__module__
+        return self.doc.strip().partition("\n")[0]
 
     def provenance(self) -> dict[str, str]:
         """Return the distribution and version that hold it, else its file and the file's sha256, else its module."""
@@ -65,8 +72,14 @@ class Component:
 _components: dict[str, dict[str, Component]] = {kind: {} for kind in (*KINDS, *SPEC_KINDS)}
 
 
-def register(kind: str, name: str) -> Callable[[Callable], Callable]:
+def register(kind: str, name: str, source: Any = None, doc: str | None = None) -> Callable[[Callable], Callable]:
     """Register a class or function as ``kind=name``; its keyword-only parameters become its options.
+
+    Args:
+        kind: One of ``KINDS`` or ``SPEC_KINDS``.
+        name: By which it is chosen.
+        source: The class or function that an author wrote, where it is not the registered one itself.
+        doc: Docstring, where it is not that of the registered one.
 
     Raises:
         PluginError: The name is taken, is not an identifier, or the signature cannot be checked.
@@ -75,9 +88,10 @@ def register(kind: str, name: str) -> Callable[[Callable], Callable]:
     def decorate(factory: Callable) -> Callable:
         if not name.isidentifier():
             raise PluginError(f"{kind} name '{name}' must be letters, digits and _, not starting with a digit")
+        written = source or factory
         taken = _components[kind].get(name)
-        if taken and (taken.origin, taken.factory.__qualname__) != (factory.__module__, factory.__qualname__):
-            raise PluginError(f"{kind} '{name}' of {factory.__module__} is already registered by {taken.origin}")
+        if taken and (taken.origin, taken.qualname) != (written.__module__, written.__qualname__):
+            raise PluginError(f"{kind} '{name}' of {written.__module__} is already registered by {taken.origin}")
         lacks = [
             method for method in METHODS.get(kind, ()) if inspect.isclass(factory) and not hasattr(factory, method)
         ]
@@ -87,7 +101,8 @@ def register(kind: str, name: str) -> Callable[[Callable], Callable]:
             raise PluginError(f"{kind} '{name}' is no dataclass; it must be one, so that it can be saved as JSON")
         if any(option.name == "name" for option in schema.options(factory)):
             raise PluginError(f"{kind} '{name}' has an option 'name', which is the component's own; call it otherwise")
-        _components[kind][name] = Component(kind, name, factory)
+        text = inspect.getdoc(factory) if doc is None else doc
+        _components[kind][name] = Component(kind, name, factory, written.__module__, written.__qualname__, text or "")
         return factory
 
     return decorate

@@ -45,11 +45,13 @@ def signature(component: Callable) -> inspect.Signature:
 
 @cache
 def options(component: Callable) -> tuple[Option, ...]:
-    """Return the options of a component in the order of its signature.
+    """Return the options of a component in the order of its signature, or those that its ``component_options`` state.
 
     Raises:
         PluginError: A parameter has no annotation, or is ``*args`` or ``**kwargs``, so it could not be checked.
     """
+    if hasattr(component, "component_options"):
+        return component.component_options
     found = []
     for parameter in signature(component).parameters.values():
         where = f"{component.__module__}.{component.__qualname__}: parameter '{parameter.name}'"
@@ -96,13 +98,22 @@ def check(component: Callable, given: Mapping[str, Any], where: str) -> dict[str
     known = [option.name for option in options(component)]
     for name in given:
         if name not in known:
-            listing = f"Options: {', '.join(known)}" if known else "It has no options"
-            raise ConfigError(f"no option '{name}' in {where}. {nearest(name, known)}{listing}")
+            raise unknown_option(component, name, where)
     try:
         checked = _validator(component)(**given)
     except ValidationError as error:
         raise ConfigError(_one_line(error, group, where)) from None
     return {name: getattr(checked, name) for name in known}
+
+
+def unknown_option(component: Callable, name: str, where: str) -> ConfigError:
+    """Build the refusal of an option that a component does not have; ``where`` is as in ``check``."""
+    known = [option.name for option in options(component)]
+    renamed = getattr(component, "renamed_options", {})
+    if name in renamed:
+        return ConfigError(f"no option '{name}' in {where}: it is {where.partition('=')[0]}.{renamed[name]} now")
+    listing = f"Options: {', '.join(known)}" if known else "It has no options"
+    return ConfigError(f"no option '{name}' in {where}. {nearest(name, known)}{listing}")
 
 
 def plain(component: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +127,7 @@ def _validator(component: Callable) -> Any:
         option.name: (option.type, ... if option.required else option.default) for option in options(component)
     }
     config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), validate_default=True)
-    return create_model(component.__qualname__, __config__=config, **columns)
+    return create_model(getattr(component, "__qualname__", type(component).__qualname__), __config__=config, **columns)
 
 
 def _one_line(error: ValidationError, group: str, where: str) -> str:

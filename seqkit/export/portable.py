@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch, State
 from seqkit.errors import ConfigError
-from seqkit.models.cell import Direction
 from seqkit.models.cells.cifg_lstm import CIFGLSTM
 from seqkit.models.cells.elman import Elman
 from seqkit.models.cells.gru import GRU
 from seqkit.models.cells.lstm import LSTM
 from seqkit.models.cells.peephole_lstm import PeepholeLSTM
-from seqkit.models.regularisation import mix
+from seqkit.models.direction import Direction
+from seqkit.models.regularisation import apply_zoneout
 from seqkit.models.stack import Recurrent
 from seqkit.network import Network
 
@@ -110,7 +110,7 @@ class Operator(nn.Module):
         self.hidden_size = layer[0].weight_hh.shape[0] // len(layer[0].cell.gates)
         direction = "bidirectional" if len(layer) == 2 else "forward"
         self.attributes = {"hidden_size": self.hidden_size, "direction": direction, **attributes}
-        every = [[_rows(one, gates, weight) for weight in one.halves(0.0).weights] for one in layer]
+        every = [[_rows(one, gates, weight) for weight in one.projections(0.0).weights] for one in layer]
         self.register_buffer("W", torch.stack([weights[0] for weights in every]))
         self.register_buffer("R", torch.stack([weights[1] for weights in every]))
         self.register_buffer("B", torch.stack([torch.cat(weights[2:]) for weights in every]))
@@ -142,17 +142,17 @@ class Operator(nn.Module):
 
 
 class Steps(nn.Module):
-    """A layer as a scan over the cell's ``step``, the input half of the gates computed before it for all steps.
+    """A layer as a scan over the cell's ``step``, the input projection computed before it for all steps.
 
     Args:
         layer: Its directions.
-        zoneout: The share that each state keeps.
+        zoneout: Zoneout probability of each state.
     """
 
     def __init__(self, layer: Any, zoneout: tuple[float, ...]) -> None:
         super().__init__()
         self.layer = layer
-        self.kept = tuple(share or None for share in zoneout)
+        self.zoneout = tuple(share or None for share in zoneout)
 
     @property
     def written(self) -> str:
@@ -172,17 +172,19 @@ class Steps(nn.Module):
     def _scan(self, direction: Direction, x_TBI: Tensor, valid_TB1: Tensor, start: State, reverse: bool) -> Any:
         from torch._higher_order_ops.scan import scan
 
-        halves = direction.halves(0.0)
+        projections = direction.projections(0.0)
 
         def step(state, inputs):  # torch.export does not follow annotations here
             x_BG, valid_B1 = inputs
-            new = direction.cell.step(x_BG, halves.recurrent_half(1), state)
-            new = tuple(mix(kept, 0, part, old) for kept, part, old in zip(self.kept, new, state, strict=True))
+            new = direction.cell.step(x_BG, projections.recurrent_projection(1), state)
+            new = tuple(
+                apply_zoneout(share, 0, part, old) for share, part, old in zip(self.zoneout, new, state, strict=True)
+            )
             # The state waits in the padding; backwards that comes first, so each row starts at its own end.
             new = tuple(torch.where(valid_B1, part, old) for part, old in zip(new, state, strict=True))
             return new, new[0].clone()
 
-        end, y_TBH = scan(step, start, (halves.input_half(x_TBI), valid_TB1), reverse=reverse)
+        end, y_TBH = scan(step, start, (projections.input_projection(x_TBI), valid_TB1), reverse=reverse)
         return y_TBH, end
 
 

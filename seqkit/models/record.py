@@ -13,12 +13,12 @@ from torch.utils._pytree import tree_leaves
 
 from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError, unknown
-from seqkit.models.cell import Direction, Recur
-from seqkit.models.lengths import reverse
+from seqkit.models.cell import Recur
+from seqkit.models.direction import Direction
 from seqkit.models.stack import Recurrent
-from seqkit.padding import valid
+from seqkit.padding import reverse, valid
 
-# By torch's names: what makes a gate of its two halves, and what gives an element from others than that at its place.
+# By torch's names: activations; and operations that mix elements (matmuls).
 ACTIVATIONS = {
     "sigmoid", "special_expit", "hardsigmoid", "log_sigmoid", "softmax", "tanh", "hardtanh", "softsign", "sin", "cos",
     "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "hardswish", "softplus", "exp",
@@ -27,7 +27,7 @@ PRODUCTS = {"matmul", "mm", "bmm", "linear", "addmm", "baddbmm", "einsum"}
 
 
 class Gates(Mapping[str, Tensor]):
-    """What was recorded, by name; calls of the model follow each other along T, as in a stream."""
+    """Recorded gates and states by name; calls of the model follow each other along T, as in a stream."""
 
     def __init__(self) -> None:
         self._calls: dict[str, list[Tensor]] = {}
@@ -53,7 +53,7 @@ class Gates(Mapping[str, Tensor]):
         return "\n".join(f"{name} {tuple(self[name].shape)}" for name in self) or "nothing was recorded"
 
     def add(self, name: str, values_TBH: Tensor, lengths_B: Tensor | None) -> None:
-        """Append what one call gave, zero at padded steps."""
+        """Append the values of one call, zero at padded steps."""
         values_BTH = values_TBH.detach().transpose(0, 1)
         self._calls.setdefault(name, []).append(values_BTH.masked_fill(~valid(lengths_B, values_BTH)[:, :, None], 0))
 
@@ -71,10 +71,11 @@ def record_gates(model: nn.Module) -> Iterator[Gates]:
     The names are ``layerN.forward`` or ``layerN.backward``, then ``gate.`` or ``state.`` and what the cell calls it;
     with several stacks in the model, the name of the stack before that. Steps are in the order of the input, also those
     of a backward direction; padded ones are zero. A state is that after its step and after zoneout. A gate is its
-    activated value: what the first of ``ACTIVATIONS`` in the cell's step makes of W x + b or U h + c of this gate, with
-    whatever else was added to them or multiplied with them. A gate that has no such value is left out.
+    activated value, as the cell's ``activations`` states it, which its step calls. Of a cell without that it is the
+    result of the first of ``ACTIVATIONS`` in the step on W x + b or U h + c of this gate, with all that was added to them
+    or multiplied with them. A gate that has no such value is left out.
 
-    The plain loop runs meanwhile, slowly; results differ from those of other loops by rounding only.
+    The reference backend runs meanwhile, slowly; results differ from those of the others by rounding only.
 
     Args:
         model: A stack, or a module that holds some, as a network does.
@@ -98,7 +99,7 @@ def record_gates(model: nn.Module) -> Iterator[Gates]:
 
 
 class Recorder:
-    """What a stack calls while it is recorded."""
+    """The callbacks of a stack while it is recorded."""
 
     def __init__(self, gates: Gates, stack: Recurrent, prefix: str) -> None:
         self._gates = gates
@@ -115,11 +116,11 @@ class Recorder:
         return Watched(cell, self._steps)
 
     def keep(self, direction: Direction, states: tuple[Tensor, ...], lengths_B: Tensor | None) -> None:
-        """Take what a direction that has just run gave, each state (T, B, H) in the order of its steps."""
+        """Take the states of a direction that has just run, each (T, B, H) in the order of its steps."""
         name = self._names[direction]
         cell = direction.cell
-        seen = [gate for gate in cell.gates if all(gate in step for step in self._steps)]
-        values = {f"{name}.gate.{gate}": torch.stack([step[gate] for step in self._steps]) for gate in seen}
+        recorded = [gate for gate in cell.gates if all(gate in step for step in self._steps)]
+        values = {f"{name}.gate.{gate}": torch.stack([step[gate] for step in self._steps]) for gate in recorded}
         values |= {f"{name}.state.{state}": part for state, part in zip(cell.states, states, strict=True)}
         for key, value_TBH in values.items():
             turned = reverse(value_TBH, lengths_B) if name.endswith("backward") else value_TBH
@@ -127,7 +128,7 @@ class Recorder:
 
 
 class Watched:
-    """A cell, for the plain loop, that notes its gates at each step.
+    """A cell, for the reference backend, that notes its gates at each step.
 
     Args:
         cell: With its own ``step``.
@@ -140,6 +141,24 @@ class Watched:
         self.steps = steps
 
     def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
+        if not hasattr(self.cell, "activations"):
+            return self._traced_step(x_BG, recur, state)
+        stated, noted = self.cell.activations, {}
+
+        def activations(*arguments: Any) -> dict[str, Tensor]:
+            values = stated(*arguments)
+            noted.update({gate: value.detach() for gate, value in values.items()})
+            return values
+
+        self.cell.activations = activations  # for this step, in front of the class's
+        try:
+            new = self.cell.step(x_BG, recur, state)
+        finally:
+            del self.cell.activations
+        self.steps.append(noted)
+        return new
+
+    def _traced_step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
         gates = self.cell.gates
         size = x_BG.shape[1] // len(gates)
         follow = _Follow(gates, (len(x_BG), size))
@@ -159,7 +178,7 @@ class Watched:
 
 
 class _Follow(TorchFunctionMode):
-    """Follow, over one step of a cell, which gates' halves every element of every tensor was computed from.
+    """Follow, over one step of a cell, which gates' projections every element of every tensor was computed from.
 
     That is a set of gates, as an integer with a bit for each, kept for each element of a storage, which all views of it
     share. An operation's result has the union of the sets at its place in the arguments, an activation's has none.
@@ -216,6 +235,6 @@ def _like(tensor: Tensor, flat: Tensor) -> Tensor:
 
 
 def _fits(tensor: Tensor, out: Tensor) -> bool:
-    """Whether a tensor can be broadcast to the shape of ``out``; what cannot has no element at its place in it."""
+    """Whether ``tensor`` broadcasts to ``out.shape``."""
     shapes = zip(tensor.shape[::-1], out.shape[::-1], strict=False)
     return tensor.dim() <= out.dim() and all(size in (1, whole) for size, whole in shapes)

@@ -5,19 +5,20 @@
 import torch
 from torch import Tensor
 
-Kept = float | Tensor | None
-"""What a state keeps: the units at which steps (bool TBH), in evaluation the share of every unit, None for nothing."""
+ZoneoutMask = float | Tensor | None
+"""Zoneout of a state: in training True where a unit keeps its old value (bool TBH), in evaluation the expected share of
+the old value in every unit, None for no zoneout."""
 
 
-def draw(probability: float, shape: tuple[int, ...], training: bool, device: torch.device) -> Kept:
-    """Return what is kept over a sequence of ``shape`` (T, B, H)."""
+def zoneout_mask(probability: float, shape: tuple[int, ...], training: bool, device: torch.device) -> ZoneoutMask:
+    """Draw the zoneout mask of a sequence of ``shape`` (T, B, H)."""
     if probability == 0:
         return None
     return torch.rand(shape, device=device) < probability if training else probability
 
 
-def mix(kept: Kept, t: int, new_BH: Tensor, old_BH: Tensor) -> Tensor:
+def apply_zoneout(mask: ZoneoutMask, t: int, new_BH: Tensor, old_BH: Tensor) -> Tensor:
     """Return a state after step ``t``."""
-    if kept is None:
+    if mask is None:
         return new_BH
-    return torch.lerp(new_BH, old_BH, kept) if isinstance(kept, float) else torch.where(kept[t], old_BH, new_BH)
+    return torch.lerp(new_BH, old_BH, mask) if isinstance(mask, float) else torch.where(mask[t], old_BH, new_BH)

@@ -3,10 +3,8 @@
 # B batch, T time, I input, H hidden, P projected hidden (H without a projection), L layers
 # D directions (1 or 2), O = D*P output
 
-import inspect
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -15,26 +13,15 @@ from torch import Tensor, nn
 
 from seqkit import schema
 from seqkit.contracts.batch import State
-from seqkit.errors import ConfigError, PluginError
-from seqkit.models import regularisation as zoneout
-from seqkit.models.backends import native as library
-from seqkit.models.backends.fused import c_loops as compiled
-from seqkit.models.backends.fused.functions import loops_for
-from seqkit.models.backends.reference import stepwise
-from seqkit.models.cell import Direction, loops_of
-from seqkit.models.lengths import after_last, reverse
-from seqkit.models.projections import Halves
-
-if TYPE_CHECKING:
-    from seqkit.models.record import Recorder
-
-
-class LayerLoop(NamedTuple):
-    """Which loop runs a layer (counted from 0), and why it and not another."""
-
-    layer: int
-    name: str
-    why: str
+from seqkit.errors import ConfigError
+from seqkit.models.backends import native
+from seqkit.models.backends.choose import Backend, Circumstances, LayerBackend, check_asked, choose, choose_in_words
+from seqkit.models.backends.reference import run_reference
+from seqkit.models.direction import Direction
+from seqkit.models.projections import Projections
+from seqkit.models.regularisation import zoneout_mask
+from seqkit.models.trial import try_step
+from seqkit.padding import after_last, reverse
 
 
 class Recurrent(nn.Module):
@@ -63,16 +50,16 @@ class Recurrent(nn.Module):
             that gradients reach far back at once, Jozefowicz et al. 2015).
         recurrent_init: How recurrent weights are drawn: uniform as in torch.nn, or orthogonal for each gate (Saxe et
             al. 2014).
-        loop: How the steps run: kernel (torch's own), fused (hand-written gradient), loop (the plain equations); auto
-            takes the fastest that is exact for these options.
-        compile: Run the plain loop with its step compiled by torch.compile, which needs a C++ compiler on a CPU.
+        backend: How the steps run: native (torch's own kernels), fused (hand-written gradient), reference (the cell's
+            step); auto takes the fastest that is exact for these options.
+        compile: Run the reference backend with its step compiled by torch.compile, which needs a C++ compiler on a CPU.
 
     Attributes:
         output_size: Features of each step of the output.
         causal: Whether an output depends on its own and earlier steps only.
 
     Raises:
-        ConfigError: The cell has no such loop, or options exclude each other.
+        ConfigError: The cell has no such backend, or options exclude each other.
         PluginError: The cell's step does not work.
     """
 
@@ -95,7 +82,7 @@ class Recurrent(nn.Module):
         learned_state: bool = False,
         forget_bias: float | None = None,
         recurrent_init: Literal["uniform", "orthogonal"] = "uniform",
-        loop: Literal["auto", "kernel", "fused", "loop"] = "auto",
+        backend: Backend = "auto",
         compile: bool = False,
     ) -> None:
         super().__init__()
@@ -131,9 +118,9 @@ class Recurrent(nn.Module):
             for size in [input_size] + [self.output_size] * (num_layers - 1)
         )
         self.layer_norm = layer_norm
-        self.loop = loop
+        self.backend = backend
         self.compile_step = compile
-        self.recorder: Recorder | None = None  # set by record_gates
+        self.recorder: Any = None  # set by record_gates
         first = self._first().cell
         others = zoneout if zoneout_cell is None else zoneout_cell
         self.zoneout = (zoneout, *[others] * (len(first.states) - 1))
@@ -142,33 +129,25 @@ class Recurrent(nn.Module):
                 f"model.zoneout_cell={zoneout_cell}: {type(first).__name__} has no state but the hidden one; "
                 "use model.zoneout"
             )
-        if loop != "auto" and loop not in loops_of(first):
-            raise ConfigError(f"model.loop={loop}: {type(first).__name__} has only {', '.join(loops_of(first))}")
-        if compile and loop not in ("auto", "loop"):
-            raise ConfigError(f"model.compile=true compiles the plain loop's step; model.loop={loop} does not run it")
-        if loop == "kernel" and (unknown := self._unknown_to_kernels(training=True)):
-            raise ConfigError(f"model.loop=kernel: torch's kernels know no {unknown}; use model.loop=auto")
-        self._try_step()
+        check_asked(first, self._circumstances(False, True))
+        try_step(self._first(), input_size, hidden_size)
 
-    def loops(self, padded: bool = False, training: bool | None = None) -> list[LayerLoop]:
-        """Return which loop runs each layer where the parameters are, and why.
+    def backends(self, padded: bool = False, training: bool | None = None) -> list[LayerBackend]:
+        """Return the backend that runs each layer where the parameters are, and the reason.
 
         Args:
             padded: For a batch of sequences of different lengths.
             training: In training or not; None as it is now.
         """
-        training = self.training if training is None else training
+        at = self._circumstances(padded, self.training if training is None else training)
         found = []
         for number, layer in enumerate(self.layers):
-            loop, why = self._choose(layer, padded, training)
-            if loop == "fused":
-                weight = self._first().weight_hh
-                why += f"; its loop runs {loops_for(weight.device, weight.dtype, self.layer_norm)[1]}"
-            found.append(LayerLoop(number, loop, why))
+            direction: Any = layer[0]  # type: ignore[index]
+            found.append(LayerBackend(number, *choose_in_words(direction.cell, direction.weight_hh, at)))
         return found
 
     def initial_state(self, batch_size: int) -> State:
-        """Return the state before the first step, one (L*D, B, H) a state name: zero, or learned."""
+        """Return the state before the first step, one (L*D, B, H) per state name: zero, or learned."""
         first = self._first()
         shape = (len(self.layers) * self.directions, batch_size, self.hidden_size)
         if first.initial is None:
@@ -234,86 +213,32 @@ class Recurrent(nn.Module):
             raise ValueError(f"state is {given}; {' and '.join(names)} must be {shape}" + " each" * (len(names) > 1))
         return tuple(part.to(first.weight_hh.dtype) for part in state)  # autocast may have left it in half precision
 
-    def _try_step(self) -> None:
-        """Run one step of the cell, so that a fault in it shows before training.
-
-        Raises:
-            PluginError: It fails, or returns something else than the next state.
-        """
-        first = self._first()
-        state = tuple(part[0].clone() for part in self.initial_state(2))
-        halves, name = first.halves(0.0), type(first.cell).__name__
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            try:
-                stepwise(first.cell, torch.zeros(1, 2, self.input_size), halves, [None] * len(state), state)
-            except (PluginError, ConfigError):
-                raise
-            except Exception as error:
-                trace = error.__traceback__
-                while trace is not None and trace.tb_next and trace.tb_frame.f_code.co_name != "step":
-                    trace = trace.tb_next
-                where = f"{inspect.getsourcefile(type(first.cell))}:{trace.tb_lineno}" if trace else "?"
-                reason = " ".join(str(error).split())
-                raise PluginError(f"{name}.step fails ({where}): {type(error).__name__}: {reason}") from error
-        for one, part, before in zip(first.cell.states, state, self.initial_state(2), strict=True):
-            if not torch.equal(part, before[0]):
-                raise PluginError(f"{name}.step changes the state '{one}' in place; it must return a new one")
-
-    def _unknown_to_kernels(self, training: bool) -> str:
-        """Return the options in use that torch's kernels cannot compute."""
-        found = {
-            "zoneout": any(self.zoneout),
-            "layer_norm": self.layer_norm,
-            "variational_dropout": self.variational_dropout > 0 and training,
-        }
-        return " or ".join(name for name, used in found.items() if used)
-
-    def _choose(self, layer: Any, padded: bool, training: bool) -> tuple[str, str]:
-        """Return the loop to run a layer by, and why."""
-        cell, device = layer[0].cell, layer[0].weight_hh.device
-        name, has = type(cell).__name__, loops_of(cell)
-        if self.recorder is not None:
-            return "loop", "gates are being recorded"
-        if self.loop != "auto":
-            return self.loop, f"asked for by model.loop={self.loop}"
-        if self.compile_step:
-            return "loop", "asked for by model.compile=true"
-        unknown = self._unknown_to_kernels(training)
-        if "kernel" in has and not unknown:
-            slower = self._kernel_is_slower(cell, padded) if "fused" in has and device.type == "cpu" else ""
-            if slower:
-                return "fused", f"on a CPU torch's kernel for {name} is slower{slower}"
-            return "kernel", f"torch's own kernels compute {name} exactly"
-        why_not = f"torch's kernels know no {unknown}" if "kernel" in has else f"torch has no kernel for {name}"
-        if "fused" in has:
-            return "fused", f"{why_not}, but its gradient is written by hand"
-        return "loop", f"{why_not}, and {name} has no faster loop than its step"
-
-    def _kernel_is_slower(self, cell: Any, padded: bool) -> str:
-        """Return when torch's kernel is slower than the fused loop on a CPU, if it is now: benchmarks/cells.py."""
-        gradients, why_not_in_c = torch.is_grad_enabled(), partial(compiled.why_not, self._first().weight_hh.dtype)
-        if cell.kernel is torch.lstm:
-            if padded:
-                return " when lengths differ"
-            up_to_256 = gradients and self.hidden_size <= 256 and not why_not_in_c()
-            return " in training up to 256 units" if up_to_256 else ""
-        if gradients:
-            return " in training"
-        return "" if why_not_in_c() else " without gradients"
+    def _circumstances(self, padded: bool, training: bool) -> Circumstances:
+        return Circumstances(
+            asked=self.backend,
+            compile=self.compile_step,
+            hidden_size=self.hidden_size,
+            zoneout=any(self.zoneout),
+            layer_norm=self.layer_norm,
+            variational_dropout=self.variational_dropout > 0 and training,
+            padded=padded,
+            recording=self.recorder is not None,
+        )
 
     def _run(self, layer: Any, x_TBI: Tensor, lengths_B: Tensor | None, state: State) -> tuple[Tensor, State]:
-        """Run one layer; ``state`` is one (D, B, H) a name."""
-        loop, _ = self._choose(layer, lengths_B is not None, self.training)
-        x_TBI, every = self._draw(layer, x_TBI)
-        if loop == "kernel" and (lengths_B is None or x_TBI.is_cuda or len(state) > 1):
-            weights = tuple(weight for halves in every for weight in halves.weights)
-            outputs, after = library.run(layer[0].cell.kernel, x_TBI, lengths_B, weights, state)
+        """Run one layer; ``state`` is one (D, B, H) per name."""
+        at = self._circumstances(lengths_B is not None, self.training)
+        backend, _ = choose(layer[0].cell, layer[0].weight_hh, at)
+        x_TBI, projections = self._draw(layer, x_TBI)
+        if backend == "native" and (lengths_B is None or x_TBI.is_cuda or len(state) > 1):
+            weights = tuple(weight for one in projections for weight in one.weights)
+            outputs, after = native.run(layer[0].cell.native, x_TBI, lengths_B, weights, state)
         else:
             outputs, ends = [], []
-            for number, (direction, halves) in enumerate(zip(layer, every, strict=True)):
+            for number, (direction, own) in enumerate(zip(layer, projections, strict=True)):
                 start = tuple(part[number] for part in state)
                 x = reverse(x_TBI, lengths_B) if number == 1 else x_TBI
-                states = self._over_time(loop, direction.cell, x, halves, start)
+                states = self._over_time(backend, direction.cell, x, own, start)
                 if self.recorder is not None:
                     self.recorder.keep(direction, states, lengths_B)
                 outputs.append(reverse(states[0], lengths_B) if number == 1 else states[0])
@@ -322,26 +247,28 @@ class Recurrent(nn.Module):
         outputs = [direction.project(y_TBH) for direction, y_TBH in zip(layer, outputs, strict=True)]
         return torch.cat(outputs, dim=2) if len(outputs) > 1 else outputs[0], after
 
-    def _draw(self, layer: Any, x_TBI: Tensor) -> tuple[Tensor, list[Halves]]:
-        """Return the input and the halves of each direction of a layer, with the masks of this call."""
+    def _draw(self, layer: Any, x_TBI: Tensor) -> tuple[Tensor, list[Projections]]:
+        """Return the input and the projections of each direction of a layer, with the dropout masks of this call."""
         drop = self.variational_dropout if self.training else 0.0
         if not drop:
-            return x_TBI, [direction.halves(self.weight_dropout) for direction in layer]
+            return x_TBI, [direction.projections(self.weight_dropout) for direction in layer]
         ones_BH = layer[0].weight_hh.new_ones(x_TBI.shape[1], self.hidden_size)
-        every = [direction.halves(self.weight_dropout, F.dropout(ones_BH, drop)) for direction in layer]
-        return x_TBI * F.dropout(torch.ones_like(x_TBI[0]), drop), every
+        projections = [direction.projections(self.weight_dropout, F.dropout(ones_BH, drop)) for direction in layer]
+        return x_TBI * F.dropout(torch.ones_like(x_TBI[0]), drop), projections
 
-    def _over_time(self, loop: str, cell: Any, x_TBI: Tensor, halves: Halves, state: State) -> tuple[Tensor, ...]:
+    def _over_time(
+        self, backend: str, cell: Any, x_TBI: Tensor, projections: Projections, state: State
+    ) -> tuple[Tensor, ...]:
         """Run one direction of a layer over padded steps too; return each state after every step (T, B, H)."""
-        if loop == "kernel":
-            return library.padded(cell.kernel, x_TBI, halves.weights, state)
+        if backend == "native":
+            return native.padded(cell.native, x_TBI, projections.weights, state)
         shape = (*x_TBI.shape[:2], self.hidden_size)
-        kept = [zoneout.draw(share, shape, self.training, x_TBI.device) for share in self.zoneout]
-        if loop == "fused":
-            return cell.fused(x_TBI, halves, kept, state)
+        masks = [zoneout_mask(share, shape, self.training, x_TBI.device) for share in self.zoneout]
+        if backend == "fused":
+            return cell.fused(x_TBI, projections, masks, state)
         if self.recorder is not None:
-            return stepwise(self.recorder.watched(cell), x_TBI, halves, kept, state)
-        return stepwise(cell, x_TBI, halves, kept, state, self.compile_step)
+            return run_reference(self.recorder.watched(cell), x_TBI, projections, masks, state)
+        return run_reference(cell, x_TBI, projections, masks, state, self.compile_step)
 
 
 def _check_lengths(lengths_B: Tensor | None, x_BTI: Tensor) -> None:

@@ -102,12 +102,12 @@ def _examples(network: Network, data: Data) -> tuple[Any, Any]:
 
 def backends_in_words(model: Any) -> dict[str, str]:
     """Return the backend that trains each layer and why, for even and, where they differ, for padded batches."""
-    if not hasattr(model, "loops"):
+    if not hasattr(model, "backends"):
         return {}
     found = {}
-    every = (model.loops(padded=padded, training=True) for padded in (False, True))
+    every = (model.backends(padded=padded, training=True) for padded in (False, True))
     for even, padded in zip(*every, strict=True):
-        found[f"layer {even.layer}"] = f"{even.name}: {even.why}"
+        found[f"layer {even.layer}"] = f"{even.name}: {even.reason}"
         if padded.name != even.name:
-            found[f"layer {padded.layer}, padded batches"] = f"{padded.name}: {padded.why}"
+            found[f"layer {padded.layer}, padded batches"] = f"{padded.name}: {padded.reason}"
     return found

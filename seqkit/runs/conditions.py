@@ -32,12 +32,11 @@ def difference_reason(saved: dict[str, str], now: dict[str, str]) -> str:
 def _backends(model: Any) -> dict[str, str]:
     """Return the backend that trains each layer, for even and for padded batches."""
     found: dict[str, str] = {}
-    choose = getattr(model, "backends", None) or getattr(model, "loops", None)
-    if choose is None:
+    if not hasattr(model, "backends"):
         return found
     for padded in (False, True):
-        for choice in choose(padded=padded, training=True):
-            found[f"layer {choice.layer}{', padded' * padded}"] = f"{choice.name}: {choice.why}"
+        for choice in model.backends(padded=padded, training=True):
+            found[f"layer {choice.layer}{', padded' * padded}"] = f"{choice.name}: {choice.reason}"
     return found
 
 

@@ -211,7 +211,7 @@ def test_compiled_step_gives_the_same(build, name, monkeypatch):  # noqa: F811
     monkeypatch.setattr(torch_compile, "_compiled", lambda: torch_compile._step)
     options = {"num_layers": 2, "layer_norm": True, "zoneout": 0.2, "variational_dropout": 0.3}
     x, found = draw(2, 5, 3), []
-    for more in ({"loop": "loop"}, {"compile": True}):
+    for more in ({"backend": "reference"}, {"compile": True}):
         model = build(name, **options, **more)
         torch.manual_seed(1)
         y, state = model(x, torch.tensor([5, 2]))

@@ -141,7 +141,7 @@ def test_it_is_off_before_and_after_whatever_happens():
     model = build("lstm")
     assert model.recorder is None
     with record_gates(model) as outer:
-        assert model.loops()[0] == (0, "loop", "gates are being recorded")
+        assert model.backends()[0] == (0, "reference", "gates are being recorded")
         with record_gates(model) as inner:
             model(draw(1, 2, 3))
         model(draw(1, 3, 3))
@@ -150,13 +150,13 @@ def test_it_is_off_before_and_after_whatever_happens():
     with pytest.raises(ValueError, match="^input is"), record_gates(model):
         model(draw(1, 2, 5))
     assert model.recorder is None
-    assert model.loops()[0].name != "loop"
+    assert model.backends()[0].name != "reference"
     model(draw(1, 4, 3))
     assert outer["layer0.forward.state.cell"].shape == (1, 3, H)
 
 
 def test_training_draws_and_gradients_are_those_of_outside():
-    model = build("lstm", num_layers=2, zoneout=0.3, dropout=0.2, variational_dropout=0.2, loop="loop").train()
+    model = build("lstm", num_layers=2, zoneout=0.3, dropout=0.2, variational_dropout=0.2, backend="reference").train()
     found = []
     for record in (False, True):
         torch.manual_seed(2)
@@ -252,3 +252,30 @@ def test_a_gate_without_an_activation_of_its_own_is_left_out():
         y, _ = model(torch.randn(2, 3, 3))
     assert list(gates) == ["layer0.forward.gate.c", "layer0.forward.state.hidden"]
     assert torch.equal(gates["layer0.forward.state.hidden"], y)
+
+
+class Stated(nn.Module):
+    """A cell that states its gates by a method of its own, of which one has no activation to be traced."""
+
+    gates = "forget", "raw"
+    states = ("hidden",)
+
+    def activations(self, x_BG, recur, state):
+        f, n = (x_BG + recur(state[0])).chunk(2, dim=1)
+        return {"forget": torch.sigmoid(f), "raw": n}
+
+    def step(self, x_BG, recur, state):
+        gate = self.activations(x_BG, recur, state)
+        return (gate["forget"] * state[0] + (1 - gate["forget"]) * gate["raw"],)
+
+
+def test_gates_that_a_cell_states_are_the_ones_it_used():
+    torch.manual_seed(0)
+    model, x = Recurrent(Stated, 3, hidden_size=4), torch.randn(2, 6, 3)
+    with record_gates(model) as gates:
+        y, _ = model(x)
+    forget, raw = gates["layer0.forward.gate.forget"], gates["layer0.forward.gate.raw"]
+    before = torch.cat((torch.zeros(2, 1, 4), y[:, :-1]), 1)
+    torch.testing.assert_close(forget * before + (1 - forget) * raw, y)
+    assert "activations" not in vars(model.layers[0][0].cell)
+    torch.testing.assert_close(model(x)[0], y)

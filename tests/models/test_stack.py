@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from seqkit import registry, schema
 from seqkit.errors import ConfigError, PluginError
 from seqkit.models import Recurrent, register_cell
-from seqkit.models.backends.fused import c_loops
+from seqkit.models.backends.fused.c_loops import CLoops
 
 torch.set_num_threads(1)
 
@@ -153,10 +153,10 @@ def test_state_dict_round_trip(build, name):
 @every_model
 def test_all_loops_of_a_cell_agree(build, name):
     x, lengths = draw(3, 6, 3), torch.tensor([6, 2, 4])
-    reference = build(name, num_layers=2, bidirectional=True, loop="loop")
-    for loop in ("auto", "kernel", "fused"):
+    reference = build(name, num_layers=2, bidirectional=True, backend="reference")
+    for backend in ("auto", "native", "fused"):
         try:
-            model = build(name, num_layers=2, bidirectional=True, loop=loop)
+            model = build(name, num_layers=2, bidirectional=True, backend=backend)
         except ConfigError:
             continue
         same(model(x, lengths)[0], reference(x, lengths)[0])
@@ -208,11 +208,11 @@ def test_build_takes_options_of_stack_and_cell(registered):
         (
             {"hiden_size": 8},
             "no option 'hiden_size' in model=lstm. Did you mean 'hidden_size'? "
-            "Options: hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, loop, compile",
+            "Options: hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, backend, compile",
         ),
         ({"hidden_size": 0}, "model.hidden_size=0: input should be greater than 0"),
         ({"dropout": 1.0}, "model.dropout=1.0: input should be less than 1"),
-        ({"loop": "fast"}, "model.loop=fast: choose one of 'auto', 'kernel', 'fused', 'loop'"),
+        ({"backend": "fast"}, "model.backend=fast: choose one of 'auto', 'native', 'fused', 'reference'"),
     ],
 )
 def test_wrong_options_are_refused(options, message):
@@ -223,17 +223,17 @@ def test_wrong_options_are_refused(options, message):
 
 @every_model
 def test_every_option_is_explained(build, name):
-    factory = registry.find("model", name).factory
-    for option in schema.options(factory):
-        assert f"\n    {option.name}: " in factory.__doc__
+    component = registry.find("model", name)
+    for option in schema.options(component.factory):
+        assert f"\n    {option.name}: " in component.doc
 
 
 def test_docstring_joins_that_of_the_cell_and_the_stack(registered):
     component = registry.find("model", "peephole_lstm")
     assert component.summary.startswith("LSTM whose gates see the cell state")
     assert component.origin == "seqkit.models.cells.peephole_lstm"
-    assert component.factory.__doc__.count("Args:") == 1
-    assert "h_t = o_t * tanh(c_t)" in component.factory.__doc__
+    assert component.doc.count("Args:") == 1
+    assert "h_t = o_t * tanh(c_t)" in component.doc
 
 
 @pytest.mark.parametrize(
@@ -270,9 +270,9 @@ def test_option_of_the_stack_in_a_cell_is_refused(registered):
     ("name", "options", "padded", "expected", "why"),
     [
         ("gru", {}, False, "fused", "on a CPU torch's kernel for GRU is slower in training; its loop runs "),
-        ("lstm", {"hidden_size": 257}, False, "kernel", "torch's own kernels compute LSTM exactly"),
+        ("lstm", {"hidden_size": 257}, False, "native", "torch's own kernels compute LSTM exactly"),
         ("lstm", {}, True, "fused", "on a CPU torch's kernel for LSTM is slower when lengths differ; its loop runs "),
-        ("elman", {}, True, "kernel", "torch's own kernels compute Elman exactly"),
+        ("elman", {}, True, "native", "torch's own kernels compute Elman exactly"),
         (
             "lstm",
             {"zoneout": 0.1},
@@ -284,14 +284,14 @@ def test_option_of_the_stack_in_a_cell_is_refused(registered):
             "elman",
             {"layer_norm": True},
             False,
-            "loop",
-            "torch's kernels know no layer_norm, and Elman has no faster loop",
+            "reference",
+            "torch's kernels know no layer_norm, and Elman has no faster backend",
         ),
         (
             "elman",
             {"projection_size": 2, "weight_dropout": 0.1, "dropout": 0.1},
             False,
-            "kernel",
+            "native",
             "torch's own kernels",
         ),
         (
@@ -301,48 +301,48 @@ def test_option_of_the_stack_in_a_cell_is_refused(registered):
             "fused",
             "torch has no kernel for PeepholeLSTM, but its gradient is written by hand",
         ),
-        ("mgu", {}, False, "loop", "torch has no kernel for MGU, and MGU has no faster loop than its step"),
-        ("lstm", {"loop": "loop"}, False, "loop", "asked for by model.loop=loop"),
+        ("mgu", {}, False, "reference", "torch has no kernel for MGU, and MGU has no faster backend than its step"),
+        ("lstm", {"backend": "reference"}, False, "reference", "asked for by model.backend=reference"),
     ],
 )
 def test_loops_says_which_and_why(build, name, options, padded, expected, why):
-    layers = build(name, num_layers=2, **options).loops(padded)
+    layers = build(name, num_layers=2, **options).backends(padded)
     assert [(layer.layer, layer.name) for layer in layers] == [(0, expected), (1, expected)]
-    assert layers[0].why.startswith(why)
+    assert layers[0].reason.startswith(why)
 
 
 @pytest.mark.parametrize(
-    ("name", "loop", "message"),
+    ("name", "backend", "message"),
     [
-        ("peephole_lstm", "kernel", "model.loop=kernel: PeepholeLSTM has only fused, loop"),
-        ("elman", "fused", "model.loop=fused: Elman has only kernel, loop"),
-        ("mgu", "kernel", "model.loop=kernel: MGU has only loop"),
+        ("peephole_lstm", "native", "model.backend=native: PeepholeLSTM has only fused, reference"),
+        ("elman", "fused", "model.backend=fused: Elman has only native, reference"),
+        ("mgu", "native", "model.backend=native: MGU has only reference"),
     ],
 )
-def test_loop_that_the_cell_has_not_is_refused(build, name, loop, message):
+def test_loop_that_the_cell_has_not_is_refused(build, name, backend, message):
     with pytest.raises(ConfigError) as error:
-        build(name, loop=loop)
+        build(name, backend=backend)
     assert str(error.value) == message
 
 
 def test_kernels_are_used_in_evaluation_where_only_training_needs_more(build):
     model = build("elman", variational_dropout=0.2)
-    assert model.loops()[0].name == "loop"
-    assert model.eval().loops()[0].name == "kernel"
+    assert model.backends()[0].name == "reference"
+    assert model.eval().backends()[0].name == "native"
 
 
 def test_an_lstm_takes_torchs_kernel_where_that_is_the_faster_one(build, monkeypatch):
     model = build("lstm")
-    monkeypatch.setattr(c_loops, "why_not", lambda dtype: "")
+    monkeypatch.setattr(CLoops, "unavailable_reason", lambda self, device, dtype: "")
     assert (
-        model.loops()[0].why
+        model.backends()[0].reason
         == "on a CPU torch's kernel for LSTM is slower in training up to 256 units; its loop runs compiled from C"
     )
     with torch.no_grad():
-        assert model.loops()[0].name == "kernel"
-    monkeypatch.setattr(c_loops, "why_not", lambda dtype: "no C compiler was found (cc)")
-    assert model.loops()[0].name == "kernel"
-    assert model.loops(padded=True)[0].why.endswith("; its loop runs in torch, as no C compiler was found (cc)")
+        assert model.backends()[0].name == "native"
+    monkeypatch.setattr(CLoops, "unavailable_reason", lambda self, device, dtype: "no C compiler was found (cc)")
+    assert model.backends()[0].name == "native"
+    assert model.backends(padded=True)[0].reason.endswith("; its loop runs in torch, as no C compiler was found (cc)")
 
 
 # --- what does not fit
@@ -416,8 +416,8 @@ def test_step_that_fails_is_named_when_built():
         ("gru", {"zoneout_cell": 0.5}, "model.zoneout_cell=0.5: GRU has no state but the hidden one; use model.zoneout"),
         ("gru", {"forget_bias": 2.0}, "model.forget_bias=2.0: GRU has no gate named forget; set model.forget_bias=null"),
         ("lstm", {"layer_norm": True, "hidden_size": 1}, "model.layer_norm=true: one hidden unit has nothing to be normalised over"),
-        ("lstm", {"loop": "kernel", "zoneout": 0.1, "layer_norm": True}, "model.loop=kernel: torch's kernels know no zoneout or layer_norm; use model.loop=auto"),
-        ("lstm", {"loop": "kernel", "variational_dropout": 0.1}, "model.loop=kernel: torch's kernels know no variational_dropout; use model.loop=auto"),
+        ("lstm", {"backend": "native", "zoneout": 0.1, "layer_norm": True}, "model.backend=native: torch's kernels know no zoneout or layer_norm; use model.backend=auto"),
+        ("lstm", {"backend": "native", "variational_dropout": 0.1}, "model.backend=native: torch's kernels know no variational_dropout; use model.backend=auto"),
     ],
 )  # fmt: skip
 def test_options_that_exclude_each_other_are_refused(build, name, options, message):
@@ -460,12 +460,12 @@ def test_a_subclass_that_changes_the_step_runs_its_own():
 
     model = Recurrent(Seven, 3, hidden_size=4)
     assert (model(torch.zeros(2, 5, 3))[0] == 7).all()
-    assert model.loops()[0].name == "loop"
+    assert model.backends()[0].name == "reference"
 
     class Same(LSTM):
         """Nothing changed."""
 
-    assert Recurrent(Same, 3, hidden_size=257).loops()[0].name == "kernel"
+    assert Recurrent(Same, 3, hidden_size=257).backends()[0].name == "native"
 
 
 @pytest.mark.parametrize(

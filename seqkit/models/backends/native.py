@@ -1,4 +1,4 @@
-"""torch's own recurrent kernels (cuDNN, oneDNN, ATen) on parameters that are kept elsewhere."""
+"""The native backend: torch's own recurrent kernels (cuDNN, oneDNN, ATen) on parameters that are kept elsewhere."""
 
 # T time, B batch, I input, H hidden, D directions (1 or 2), G all gates of the cell together (their number times H)
 
@@ -25,7 +25,7 @@ def run(
         x_TBI: Input.
         lengths_B: Valid steps of each row, None where all are.
         weights: For each direction: of the input (G, I), of the hidden state (G, H), the bias of each (G,).
-        state: Before the first step, one (D, B, H) a state name.
+        state: Before the first step, one (D, B, H) per state name.
 
     Returns:
         The hidden state of each direction at every step (T, B, H), and the state after each row's last valid step.

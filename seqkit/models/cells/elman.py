@@ -19,7 +19,7 @@ class Elman(nn.Module):
 
     gates = ("hidden",)
     states = ("hidden",)
-    kernel = torch.rnn_tanh
+    native = torch.rnn_tanh
 
     def step(self, x_BH: Tensor, recur: Recur, state: State) -> State:
         (h_BH,) = state

@@ -23,7 +23,7 @@ class GRU(nn.Module):
 
     gates = "reset", "update", "candidate"
     states = ("hidden",)
-    kernel = torch.gru
+    native = torch.gru
     fused = fused_gru
 
     def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:

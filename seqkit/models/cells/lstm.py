@@ -24,7 +24,7 @@ class LSTM(nn.Module):
 
     gates = "input", "forget", "cell", "output"
     states = "hidden", "cell"
-    kernel = torch.lstm
+    native = torch.lstm
     fused = fused_lstm
     forget_bias = 1.0
 

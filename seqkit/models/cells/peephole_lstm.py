@@ -29,6 +29,7 @@ class PeepholeLSTM(nn.Module):
     states = "hidden", "cell"
     fused = fused_lstm
     forget_bias = 1.0
+    no_decay = ("peephole",)
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()

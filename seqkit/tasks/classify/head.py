@@ -29,7 +29,7 @@ class Classify(nn.Module):
         label_smoothing: Part of the training target that is spread evenly over all classes.
 
     Raises:
-        ConfigError: The targets of the data are not classes, or the outputs of a bidirectional model have no halves.
+        ConfigError: The targets of the data are not classes, or a bidirectional model has an odd number of outputs.
     """
 
     monitor: tuple[str, Literal["min", "max"]] = ("accuracy", "max")

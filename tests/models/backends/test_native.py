@@ -10,7 +10,7 @@ from seqkit.models.backends import native
 from seqkit.models.cells.elman import Elman
 from seqkit.models.cells.gru import GRU
 from seqkit.models.cells.lstm import LSTM
-from seqkit.models.lengths import after_last
+from seqkit.padding import after_last
 
 torch.set_num_threads(1)
 PEERS = {LSTM: nn.LSTM, GRU: nn.GRU, Elman: nn.RNN}
@@ -33,17 +33,19 @@ def pairs(model: Recurrent, peer: nn.RNNBase) -> list[tuple[Tensor, Tensor]]:
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "padded"])
 @pytest.mark.parametrize(
-    ("cell", "loop"),
+    ("cell", "backend"),
     [
-        (cell, loop)
+        (cell, backend)
         for cell in PEERS
-        for loop in ("auto", "kernel", "fused", "loop")
-        if loop != "fused" or hasattr(cell, "fused")
+        for backend in ("auto", "native", "fused", "reference")
+        if backend != "fused" or hasattr(cell, "fused")
     ],
 )
-def test_outputs_states_and_gradients_are_those_of_torch(cell, loop, lengths, num_layers, bidirectional):
+def test_outputs_states_and_gradients_are_those_of_torch(cell, backend, lengths, num_layers, bidirectional):
     torch.manual_seed(0)
-    model = Recurrent(cell, I, hidden_size=H, num_layers=num_layers, bidirectional=bidirectional, loop=loop).double()
+    model = Recurrent(
+        cell, I, hidden_size=H, num_layers=num_layers, bidirectional=bidirectional, backend=backend
+    ).double()
     peer = PEERS[cell](I, H, num_layers, bidirectional=bidirectional, batch_first=True).double()
     with torch.no_grad():
         for ours, theirs in pairs(model, peer):
@@ -83,21 +85,21 @@ def test_packed_and_padded_kernels_agree(cell):
     x = torch.randn(T, B, I, dtype=torch.float64)
     start = torch.randn(B, H, dtype=torch.float64)
     lengths = torch.tensor([2, 6, 0, 4, 6])
-    (y,), (after,) = native.run(cell.kernel, x, lengths, direction.halves(0.0).weights, (start[None],))
-    (y_padded,) = native.padded(cell.kernel, x, direction.halves(0.0).weights, (start,))
+    (y,), (after,) = native.run(cell.native, x, lengths, direction.projections(0.0).weights, (start[None],))
+    (y_padded,) = native.padded(cell.native, x, direction.projections(0.0).weights, (start,))
     torch.testing.assert_close(after[0], after_last(y_padded, lengths, start), rtol=0, atol=1e-10)
     for row, length in enumerate(lengths):
         torch.testing.assert_close(y[:length, row], y_padded[:length, row], rtol=0, atol=1e-10)
         assert (y[length:, row] == 0).all()
 
 
-@pytest.mark.parametrize("loop", ["kernel", "fused", "loop"])
+@pytest.mark.parametrize("backend", ["native", "fused", "reference"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
-def test_projection_is_that_of_torch(loop, bidirectional):
+def test_projection_is_that_of_torch(backend, bidirectional):
     """torch carries the projected hidden state, the stack the one before, so its initial one is projected for torch."""
     torch.manual_seed(0)
     sizes = {"num_layers": 2, "bidirectional": bidirectional}
-    model = Recurrent(LSTM, I, hidden_size=H, projection_size=2, loop=loop, **sizes).double()
+    model = Recurrent(LSTM, I, hidden_size=H, projection_size=2, backend=backend, **sizes).double()
     peer = nn.LSTM(I, H, proj_size=2, batch_first=True, **sizes).double()
     directions = [direction for layer in model.layers for direction in layer]
     with torch.no_grad():

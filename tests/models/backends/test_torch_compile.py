@@ -55,10 +55,13 @@ def test_where_it_cannot_be_compiled_it_says_so(monkeypatch):
 
 def test_it_is_refused_beside_another_loop():
     with pytest.raises(ConfigError) as error:
-        Recurrent(Leaky, 3, hidden_size=4, compile=True, loop="fused")
-    assert str(error.value) == "model.loop=fused: Leaky has only loop"
+        Recurrent(Leaky, 3, hidden_size=4, compile=True, backend="fused")
+    assert str(error.value) == "model.backend=fused: Leaky has only reference"
     from seqkit.models.cells.lstm import LSTM
 
     with pytest.raises(ConfigError) as error:
-        Recurrent(LSTM, 3, hidden_size=4, compile=True, loop="fused")
-    assert str(error.value) == "model.compile=true compiles the plain loop's step; model.loop=fused does not run it"
+        Recurrent(LSTM, 3, hidden_size=4, compile=True, backend="fused")
+    assert (
+        str(error.value)
+        == "model.compile=true compiles the reference backend's step; model.backend=fused does not run it"
+    )

@@ -9,7 +9,7 @@ from seqkit.models import Recurrent
 from seqkit.models.cells.peephole_lstm import PeepholeLSTM
 
 torch.set_num_threads(1)
-LOOPS = "fused", "loop"
+BACKENDS = "fused", "reference"
 
 
 def sigmoid(a: float) -> float:
@@ -18,7 +18,7 @@ def sigmoid(a: float) -> float:
 
 def equations(direction, x, h, c):
     """Gers, Schraudolph and Schmidhuber (2002), unit by unit: x a list of steps, h and c the state before."""
-    W, U, b, d = (weight.tolist() for weight in direction.halves(0.0).weights)
+    W, U, b, d = (weight.tolist() for weight in direction.projections(0.0).weights)
     p = direction.cell.peephole.tolist()
     H = len(h)
     outputs = []
@@ -42,18 +42,18 @@ def equations(direction, x, h, c):
     return outputs, h, c
 
 
-def make(loop: str, **options) -> Recurrent:
+def make(backend: str, **options) -> Recurrent:
     torch.manual_seed(0)
-    model = Recurrent(PeepholeLSTM, 3, loop=loop, **{"hidden_size": 4, **options}).double()
+    model = Recurrent(PeepholeLSTM, 3, backend=backend, **{"hidden_size": 4, **options}).double()
     for one in model.modules():
         if isinstance(one, PeepholeLSTM):
             torch.nn.init.normal_(one.peephole)
     return model
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-def test_equals_its_equations(loop):
-    model = make(loop)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_equals_its_equations(backend):
+    model = make(backend)
     x = torch.randn(2, 5, 3, dtype=torch.float64)
     h, c = torch.randn(2, 1, 2, 4, dtype=torch.float64)
     y, (h_after, c_after) = model(x, None, (h, c))
@@ -63,12 +63,12 @@ def test_equals_its_equations(loop):
             torch.testing.assert_close(got, torch.tensor(want, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("lengths", [None, torch.tensor([1, 3])], ids=["whole", "padded"])
-def test_gradcheck(loop, bidirectional, lengths):
+def test_gradcheck(backend, bidirectional, lengths):
     """All gradients against finite differences: input, state, and every parameter."""
-    model = make(loop, hidden_size=2, bidirectional=bidirectional)
+    model = make(backend, hidden_size=2, bidirectional=bidirectional)
     names = [name for name, _ in model.named_parameters()]
     x = torch.randn(2, 3, 3, dtype=torch.float64, requires_grad=True)
     state = torch.randn(2, 1 + bidirectional, 2, 2, dtype=torch.float64, requires_grad=True)
@@ -88,7 +88,7 @@ def test_starts_as_the_plain_lstm():
     direction = model.layers[0][0]
     peer = torch.nn.LSTM(3, 4, batch_first=True).double()
     with torch.no_grad():
-        for ours, theirs in zip(direction.halves(0.0).weights, peer.parameters(), strict=True):
+        for ours, theirs in zip(direction.projections(0.0).weights, peer.parameters(), strict=True):
             theirs.copy_(ours)
     x = torch.randn(2, 5, 3, dtype=torch.float64)
     torch.testing.assert_close(model(x)[0], peer(x)[0], rtol=0, atol=1e-12)

@@ -1,7 +1,7 @@
 """The loops of the fused LSTM and GRU in C: built by the machine's own compiler on first use, kept for later ones.
 
-Where there is no compiler, or anything else is missing, ``why_not`` says so and ``eager`` takes over. The C is
-``recurrence.c``, its threads are those of torch's own OpenMP.
+Where there is no compiler, or anything else is missing, ``unavailable_reason`` says so and the loops in torch run. The
+C is ``recurrence.c``, its threads are those of torch's own OpenMP.
 """
 
 # T time, B batch, H hidden, G all gates: 4H, or 3H for a coupled LSTM and for a GRU
@@ -16,7 +16,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -24,8 +23,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from seqkit.models.backends.fused.problem import GRUProblem, LSTMProblem
 from seqkit.models.backends.fused.trial import try_loops
-from seqkit.models.regularisation import Kept
+from seqkit.models.regularisation import ZoneoutMask
 
 LOG = logging.getLogger("seqkit")
 PATIENCE = 120  # seconds for the compiler
@@ -35,9 +35,76 @@ FLAGS = *WIDE, "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", 
 NUMBERS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
 
+class CLoops:
+    """Loops in C, without layer normalisation; see ``Loops``."""
+
+    description = "compiled from C"
+
+    def unavailable_reason(self, device: torch.device, dtype: torch.dtype) -> str:
+        return _unavailable_reason(dtype) if device.type == "cpu" else "they run on a CPU only"
+
+    def is_faster(self, a_TBG: Tensor, weight_GH: Tensor) -> bool:
+        """Whether they beat the loops in torch: they pack U, a large one for many steps and rows only."""
+        steps, batch, _ = a_TBG.shape
+        return weight_GH.nbytes <= 2**20 or (steps >= 16 and batch >= 4)
+
+    def lstm_forward(self, problem: LSTMProblem) -> None:
+        a_TBG, weight_GH, _, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs = problem
+        T, B, G = a_TBG.shape
+        coupled = 3 * hs.shape[2] == G
+        _call(
+            "lstm_forward", a_TBG, (T, B, hs.shape[2], coupled), a_TBG, weight_GH, peephole_3H, mask_BH,
+            *_masks_and_shares(zoneout_h, zoneout_c), hs, cs,
+        )  # fmt: skip
+
+    def lstm_backward(
+        self, problem: LSTMProblem, raw: Tensor | None, dh_TBH: Tensor | None, dc_TBH: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        a_TBG, weight_GH, _, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs = problem
+        T, B, G = a_TBG.shape
+        coupled = 3 * hs.shape[2] == G
+        d_TBG, dh_BH, dc_BH = torch.empty_like(a_TBG), torch.zeros_like(hs[0]), torch.zeros_like(cs[0])
+        _call(
+            "lstm_backward", a_TBG, (T, B, hs.shape[2], coupled), a_TBG, weight_GH, peephole_3H, mask_BH,
+            *_masks_and_shares(zoneout_h, zoneout_c), cs, dh_TBH, dc_TBH, d_TBG, dh_BH, dc_BH,
+        )  # fmt: skip
+        return d_TBG, d_TBG, dh_BH, dc_BH
+
+    def gru_forward(self, problem: GRUProblem) -> tuple[Tensor, Tensor | None]:
+        a_TBG, weight_GH, bias_G, _, mask_BH, zoneout, hs = problem
+        T, B, _ = a_TBG.shape
+        u_n = torch.empty_like(hs[1:])
+        sizes = T, B, hs.shape[2]
+        _call("gru_forward", a_TBG, sizes, a_TBG, weight_GH, bias_G, mask_BH, *_masks_and_shares(zoneout), u_n, hs)
+        return u_n, None
+
+    def gru_backward(
+        self, problem: GRUProblem, u_n_TBH: Tensor, raw: Tensor | None, dh_TBH: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        a_TBG, weight_GH, _, _, mask_BH, zoneout, hs = problem
+        T, B, _ = a_TBG.shape
+        d_TBG, d_u, dh_BH = torch.empty_like(a_TBG), torch.empty_like(a_TBG), torch.zeros_like(hs[0])
+        sizes = T, B, hs.shape[2]
+        _call(
+            "gru_backward",
+            a_TBG,
+            sizes,
+            a_TBG,
+            weight_GH,
+            mask_BH,
+            *_masks_and_shares(zoneout),
+            u_n_TBH,
+            hs,
+            dh_TBH,
+            d_TBG,
+            d_u,
+            dh_BH,
+        )
+        return d_TBG, d_u, d_u, dh_BH
+
+
 @cache
-def why_not(dtype: torch.dtype = torch.float32) -> str:
-    """Return why the loops in C cannot be used here; empty where they can. The first call may take seconds."""
+def _unavailable_reason(dtype: torch.dtype) -> str:
     if os.environ.get("SEQKIT_COMPILED") == "0":
         return "SEQKIT_COMPILED=0"
     if platform.system() != "Linux":
@@ -48,7 +115,7 @@ def why_not(dtype: torch.dtype = torch.float32) -> str:
         return f"no C compiler was found ({_compiler()[0]})"
     try:
         _library(dtype)
-        try_loops(sys.modules[__name__], torch.device("cpu"), dtype, 8)
+        try_loops(CLoops(), torch.device("cpu"), dtype, 8)
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip() or "no message"
         return f"{_compiler()[0]} failed: {said.splitlines()[0]}"
@@ -92,8 +159,8 @@ def _library(dtype: torch.dtype) -> ctypes.CDLL:
 
 def _build(place: Path, dtype: torch.dtype, openmp: str) -> None:
     define = ["-DDOUBLE"] if dtype == torch.float64 else []
-    with tempfile.TemporaryDirectory(dir=place.parent) as room:
-        made = f"{room}/recurrence"
+    with tempfile.TemporaryDirectory(dir=place.parent) as folder:
+        made = f"{folder}/recurrence"
         # Linked with torch's own OpenMP: with a second one, two pools of threads would fight for the processors.
         for command in (
             [*_compiler(), *FLAGS, *define, "-c", str(SOURCE), "-o", f"{made}.o"],
@@ -116,97 +183,10 @@ def _openmp() -> str:
     return next((path for path in found if "/torch" in path), found[0])
 
 
-def pays(a_TBG: Tensor, weight_GH: Tensor) -> bool:
-    """Return whether the loops in C are the faster ones: they pack U, a large one for many steps and rows only."""
-    steps, batch, _ = a_TBG.shape
-    return weight_GH.nbytes <= 2**20 or (steps >= 16 and batch >= 4)
-
-
-def lstm_forward(
-    a_TBG: Tensor,
-    weight_GH: Tensor,
-    gain_G: None,
-    peephole_3H: Tensor | None,
-    mask_BH: Tensor | None,
-    keep_h: Kept,
-    keep_c: Kept,
-    hs: Tensor,
-    cs: Tensor,
-) -> None:
-    """Do what ``torch_loops.lstm_forward`` does, without layer normalisation."""
-    T, B, G = a_TBG.shape
-    coupled = 3 * hs.shape[2] == G
-    _call(
-        "lstm_forward", a_TBG, (T, B, hs.shape[2], coupled), a_TBG, weight_GH, peephole_3H, mask_BH,
-        *_kept(keep_h, keep_c), hs, cs,
-    )  # fmt: skip
-
-
-def lstm_backward(
-    a_TBG: Tensor,
-    weight_GH: Tensor,
-    gain_G: None,
-    peephole_3H: Tensor | None,
-    mask_BH: Tensor | None,
-    keep_h: Kept,
-    keep_c: Kept,
-    hs: Tensor,
-    cs: Tensor,
-    raw: None,
-    dh_TBH: Tensor | None,
-    dc_TBH: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Do what ``torch_loops.lstm_backward`` does, without layer normalisation."""
-    T, B, G = a_TBG.shape
-    coupled = 3 * hs.shape[2] == G
-    d_TBG, dh_BH, dc_BH = torch.empty_like(a_TBG), torch.zeros_like(hs[0]), torch.zeros_like(cs[0])
-    _call(
-        "lstm_backward", a_TBG, (T, B, hs.shape[2], coupled), a_TBG, weight_GH, peephole_3H, mask_BH,
-        *_kept(keep_h, keep_c), cs, dh_TBH, dc_TBH, d_TBG, dh_BH, dc_BH,
-    )  # fmt: skip
-    return d_TBG, d_TBG, dh_BH, dc_BH
-
-
-def gru_forward(
-    a_TBG: Tensor,
-    weight_GH: Tensor,
-    bias_G: Tensor,
-    gain_G: None,
-    mask_BH: Tensor | None,
-    keep: Kept,
-    hs: Tensor,
-) -> tuple[Tensor, None]:
-    """Do what ``torch_loops.gru_forward`` does, without layer normalisation."""
-    T, B, _ = a_TBG.shape
-    u_n = torch.empty_like(hs[1:])
-    sizes = T, B, hs.shape[2]
-    _call("gru_forward", a_TBG, sizes, a_TBG, weight_GH, bias_G, mask_BH, *_kept(keep), u_n, hs)
-    return u_n, None
-
-
-def gru_backward(
-    a_TBG: Tensor,
-    weight_GH: Tensor,
-    gain_G: None,
-    mask_BH: Tensor | None,
-    keep: Kept,
-    hs: Tensor,
-    u_n_TBH: Tensor,
-    raw: None,
-    dh_TBH: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Do what ``torch_loops.gru_backward`` does, without layer normalisation."""
-    T, B, _ = a_TBG.shape
-    d_TBG, d_u, dh_BH = torch.empty_like(a_TBG), torch.empty_like(a_TBG), torch.zeros_like(hs[0])
-    sizes = T, B, hs.shape[2]
-    _call("gru_backward", a_TBG, sizes, a_TBG, weight_GH, mask_BH, *_kept(keep), u_n_TBH, hs, dh_TBH, d_TBG, d_u, dh_BH)
-    return d_TBG, d_u, d_u, dh_BH
-
-
-def _kept(*every: Kept) -> tuple[Tensor | float | None, ...]:
-    """Return the masks, then the shares."""
-    masks = [keep if isinstance(keep, Tensor) else None for keep in every]
-    return *masks, *(keep if isinstance(keep, float) else 0.0 for keep in every)
+def _masks_and_shares(*zoneouts: ZoneoutMask) -> tuple[Tensor | float | None, ...]:
+    """Return the masks, then the expected shares."""
+    masks = [mask if isinstance(mask, Tensor) else None for mask in zoneouts]
+    return *masks, *(mask if isinstance(mask, float) else 0.0 for mask in zoneouts)
 
 
 def _call(name: str, like: Tensor, sizes: tuple[int, ...], *arguments: Tensor | float | None) -> None:

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from seqkit.models.backends.fused.problem import GRUProblem, LSTMProblem
 from seqkit.models.projections import EPSILON
-from seqkit.models.regularisation import Kept, mix
+from seqkit.models.regularisation import ZoneoutMask, apply_zoneout
 
 
 class Product:
@@ -39,7 +40,7 @@ class Product:
             out_BG.view_as(normal_BgH).addcmul_(normal_BgH, self._gain_gH)
 
     def prepare_backward(self) -> Tensor | None:
-        """Get ready for ``back``; return where it leaves the gradient of U h, None if that is what it is given."""
+        """Allocate the gradient buffer of the pre-normalised product; return it, None without layer norm."""
         if self._gain_gH is None:
             return None
         self._normal, self._scale = normalised(self._raw, self._gain_gH.shape[1])
@@ -57,265 +58,218 @@ class Product:
 
 
 def normalised(raw: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return what layer normalisation makes of each gate's ``size`` values (..., g, H), and its scale (..., g, 1)."""
+    """Return each gate's layer-normalised values (..., g, H) and the scale (..., g, 1)."""
     raw = raw.unflatten(-1, (-1, size))
     normal, _, scale = torch.native_layer_norm(raw, (size,), None, None, EPSILON)
     return normal, scale
 
 
-def lstm_forward(
-    a_TBG: Tensor,
-    weight_GH: Tensor,
-    gain_G: Tensor | None,
-    peephole_3H: Tensor | None,
-    mask_BH: Tensor | None,
-    keep_h: Kept,
-    keep_c: Kept,
-    hs: Tensor,
-    cs: Tensor,
-) -> Tensor | None:
-    """Turn the gates before the recurrent half into activated ones, and fill in the states.
+class TorchLoops:
+    """Loops in operations of torch; see ``Loops``."""
 
-    Returns:
-        U h before it was normalised (T, B, G), None without layer normalisation.
-    """
-    T, B, G = a_TBG.shape
-    H = hs.shape[2]
-    raw = None if gain_G is None else torch.empty_like(a_TBG)
-    product = Product(weight_GH, gain_G, mask_BH, raw)
-    gates_TBgH = a_TBG.view(T, B, G // H, H)
-    coupled = G == 3 * H
-    *_, g_TBH, o_TBH = gates_TBgH.unbind(2)
-    f_TBH = gates_TBgH[:, :, -3]
-    complement_BH, tanh_c = torch.empty_like(hs[0]), torch.empty_like(hs[0])
-    steps = zip(
-        a_TBG.unbind(0),
-        gates_TBgH[:, :, :-2].unbind(0),  # input and forget gate, or the forget gate
-        (gates_TBgH[:, :, 0] if not coupled else complement_BH[None].expand_as(f_TBH)).unbind(0),
-        f_TBH.unbind(0),
-        g_TBH.unbind(0),
-        o_TBH.unbind(0),
-        hs.unbind(0)[:-1],
-        cs.unbind(0)[:-1],
-        cs[:, :, None].unbind(0)[:-1],
-        hs.unbind(0)[1:],
-        cs.unbind(0)[1:],
-        strict=True,
-    )
-    if peephole_3H is not None:
-        peephole_2H, peephole_H = peephole_3H[:2], peephole_3H[2]
-    for t, (a, i_and_f, i, f, g, o, h, c, c_wide, h_new, c_new) in enumerate(steps):
-        product.add(t, h, a)
-        if peephole_3H is not None:
-            i_and_f.addcmul_(peephole_2H, c_wide)
-        i_and_f.sigmoid_()
-        if coupled:
-            torch.sub(1, f, out=complement_BH)
-        g.tanh_()
-        torch.mul(f, c, out=c_new)
-        c_new.addcmul_(i, g)
-        if peephole_3H is not None:
-            o.addcmul_(peephole_H, c_new)
-        o.sigmoid_()
-        torch.tanh(c_new, out=tanh_c)
-        torch.mul(o, tanh_c, out=h_new)
-        if keep_h is not None:
-            h_new.copy_(mix(keep_h, t, h_new, h))
-        if keep_c is not None:
-            c_new.copy_(mix(keep_c, t, c_new, c))
-    return raw
+    description = "in torch"
 
+    def unavailable_reason(self, device: torch.device, dtype: torch.dtype) -> str:
+        return ""
 
-def lstm_backward(
-    a_TBG: Tensor,
-    weight_GH: Tensor,
-    gain_G: Tensor | None,
-    peephole_3H: Tensor | None,
-    mask_BH: Tensor | None,
-    keep_h: Kept,
-    keep_c: Kept,
-    hs: Tensor,
-    cs: Tensor,
-    raw: Tensor | None,
-    dh_TBH: Tensor | None,
-    dc_TBH: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of the gates, of U h (both T, B, G), and of the initial states.
-
-    The arguments are those of ``lstm_forward`` as it left them, what it returned, and the gradient of each state (None
-    for zero).
-    """
-    T, B, G = a_TBG.shape
-    H = hs.shape[2]
-    c_old = cs[:-1]
-    f, g, o = a_TBG.view(T, B, G // H, H)[:, :, -3:].unbind(2)
-    d_TBG = torch.empty_like(a_TBG)
-    d_f, d_g, d_o = d_TBG.view(T, B, G // H, H)[:, :, -3:].unbind(2)
-    coupled = G == 3 * H
-    i = 1 - f if coupled else a_TBG[:, :, :H]
-
-    # For all steps: the derivative of c by each of i, f, g before its nonlinearity, and of h by o and by c.
-    product = torch.mul(i, g)
-    tanh_c = torch.addcmul(product, f, c_old).tanh_()
-    torch.addcmul(i, product, g, value=-1, out=d_g)  # i (1 - g^2)
-    if not coupled:
-        d_i = d_TBG[:, :, :H]
-        torch.addcmul(product, product, i, value=-1, out=d_i)  # g i (1 - i)
-        torch.mul(f, c_old, out=product)
-    else:
-        torch.sub(c_old, g, out=product).mul_(f)
-    torch.addcmul(product, product, f, value=-1, out=d_f)  # c_old f (1 - f), or (c_old - g) f (1 - f)
-    torch.mul(o, tanh_c, out=product)
-    torch.addcmul(product, product, o, value=-1, out=d_o)  # tanh(c) o (1 - o)
-    c_to_h = torch.addcmul(o, product, tanh_c, value=-1, out=product)  # o (1 - tanh(c)^2)
-    c_to_c = f
-    if peephole_3H is not None:
-        p_i, p_f, p_o = peephole_3H.unbind(0)
-        c_to_h.addcmul_(d_o, p_o)
-        c_to_c = torch.addcmul(f, d_i, p_i, out=tanh_c).addcmul_(d_f, p_f)
-
-    # From the last step to the first: d_TBG becomes the gradient of the gates before their nonlinearity.
-    recurrent = Product(weight_GH, gain_G, mask_BH, raw)
-    d_raw = recurrent.prepare_backward()
-    from_h, from_c = _moved(keep_h, T), _moved(keep_c, T)
-    steps = list(
-        zip(
-            range(T),
-            d_TBG.unbind(0),
-            d_TBG.view(T, B, G // H, H)[:, :, :-1].unbind(0),
-            d_o.unbind(0),
-            c_to_h.unbind(0),
-            c_to_c.unbind(0),
-            [None] * T if dh_TBH is None else dh_TBH.unbind(0),
-            [None] * T if dc_TBH is None else dc_TBH.unbind(0),
+    def lstm_forward(self, problem: LSTMProblem) -> Tensor | None:
+        a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs = problem
+        T, B, G = a_TBG.shape
+        H = hs.shape[2]
+        raw = None if gain_G is None else torch.empty_like(a_TBG)
+        product = Product(weight_GH, gain_G, mask_BH, raw)
+        gates_TBgH = a_TBG.view(T, B, G // H, H)
+        coupled = G == 3 * H
+        *_, g_TBH, o_TBH = gates_TBgH.unbind(2)
+        f_TBH = gates_TBgH[:, :, -3]
+        complement_BH, tanh_c = torch.empty_like(hs[0]), torch.empty_like(hs[0])
+        steps = zip(
+            a_TBG.unbind(0),
+            gates_TBgH[:, :, :-2].unbind(0),  # input and forget gate, or the forget gate
+            (gates_TBgH[:, :, 0] if not coupled else complement_BH[None].expand_as(f_TBH)).unbind(0),
+            f_TBH.unbind(0),
+            g_TBH.unbind(0),
+            o_TBH.unbind(0),
+            hs.unbind(0)[:-1],
+            cs.unbind(0)[:-1],
+            cs[:, :, None].unbind(0)[:-1],
+            hs.unbind(0)[1:],
+            cs.unbind(0)[1:],
             strict=True,
         )
-    )
-    dh_BH, dc_BH = torch.zeros_like(hs[0]), torch.zeros_like(cs[0])
-    for t, d, d_ifg, d_o_t, h_by_c, c_by_c, dh_out, dc_out in reversed(steps):
-        if dh_out is not None:
+        if peephole_3H is not None:
+            peephole_2H, peephole_H = peephole_3H[:2], peephole_3H[2]
+        for t, (a, i_and_f, i, f, g, o, h, c, c_wide, h_new, c_new) in enumerate(steps):
+            product.add(t, h, a)
+            if peephole_3H is not None:
+                i_and_f.addcmul_(peephole_2H, c_wide)
+            i_and_f.sigmoid_()
+            if coupled:
+                torch.sub(1, f, out=complement_BH)
+            g.tanh_()
+            torch.mul(f, c, out=c_new)
+            c_new.addcmul_(i, g)
+            if peephole_3H is not None:
+                o.addcmul_(peephole_H, c_new)
+            o.sigmoid_()
+            torch.tanh(c_new, out=tanh_c)
+            torch.mul(o, tanh_c, out=h_new)
+            if zoneout_h is not None:
+                h_new.copy_(apply_zoneout(zoneout_h, t, h_new, h))
+            if zoneout_c is not None:
+                c_new.copy_(apply_zoneout(zoneout_c, t, c_new, c))
+        return raw
+
+    def lstm_backward(
+        self, problem: LSTMProblem, raw: Tensor | None, dh_TBH: Tensor | None, dc_TBH: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs = problem
+        T, B, G = a_TBG.shape
+        H = hs.shape[2]
+        c_old = cs[:-1]
+        f, g, o = a_TBG.view(T, B, G // H, H)[:, :, -3:].unbind(2)
+        d_TBG = torch.empty_like(a_TBG)
+        d_f, d_g, d_o = d_TBG.view(T, B, G // H, H)[:, :, -3:].unbind(2)
+        coupled = G == 3 * H
+        i = 1 - f if coupled else a_TBG[:, :, :H]
+
+        # For all steps: the derivative of c by each of i, f, g before its nonlinearity, and of h by o and by c.
+        product = torch.mul(i, g)
+        tanh_c = torch.addcmul(product, f, c_old).tanh_()
+        torch.addcmul(i, product, g, value=-1, out=d_g)  # i (1 - g^2)
+        if not coupled:
+            d_i = d_TBG[:, :, :H]
+            torch.addcmul(product, product, i, value=-1, out=d_i)  # g i (1 - i)
+            torch.mul(f, c_old, out=product)
+        else:
+            torch.sub(c_old, g, out=product).mul_(f)
+        torch.addcmul(product, product, f, value=-1, out=d_f)  # c_old f (1 - f), or (c_old - g) f (1 - f)
+        torch.mul(o, tanh_c, out=product)
+        torch.addcmul(product, product, o, value=-1, out=d_o)  # tanh(c) o (1 - o)
+        c_to_h = torch.addcmul(o, product, tanh_c, value=-1, out=product)  # o (1 - tanh(c)^2)
+        c_to_c = f
+        if peephole_3H is not None:
+            p_i, p_f, p_o = peephole_3H.unbind(0)
+            c_to_h.addcmul_(d_o, p_o)
+            c_to_c = torch.addcmul(f, d_i, p_i, out=tanh_c).addcmul_(d_f, p_f)
+
+        # From the last step to the first: d_TBG becomes the gradient of the gates before their nonlinearity.
+        recurrent = Product(weight_GH, gain_G, mask_BH, raw)
+        d_raw = recurrent.prepare_backward()
+        from_h, from_c = _moved(zoneout_h, T), _moved(zoneout_c, T)
+        steps = list(
+            zip(
+                range(T),
+                d_TBG.unbind(0),
+                d_TBG.view(T, B, G // H, H)[:, :, :-1].unbind(0),
+                d_o.unbind(0),
+                c_to_h.unbind(0),
+                c_to_c.unbind(0),
+                [None] * T if dh_TBH is None else dh_TBH.unbind(0),
+                [None] * T if dc_TBH is None else dc_TBH.unbind(0),
+                strict=True,
+            )
+        )
+        dh_BH, dc_BH = torch.zeros_like(hs[0]), torch.zeros_like(cs[0])
+        for t, d, d_ifg, d_o_t, h_by_c, c_by_c, dh_out, dc_out in reversed(steps):
+            if dh_out is not None:
+                dh_BH.add_(dh_out)
+            if dc_out is not None:
+                dc_BH.add_(dc_out)
+            dh_new = dh_BH if from_h is None else dh_BH * from_h[t]
+            dc_new = dc_BH if from_c is None else dc_BH * from_c[t]
+            dh_kept = None if from_h is None else dh_BH - dh_new
+            dc_kept = None if from_c is None else dc_BH - dc_new
+            dc_new.addcmul_(dh_new, h_by_c)
+            d_ifg.mul_(dc_new[:, None])
+            d_o_t.mul_(dh_new)
+            dc_BH = dc_new.mul_(c_by_c)
+            dh_BH = recurrent.back(t, d, dh_BH)
+            if dh_kept is not None:
+                dh_BH.add_(dh_kept)
+            if dc_kept is not None:
+                dc_BH.add_(dc_kept)
+        return d_TBG, d_TBG if d_raw is None else d_raw, dh_BH, dc_BH
+
+    def gru_forward(self, problem: GRUProblem) -> tuple[Tensor, Tensor | None]:
+        a_TBG, weight_GH, bias_G, gain_G, mask_BH, zoneout, hs = problem
+        T, B, G = a_TBG.shape
+        H = G // 3
+        raw = None if gain_G is None else torch.empty_like(a_TBG)
+        product = Product(weight_GH, gain_G, mask_BH, raw)
+        u_TBG = bias_G.repeat(T, B, 1)
+        steps = zip(
+            u_TBG.unbind(0),
+            u_TBG[:, :, : 2 * H].unbind(0),
+            u_TBG[:, :, 2 * H :].unbind(0),
+            a_TBG[:, :, : 2 * H].unbind(0),
+            *(part.unbind(0) for part in a_TBG.chunk(3, dim=2)),
+            hs.unbind(0)[:-1],
+            hs.unbind(0)[1:],
+            strict=True,
+        )
+        for t, (u, u_rz, u_n, rz, r, z, n, h, h_new) in enumerate(steps):
+            product.add(t, h, u)
+            rz.add_(u_rz).sigmoid_()
+            n.addcmul_(r, u_n).tanh_()
+            torch.lerp(n, h, z, out=h_new)
+            if zoneout is not None:
+                h_new.copy_(apply_zoneout(zoneout, t, h_new, h))
+        return u_TBG[:, :, 2 * H :], raw
+
+    def gru_backward(
+        self, problem: GRUProblem, u_n_TBH: Tensor, raw: Tensor | None, dh_TBH: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        a_TBG, weight_GH, _, gain_G, mask_BH, zoneout, hs = problem
+        T, B, G = a_TBG.shape
+        H = G // 3
+        r, z, n = a_TBG.chunk(3, dim=2)
+        d_TBG, d_u = torch.empty_like(a_TBG), torch.empty_like(a_TBG)
+        d_r, d_z, d_n = d_TBG.chunk(3, dim=2)
+
+        # For all steps: the derivative of h by z and n, and of the candidate by r, before their nonlinearities.
+        torch.sub(hs[:-1], n, out=d_z).mul_(z)
+        d_z.addcmul_(d_z, z, value=-1)  # (h_old - n) z (1 - z)
+        torch.addcmul(torch.ones_like(n), n, n, value=-1, out=d_n)
+        d_n.addcmul_(d_n, z, value=-1)  # (1 - z) (1 - n^2)
+        torch.addcmul(r, r, r, value=-1, out=d_r)
+        d_r.mul_(u_n_TBH).mul_(d_n)  # u_n r (1 - r) by way of n
+
+        recurrent = Product(weight_GH, gain_G, mask_BH, raw)
+        d_raw = recurrent.prepare_backward()
+        from_h = _moved(zoneout, T)
+        steps = list(
+            zip(
+                range(T),
+                d_TBG.view(T, B, 3, H).unbind(0),
+                d_TBG[:, :, : 2 * H].unbind(0),
+                d_n.unbind(0),
+                d_u.unbind(0),
+                d_u[:, :, : 2 * H].unbind(0),
+                d_u[:, :, 2 * H :].unbind(0),
+                r.unbind(0),
+                z.unbind(0),
+                dh_TBH.unbind(0),
+                strict=True,
+            )
+        )
+        dh_BH, buffer_BH = torch.zeros_like(hs[0]), torch.empty_like(hs[0])
+        for t, d, d_rz, d_n_t, d_u_t, d_u_rz, d_u_n, r_t, z_t, dh_out in reversed(steps):
             dh_BH.add_(dh_out)
-        if dc_out is not None:
-            dc_BH.add_(dc_out)
-        dh_new = dh_BH if from_h is None else dh_BH * from_h[t]
-        dc_new = dc_BH if from_c is None else dc_BH * from_c[t]
-        dh_kept = None if from_h is None else dh_BH - dh_new
-        dc_kept = None if from_c is None else dc_BH - dc_new
-        dc_new.addcmul_(dh_new, h_by_c)
-        d_ifg.mul_(dc_new[:, None])
-        d_o_t.mul_(dh_new)
-        dc_BH = dc_new.mul_(c_by_c)
-        dh_BH = recurrent.back(t, d, dh_BH)
-        if dh_kept is not None:
-            dh_BH.add_(dh_kept)
-        if dc_kept is not None:
-            dc_BH.add_(dc_kept)
-    return d_TBG, d_TBG if d_raw is None else d_raw, dh_BH, dc_BH
+            dh_new = dh_BH if from_h is None else dh_BH * from_h[t]
+            dh_kept = None if from_h is None else dh_BH - dh_new
+            d.mul_(dh_new[:, None])
+            d_u_rz.copy_(d_rz)
+            torch.mul(d_n_t, r_t, out=d_u_n)
+            dh_BH = recurrent.back(t, d_u_t, buffer_BH).addcmul_(dh_new, z_t)
+            buffer_BH = dh_new
+            if dh_kept is not None:
+                dh_BH.add_(dh_kept)
+        return d_TBG, d_u, d_u if d_raw is None else d_raw, dh_BH
 
 
-def gru_forward(
-    a_TBG: Tensor,
-    weight_GH: Tensor,
-    bias_G: Tensor,
-    gain_G: Tensor | None,
-    mask_BH: Tensor | None,
-    keep: Kept,
-    hs: Tensor,
-) -> tuple[Tensor, Tensor | None]:
-    """Turn the input half of the gates into activated ones, and fill in the states.
-
-    Returns:
-        The candidate's recurrent half (T, B, H), and U h before it was normalised (T, B, G), None without that.
-    """
-    T, B, G = a_TBG.shape
-    H = G // 3
-    raw = None if gain_G is None else torch.empty_like(a_TBG)
-    product = Product(weight_GH, gain_G, mask_BH, raw)
-    u_TBG = bias_G.repeat(T, B, 1)
-    steps = zip(
-        u_TBG.unbind(0),
-        u_TBG[:, :, : 2 * H].unbind(0),
-        u_TBG[:, :, 2 * H :].unbind(0),
-        a_TBG[:, :, : 2 * H].unbind(0),
-        *(part.unbind(0) for part in a_TBG.chunk(3, dim=2)),
-        hs.unbind(0)[:-1],
-        hs.unbind(0)[1:],
-        strict=True,
-    )
-    for t, (u, u_rz, u_n, rz, r, z, n, h, h_new) in enumerate(steps):
-        product.add(t, h, u)
-        rz.add_(u_rz).sigmoid_()
-        n.addcmul_(r, u_n).tanh_()
-        torch.lerp(n, h, z, out=h_new)
-        if keep is not None:
-            h_new.copy_(mix(keep, t, h_new, h))
-    return u_TBG[:, :, 2 * H :], raw
-
-
-def gru_backward(
-    a_TBG: Tensor,
-    weight_GH: Tensor,
-    gain_G: Tensor | None,
-    mask_BH: Tensor | None,
-    keep: Kept,
-    hs: Tensor,
-    u_n_TBH: Tensor,
-    raw: Tensor | None,
-    dh_TBH: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of the input half, of the recurrent half, of U h (each T, B, G), and of the initial state.
-
-    The arguments are those of ``gru_forward`` as it left them, what it returned, and the gradient of the hidden states.
-    """
-    T, B, G = a_TBG.shape
-    H = G // 3
-    r, z, n = a_TBG.chunk(3, dim=2)
-    d_TBG, d_u = torch.empty_like(a_TBG), torch.empty_like(a_TBG)
-    d_r, d_z, d_n = d_TBG.chunk(3, dim=2)
-
-    # For all steps: the derivative of h by z and n, and of the candidate by r, before their nonlinearities.
-    torch.sub(hs[:-1], n, out=d_z).mul_(z)
-    d_z.addcmul_(d_z, z, value=-1)  # (h_old - n) z (1 - z)
-    torch.addcmul(torch.ones_like(n), n, n, value=-1, out=d_n)
-    d_n.addcmul_(d_n, z, value=-1)  # (1 - z) (1 - n^2)
-    torch.addcmul(r, r, r, value=-1, out=d_r)
-    d_r.mul_(u_n_TBH).mul_(d_n)  # u_n r (1 - r) by way of n
-
-    recurrent = Product(weight_GH, gain_G, mask_BH, raw)
-    d_raw = recurrent.prepare_backward()
-    from_h = _moved(keep, T)
-    steps = list(
-        zip(
-            range(T),
-            d_TBG.view(T, B, 3, H).unbind(0),
-            d_TBG[:, :, : 2 * H].unbind(0),
-            d_n.unbind(0),
-            d_u.unbind(0),
-            d_u[:, :, : 2 * H].unbind(0),
-            d_u[:, :, 2 * H :].unbind(0),
-            r.unbind(0),
-            z.unbind(0),
-            dh_TBH.unbind(0),
-            strict=True,
-        )
-    )
-    dh_BH, room_BH = torch.zeros_like(hs[0]), torch.empty_like(hs[0])
-    for t, d, d_rz, d_n_t, d_u_t, d_u_rz, d_u_n, r_t, z_t, dh_out in reversed(steps):
-        dh_BH.add_(dh_out)
-        dh_new = dh_BH if from_h is None else dh_BH * from_h[t]
-        dh_kept = None if from_h is None else dh_BH - dh_new
-        d.mul_(dh_new[:, None])
-        d_u_rz.copy_(d_rz)
-        torch.mul(d_n_t, r_t, out=d_u_n)
-        dh_BH = recurrent.back(t, d_u_t, room_BH).addcmul_(dh_new, z_t)
-        room_BH = dh_new
-        if dh_kept is not None:
-            dh_BH.add_(dh_kept)
-    return d_TBG, d_u, d_u if d_raw is None else d_raw, dh_BH
-
-
-def _moved(keep: Kept, steps: int) -> Sequence[Tensor | float] | None:
+def _moved(mask: ZoneoutMask, steps: int) -> Sequence[Tensor | float] | None:
     """Return the share of each step's new value that zoneout lets through, None for all of it."""
-    if keep is None:
+    if mask is None:
         return None
-    return [1 - keep] * steps if isinstance(keep, float) else (~keep).unbind(0)
+    return [1 - mask] * steps if isinstance(mask, float) else (~mask).unbind(0)

@@ -1,15 +1,14 @@
 """A trial of loops that were compiled for this machine, before they are used."""
 
-from typing import Any
-
 import torch
 
-from seqkit.models.backends.fused import torch_loops
+from seqkit.models.backends.fused.problem import GRUProblem, Loops, LSTMProblem
+from seqkit.models.backends.fused.torch_loops import TorchLoops
 
 
 @torch.no_grad()
-def try_loops(loops: Any, device: torch.device, dtype: torch.dtype, hidden_size: int) -> None:
-    """Compare the loops of a module with those of ``torch_loops`` on a few random steps.
+def try_loops(loops: Loops, device: torch.device, dtype: torch.dtype, hidden_size: int) -> None:
+    """Compare loops with those in torch on a few random steps.
 
     Raises:
         AssertionError: They differ.
@@ -22,14 +21,12 @@ def try_loops(loops: Any, device: torch.device, dtype: torch.dtype, hidden_size:
         )
         peephole = p if gates == 4 else None
         found = []
-        for module in (torch_loops, loops):
-            a_, hs, cs = a.clone(), h.clone(), c.clone()
-            module.lstm_forward(a_, U, None, peephole, None, None, None, hs, cs)
-            back = module.lstm_backward(a_, U, None, peephole, None, None, None, hs, cs, None, d, d)
-            found.append([a_, hs, cs, *back])
+        for each in (TorchLoops(), loops):
+            lstm = LSTMProblem(a.clone(), U, None, peephole, None, None, None, h.clone(), c.clone())
+            each.lstm_forward(lstm)
+            found.append([lstm.a_TBG, lstm.hs, lstm.cs, *each.lstm_backward(lstm, None, d, d)])
             if gates == 3:
-                a_, hs = a.clone(), h.clone()
-                u_n, _ = module.gru_forward(a_, U, bias, None, None, None, hs)
-                back = module.gru_backward(a_, U, None, None, None, hs, u_n, None, d)
-                found[-1] += [a_, hs, u_n, *back]
+                gru = GRUProblem(a.clone(), U, bias, None, None, None, h.clone())
+                u_n, _ = each.gru_forward(gru)
+                found[-1] += [gru.a_TBG, gru.hs, u_n, *each.gru_backward(gru, u_n, None, d)]
         torch.testing.assert_close(*found, rtol=1e-3, atol=1e-3)

@@ -36,7 +36,7 @@ def lstm_forward(
     """Run an LSTM over all steps.
 
     Args:
-        a_TBG: The input's half of the gates and all biases; the activated gates after.
+        a_TBG: Input projection with both biases; the activated gates after.
         weight_GH: From the hidden state.
         peephole_P: Of the input, forget and output gate; never with coupled gates.
         mask_BH: What the hidden state is multiplied by before its product with the weights, None for ones.
@@ -117,12 +117,12 @@ def gru_forward(
     """Run a GRU over all steps.
 
     Args:
-        x_TBG: The input's half of the gates; the activated gates after.
+        x_TBG: Input projection; the activated gates after.
         weight_GH: From the hidden state.
-        bias_G: Of the recurrent half of the gates.
+        bias_G: Recurrent bias.
         mask_BH: What the hidden state is multiplied by before its product with the weights, None for ones.
         hs: Hidden states (T + 1, B, H): the initial one in, all others out.
-        u_n_TBH: Where the recurrent half of the candidate goes, for the way back.
+        u_n_TBH: Receives the recurrent projection of the candidate, for the backward pass.
     """
     T, B, _ = x_TBG.shape
     H = hs.shape[2]
@@ -162,8 +162,8 @@ def gru_backward(
         hs: As in the forward pass.
         u_n_TBH: As in the forward pass.
         dh_TBH: Gradient of the hidden states that the pass gave.
-        dx_TBG: Where the gradient of the input's half of the gates goes.
-        du_TBG: Where the gradient of the recurrent half of the gates goes.
+        dx_TBG: Receives the gradient of the input projection.
+        du_TBG: Receives the gradient of the recurrent projection.
         dh_BH: Where the gradient of the initial hidden state goes.
     """
     T, B, _ = x_TBG.shape
@@ -233,23 +233,23 @@ def _lstm_forward(
     if mask_ptr is not None:
         mask = tl.load(mask_ptr + row * H + unit, mask=inside, other=0)
     for _ in tl.range(T, num_stages=2):
-        seen = h
+        recorded = h
         if mask_ptr is not None:
-            seen = h * mask
-        f = tl.load(a_ptr + at_f, mask=inside, other=0) + _times(seen, U_f)
+            recorded = h * mask
+        f = tl.load(a_ptr + at_f, mask=inside, other=0) + _times(recorded, U_f)
         if COUPLED:
             f = sigmoid(f)
             i = 1 - f
         else:
-            i = tl.load(a_ptr + at_f - H, mask=inside, other=0) + _times(seen, U_i)
+            i = tl.load(a_ptr + at_f - H, mask=inside, other=0) + _times(recorded, U_i)
             if peephole_ptr is not None:
                 i += p_i * c
                 f += p_f * c
             i = sigmoid(i)
             f = sigmoid(f)
             tl.store(a_ptr + at_f - H, i, mask=inside)
-        g = tanh(tl.load(a_ptr + at_f + H, mask=inside, other=0) + _times(seen, U_g))
-        o = tl.load(a_ptr + at_f + 2 * H, mask=inside, other=0) + _times(seen, U_o)
+        g = tanh(tl.load(a_ptr + at_f + H, mask=inside, other=0) + _times(recorded, U_g))
+        o = tl.load(a_ptr + at_f + 2 * H, mask=inside, other=0) + _times(recorded, U_o)
         c = f * c + i * g
         if peephole_ptr is not None:
             o += p_o * c
@@ -368,12 +368,12 @@ def _gru_forward(x_ptr, weight_ptr, bias_ptr, mask_ptr, h_ptr, u_n_ptr, T, B, H,
     if mask_ptr is not None:
         mask = tl.load(mask_ptr + row * H + unit, mask=inside, other=0)
     for _ in tl.range(T, num_stages=2):
-        seen = h
+        recorded = h
         if mask_ptr is not None:
-            seen = h * mask
-        r = sigmoid(tl.load(x_ptr + at_r, mask=inside, other=0) + b_r + _times(seen, U_r))
-        z = sigmoid(tl.load(x_ptr + at_r + H, mask=inside, other=0) + b_z + _times(seen, U_z))
-        u_n = b_n + _times(seen, U_n)
+            recorded = h * mask
+        r = sigmoid(tl.load(x_ptr + at_r, mask=inside, other=0) + b_r + _times(recorded, U_r))
+        z = sigmoid(tl.load(x_ptr + at_r + H, mask=inside, other=0) + b_z + _times(recorded, U_z))
+        u_n = b_n + _times(recorded, U_n)
         n = tanh(tl.load(x_ptr + at_r + 2 * H, mask=inside, other=0) + r * u_n)
         h = (1 - z) * n + z * h
         tl.store(x_ptr + at_r, r, mask=inside)

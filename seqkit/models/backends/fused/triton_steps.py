@@ -21,8 +21,8 @@ def lstm_forward(
     h_BH: Tensor,
     c_BH: Tensor,
     peephole_P: Tensor | None,
-    keep_h: Keep,
-    keep_c: Keep,
+    zoneout_h: Keep,
+    zoneout_c: Keep,
     h_new_BH: Tensor,
     c_new_BH: Tensor,
 ) -> None:
@@ -33,14 +33,14 @@ def lstm_forward(
         h_BH: Hidden state before the step; looked at for zoneout only.
         c_BH: Cell state before the step.
         peephole_P: Of the input, forget and output gate; never with coupled gates.
-        keep_h: Zoneout of the hidden state.
-        keep_c: Zoneout of the cell state.
+        zoneout_h: Zoneout of the hidden state.
+        zoneout_c: Zoneout of the cell state.
         h_new_BH: Where the hidden state after the step goes.
         c_new_BH: Where the cell state after the step goes.
     """
     B, H = c_BH.shape
-    mask_h, rate_h = _mask_and_rate(keep_h)
-    mask_c, rate_c = _mask_and_rate(keep_c)
+    mask_h, rate_h = _mask_and_rate(zoneout_h)
+    mask_c, rate_c = _mask_and_rate(zoneout_c)
     _lstm_forward[_grid(B, H)](
         a_BG,
         h_BH,
@@ -67,8 +67,8 @@ def lstm_backward(
     a_BG: Tensor,
     c_BH: Tensor,
     peephole_P: Tensor | None,
-    keep_h: Keep,
-    keep_c: Keep,
+    zoneout_h: Keep,
+    zoneout_c: Keep,
     dh_BH: Tensor,
     dc_BH: Tensor,
     d_BG: Tensor,
@@ -79,16 +79,16 @@ def lstm_backward(
         a_BG: Activated gates.
         c_BH: Cell state before the step.
         peephole_P: As in the forward step.
-        keep_h: As in the forward step.
-        keep_c: As in the forward step.
+        zoneout_h: As in the forward step.
+        zoneout_c: As in the forward step.
         dh_BH: Whole gradient of the hidden state after the step; after, that part of the gradient of the one before
             which does not go through the gates.
         dc_BH: Whole gradient of the cell state after the step; after, of the one before.
         d_BG: Where the gradient of the gates before the nonlinearity goes.
     """
     B, H = c_BH.shape
-    mask_h, rate_h = _mask_and_rate(keep_h)
-    mask_c, rate_c = _mask_and_rate(keep_c)
+    mask_h, rate_h = _mask_and_rate(zoneout_h)
+    mask_c, rate_c = _mask_and_rate(zoneout_c)
     _lstm_backward[_grid(B, H)](
         a_BG,
         c_BH,
@@ -108,19 +108,19 @@ def lstm_backward(
     )
 
 
-def gru_forward(x_BG: Tensor, u_BG: Tensor, h_BH: Tensor, keep_h: Keep, u_n_BH: Tensor, h_new_BH: Tensor) -> None:
-    """Make one step of a GRU from the two halves of its gates.
+def gru_forward(x_BG: Tensor, u_BG: Tensor, h_BH: Tensor, zoneout_h: Keep, u_n_BH: Tensor, h_new_BH: Tensor) -> None:
+    """Make one step of a GRU from the two projections of its gates.
 
     Args:
         x_BG: The input's half; the activated gates after.
         u_BG: The recurrent half.
         h_BH: Hidden state before the step.
-        keep_h: Zoneout of the hidden state.
+        zoneout_h: Zoneout of the hidden state.
         u_n_BH: Where the candidate's recurrent half goes, for the way back.
         h_new_BH: Where the hidden state after the step goes.
     """
     B, H = h_BH.shape
-    mask, rate = _mask_and_rate(keep_h)
+    mask, rate = _mask_and_rate(zoneout_h)
     _gru_forward[_grid(B, H)](
         x_BG,
         u_BG,
@@ -138,7 +138,7 @@ def gru_forward(x_BG: Tensor, u_BG: Tensor, h_BH: Tensor, keep_h: Keep, u_n_BH: 
 
 
 def gru_backward(
-    x_BG: Tensor, u_n_BH: Tensor, h_BH: Tensor, keep_h: Keep, dh_BH: Tensor, dx_BG: Tensor, du_BG: Tensor
+    x_BG: Tensor, u_n_BH: Tensor, h_BH: Tensor, zoneout_h: Keep, dh_BH: Tensor, dx_BG: Tensor, du_BG: Tensor
 ) -> None:
     """Go back over one step of a GRU.
 
@@ -146,14 +146,14 @@ def gru_backward(
         x_BG: Activated gates.
         u_n_BH: The candidate's recurrent half.
         h_BH: Hidden state before the step.
-        keep_h: As in the forward step.
+        zoneout_h: As in the forward step.
         dh_BH: Whole gradient of the hidden state after the step; after, that part of the gradient of the one before
             which does not go through the gates.
         dx_BG: Where the gradient of the input's half goes.
         du_BG: Where the gradient of the recurrent half goes.
     """
     B, H = h_BH.shape
-    mask, rate = _mask_and_rate(keep_h)
+    mask, rate = _mask_and_rate(zoneout_h)
     _gru_backward[_grid(B, H)](
         x_BG, u_n_BH, h_BH, mask, dh_BH, dx_BG, du_BG, h_BH.stride(0), H, rate, _block(H), enable_fp_fusion=True
     )

@@ -9,10 +9,16 @@ import torch
 
 from seqkit.models import Recurrent
 from seqkit.models.backends.fused import c_loops
+from seqkit.models.backends.fused.c_loops import CLoops
+from seqkit.models.backends.fused.problem import LSTMProblem
 from seqkit.models.cells.peephole_lstm import PeepholeLSTM
 
-needs_compiler = pytest.mark.skipif(bool(c_loops.why_not()), reason=c_loops.why_not())
-WHY = "from seqkit.models.backends.fused import c_loops; print(c_loops.why_not())"
+REASON = CLoops().unavailable_reason(torch.device("cpu"), torch.float32)
+needs_compiler = pytest.mark.skipif(bool(REASON), reason=REASON)
+WHY = (
+    "import torch; from seqkit.models.backends.fused.c_loops import CLoops\n"
+    "print(CLoops().unavailable_reason(torch.device('cpu'), torch.float32))"
+)
 
 
 def why(tmp_path, **environment: str) -> str:
@@ -34,7 +40,8 @@ def test_sigmoid_and_tanh_are_those_of_torch(dtype, tolerance):
     gates[0, 0, 3 * size :] = values
     hs, cs = torch.zeros(2, 2, 1, size, dtype=dtype)
     cs[0] = values
-    c_loops.lstm_forward(gates, torch.zeros(4 * size, size, dtype=dtype), None, None, None, None, None, hs, cs)
+    weight = torch.zeros(4 * size, size, dtype=dtype)
+    CLoops().lstm_forward(LSTMProblem(gates, weight, None, None, None, None, None, hs, cs))
     torch.testing.assert_close(hs[1, 0], values.sigmoid() * values.tanh(), rtol=tolerance, atol=tolerance)
     tiny = values.abs() < 1e-2
     torch.testing.assert_close((hs[1, 0] / values.sigmoid())[tiny], values.tanh()[tiny], rtol=4 * tolerance, atol=0)
@@ -44,7 +51,7 @@ def test_sigmoid_and_tanh_are_those_of_torch(dtype, tolerance):
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_the_number_of_threads_changes_nothing(batch):
     torch.manual_seed(0)
-    model, x = Recurrent(PeepholeLSTM, 3, hidden_size=8, zoneout=0.1, loop="fused").eval(), torch.randn(batch, 6, 3)
+    model, x = Recurrent(PeepholeLSTM, 3, hidden_size=8, zoneout=0.1, backend="fused").eval(), torch.randn(batch, 6, 3)
     found = []
     before = torch.get_num_threads()
     try:
@@ -77,8 +84,8 @@ def test_without_a_cache_it_is_compiled_elsewhere(tmp_path):
 
 @needs_compiler
 def test_loops_that_compute_something_else_are_not_used(monkeypatch):
-    monkeypatch.setattr(c_loops, "gru_forward", lambda a, U, bias, gain, mask, keep, hs: (hs[1:] * 0, None))
-    assert c_loops.why_not.__wrapped__() == "the compiled ones give other results"
+    monkeypatch.setattr(CLoops, "gru_forward", lambda self, problem: (problem.hs[1:] * 0, None))
+    assert c_loops._unavailable_reason.__wrapped__(torch.float32) == "the compiled ones give other results"
 
 
 def test_without_a_compiler_it_says_so(tmp_path):
@@ -102,7 +109,7 @@ def test_the_model_still_runs_without_a_compiler(tmp_path):
     script = (
         "import torch; from seqkit.models import Recurrent; from seqkit.models.cells.peephole_lstm import PeepholeLSTM\n"
         "model = Recurrent(PeepholeLSTM, 3, hidden_size=4); model(torch.zeros(2, 5, 3))[0].sum().backward()\n"
-        "print(model.loops()[0].why)"
+        "print(model.backends()[0].reason)"
     )
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CC": "no-such-compiler"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)

@@ -1,4 +1,4 @@
-"""The fused loops, in C and in torch, against the plain loop over the cells' equations, in float64."""
+"""The fused loops, in C and in torch, against the reference backend over the cells' equations, in float64."""
 
 import pytest
 import torch
@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqkit import registry
-from seqkit.models.backends.fused import c_loops, functions, torch_loops
+from seqkit.models.backends.fused import functions
 
 torch.set_num_threads(1)
 registry.load_built_in()
 CELLS = "lstm", "peephole_lstm", "cifg_lstm", "gru"
-LOOPS = {"torch": torch_loops, "c": c_loops}
+LOOPS = {"torch": functions.IN_TORCH, "c": functions.IN_C}
 every_cell = pytest.mark.parametrize("name", CELLS)
 
 
@@ -22,15 +22,18 @@ def loops(request, monkeypatch):
 
 
 def use(which: str, monkeypatch) -> None:
-    if which == "c" and c_loops.why_not():
-        pytest.skip(c_loops.why_not())
-    choose = lambda device, dtype, layer_norm: (torch_loops if layer_norm else LOOPS[which], which)  # noqa: E731
-    monkeypatch.setattr(functions, "loops_for", choose)
+    reason = LOOPS[which].unavailable_reason(torch.device("cpu"), torch.float64)
+    if reason:
+        pytest.skip(reason)
+    choose = lambda device, dtype, layer_norm: (functions.IN_TORCH if layer_norm else LOOPS[which], which)  # noqa: E731
+    monkeypatch.setattr(functions, "choose_loops", choose)
 
 
-def make(name: str, loop: str, input_size: int = 3, **options):
+def make(name: str, backend: str, input_size: int = 3, **options):
     torch.manual_seed(0)
-    model = registry.build("model", {"name": name, "loop": loop, **{"hidden_size": 4, **options}}, input_size).double()
+    model = registry.build(
+        "model", {"name": name, "backend": backend, **{"hidden_size": 4, **options}}, input_size
+    ).double()
     for weight in model.parameters():
         torch.nn.init.uniform_(weight, -1, 1)
     return model
@@ -75,8 +78,8 @@ def test_values_and_all_gradients_are_those_of_the_plain_loop(which, data):
     found = []
     with pytest.MonkeyPatch.context() as patch:
         use(which, patch)
-        for loop in ("fused", "loop"):
-            model = make(name, loop, I, **options).train(training)
+        for backend in ("fused", "reference"):
+            model = make(name, backend, I, **options).train(training)
             for number, weight in enumerate(model.parameters()):
                 weight.requires_grad_(number % 8 != frozen)
             torch.manual_seed(seed)
@@ -109,8 +112,8 @@ def test_gradcheck(loops, name, options):
 @every_cell
 def test_two_uses_in_one_graph_add_up(loops, name):
     x, found = draw(2, 3, 4), []
-    for loop in ("fused", "loop"):
-        model = make(name, loop, 4)
+    for backend in ("fused", "reference"):
+        model = make(name, backend, 4)
         y, state = model(x)
         model(y, None, state)[0].square().sum().backward()
         found.append([weight.grad for weight in model.parameters()])

@@ -1,4 +1,4 @@
-"""The fused loops by Triton's kernels against the plain loop: on a GPU, or in Triton's interpreter."""
+"""The fused loops by Triton's kernels against the reference backend: on a GPU, or in Triton's interpreter."""
 
 import pytest
 import torch
@@ -13,7 +13,9 @@ torch.set_num_threads(1)
 def triton(triton_steps, triton_persistent, monkeypatch):
     """Make the fused loops run by Triton's kernels."""
     monkeypatch.setattr(triton_loops, "_kernels", lambda: (triton_steps, triton_persistent))
-    monkeypatch.setattr(functions, "loops_for", lambda device, dtype, layer_norm: (triton_loops, "in Triton's kernels"))
+    monkeypatch.setattr(
+        functions, "choose_loops", lambda device, dtype, layer_norm: (functions.IN_TRITON, "in Triton's kernels")
+    )
     return triton_persistent
 
 
@@ -38,8 +40,8 @@ def test_values_and_all_gradients_are_those_of_the_plain_loop(
     elif "zoneout" in options:
         pytest.skip("runs step by step anyway")
     found, lengths = [], torch.tensor([4, 1, 3]).to(device)
-    for loop in ("fused", "loop"):
-        model = make(name, loop, **options).to(device).train(training)
+    for backend in ("fused", "reference"):
+        model = make(name, backend, **options).to(device).train(training)
         torch.manual_seed(1)
         x = draw(3, 4, 3).to(device).requires_grad_()
         y, after = model(x, lengths)
@@ -49,12 +51,12 @@ def test_values_and_all_gradients_are_those_of_the_plain_loop(
 
 
 def test_the_first_use_tries_the_kernels(triton, device):
-    assert triton_loops.why_not.__wrapped__(torch.device(device)) == ""
+    assert triton_loops._unavailable_reason.__wrapped__(torch.device(device), torch.float32) == ""
 
 
 def test_kernels_that_differ_are_not_used(triton, device, monkeypatch):
-    monkeypatch.setattr(triton_loops, "gru_forward", lambda a, U, bias, gain, mask, keep, hs: (hs[1:] * 0, None))
-    reason = triton_loops.why_not.__wrapped__(torch.device(device))
+    monkeypatch.setattr(triton_loops.TritonLoops, "gru_forward", lambda self, problem: (problem.hs[1:] * 0, None))
+    reason = triton_loops._unavailable_reason.__wrapped__(torch.device(device), torch.float32)
     assert reason.startswith("triton's results differ: ")
     assert "\n" not in reason
 
@@ -65,10 +67,11 @@ def test_kernels_that_fail_are_not_used(monkeypatch):
 
     monkeypatch.setattr(triton_loops, "_kernels", missing)
     assert (
-        triton_loops.why_not.__wrapped__(torch.device("cpu")) == "triton cannot be imported: No module named 'triton'"
+        triton_loops._unavailable_reason.__wrapped__(torch.device("cpu"), torch.float32)
+        == "triton cannot be imported: No module named 'triton'"
     )
 
 
 def test_half_precision_parameters_do_not_go_to_the_kernels():
-    reason = triton_loops.why_not(torch.device("cpu"), torch.bfloat16)
+    reason = functions.IN_TRITON.unavailable_reason(torch.device("cpu"), torch.bfloat16)
     assert reason == "triton's kernels do not compute in bfloat16"

@@ -41,7 +41,7 @@ def same(got, expected) -> None:
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-13 if tight else 1e-5)
 
 
-def plain_lstm(a, h, c, p, keep_h, keep_c):
+def plain_lstm(a, h, c, p, zoneout_h, zoneout_c):
     if a.shape[1] == 3 * h.shape[1]:
         f, g, o = a.chunk(3, dim=1)
         f = torch.sigmoid(f)
@@ -53,22 +53,22 @@ def plain_lstm(a, h, c, p, keep_h, keep_c):
         i, f = torch.sigmoid(i), torch.sigmoid(f)
     c_new = f * c + i * torch.tanh(g)
     o = torch.sigmoid(o if p is None else o + p[2] * c_new)
-    return zoned(h, o * torch.tanh(c_new), keep_h), zoned(c, c_new, keep_c)
+    return zoned(h, o * torch.tanh(c_new), zoneout_h), zoned(c, c_new, zoneout_c)
 
 
-def plain_gru(x, u, h, keep_h):
+def plain_gru(x, u, h, zoneout_h):
     r, z = torch.sigmoid(x + u).chunk(3, dim=1)[:2]
     n = torch.tanh(x.chunk(3, dim=1)[2] + r * u.chunk(3, dim=1)[2])
-    return zoned(h, (1 - z) * n + z * h, keep_h)
+    return zoned(h, (1 - z) * n + z * h, zoneout_h)
 
 
-@pytest.mark.parametrize(("form", "keep_h", "keep_c", "B", "H", "dtype"), LSTM)
-def test_lstm_step(triton_steps, device, form, keep_h, keep_c, B, H, dtype):
+@pytest.mark.parametrize(("form", "zoneout_h", "zoneout_c", "B", "H", "dtype"), LSTM)
+def test_lstm_step(triton_steps, device, form, zoneout_h, zoneout_c, B, H, dtype):
     torch.manual_seed(0)
     kind = {"device": device, "dtype": dtype}
     a, h, c, dh, dc = (draw(B, n, **kind) for n in ((3 if form == "coupled" else 4) * H, H, H, H, H))
     p = draw(3, H, **kind) if form == "peephole" else None
-    keep = zoneout(keep_h, B, H, device), zoneout(keep_c, B, H, device)
+    keep = zoneout(zoneout_h, B, H, device), zoneout(zoneout_c, B, H, device)
     leaves = [a.clone().requires_grad_(), h.clone().requires_grad_(), c.clone().requires_grad_()]
     after = plain_lstm(*leaves, p, *keep)
     d_a, d_h, d_c = torch.autograd.grad(after, leaves, (dh, dc), materialize_grads=True)  # h only matters to zoneout
@@ -81,12 +81,12 @@ def test_lstm_step(triton_steps, device, form, keep_h, keep_c, B, H, dtype):
     same([d, dh, dc], [d_a, d_h, d_c])
 
 
-@pytest.mark.parametrize(("keep_h", "B", "H", "dtype"), GRU)
-def test_gru_step(triton_steps, device, keep_h, B, H, dtype):
+@pytest.mark.parametrize(("zoneout_h", "B", "H", "dtype"), GRU)
+def test_gru_step(triton_steps, device, zoneout_h, B, H, dtype):
     torch.manual_seed(0)
     kind = {"device": device, "dtype": dtype}
     x, u, h, dh = (draw(B, n, **kind) for n in (3 * H, 3 * H, H, H))
-    keep = zoneout(keep_h, B, H, device)
+    keep = zoneout(zoneout_h, B, H, device)
     leaves = [x.clone().requires_grad_(), u.clone().requires_grad_(), h.clone().requires_grad_()]
     after = plain_gru(*leaves, keep)
     d_x, d_u, d_h = torch.autograd.grad(after, leaves, dh)

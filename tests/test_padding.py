@@ -1,6 +1,6 @@
 import torch
 
-from seqkit.models.lengths import after_last, reverse
+from seqkit.padding import after_last, reverse
 
 
 def test_reverse_turns_each_row_within_its_length():
