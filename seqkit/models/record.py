@@ -72,8 +72,8 @@ def record_gates(model: nn.Module) -> Iterator[Gates]:
     with several stacks in the model, the name of the stack before that. Steps are in the order of the input, also those
     of a backward direction; padded ones are zero. A state is that after its step and after zoneout. A gate is its
     activated value, as the cell's ``activations`` states it, which its step calls. Of a cell without that it is the
-    result of the first of ``ACTIVATIONS`` in the step on W x + b or U h + c of this gate, with all that was added to them
-    or multiplied with them. A gate that has no such value is left out.
+    result of the first of ``ACTIVATIONS`` in the step on W x + b or U h + c of this gate, with all that was added to
+    them or multiplied with them. A gate that has no such value is left out.
 
     The reference backend runs meanwhile, slowly; results differ from those of the others by rounding only.
 
