@@ -37,7 +37,8 @@ def _backends(model: Any) -> dict[str, str]:
         return found
     for padded in (False, True):
         for choice in choose(padded=padded, training=True):
-            found[f"layer {choice.layer}{', padded' * padded}"] = f"{choice.name}: {choice.why}"
+            number, *words = choice  # the layer, its backend, the reason
+            found[f"layer {number}{', padded' * padded}"] = ": ".join(words)
     return found
 
 

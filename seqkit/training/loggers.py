@@ -179,7 +179,7 @@ def wait_until_written(files: Iterable[Path], seconds: float = FLUSH_SECONDS) ->
     """
     paths, sizes, unchanged = list(files), [0], 0
     end = time.monotonic() + seconds
-    while unchanged < 5 and time.monotonic() < end:
+    while unchanged < 20 and time.monotonic() < end:
         now = [path.stat().st_size for path in paths]
         unchanged = unchanged + 1 if now == sizes and all(size > 100 for size in now) else 0
         sizes = now
