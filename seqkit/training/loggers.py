@@ -163,8 +163,10 @@ def publish(logger: Any, run: RunFolder, report: dict[str, Any]) -> None:
             artifact = wandb.Artifact(f"{report['name']}-{run.path.name}", type="model")
             artifact.add_file(str(run.best))
             logger.experiment.log_artifact(artifact)
+        folder = Path(logger.experiment.dir).parent
         logger.experiment.finish()
-        wait_until_written(run.path.glob(f"wandb/offline-run-*-{logger.experiment.id}/*.wandb"))
+        if logger.replays:  # offline
+            wait_until_written(folder.glob("*.wandb"))
     elif chosen["name"] == "tensorboard":
         import matplotlib.image
 
