@@ -209,7 +209,11 @@ class Broken:
     """A logger that fails at its third line."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count, self.abandoned = 0, 0
+
+    def abandon(self) -> None:
+        self.abandoned += 1
+        raise OSError("no service")
 
     def log_metrics(self, metrics, step) -> None:
         self.count += 1
@@ -223,7 +227,7 @@ def test_a_logger_that_fails_is_one_line_and_dropped(monkeypatch, caplog, origin
     experiment.train(compose([*TINY, "id=finished"]))
     [line] = [record.message for record in caplog.records if "dropped" in record.message]
     assert line == "Broken failed and is dropped (ConnectionResetError: gone); metrics.csv goes on"
-    assert logger.count == 3
+    assert (logger.count, logger.abandoned) == (3, 1)
     assert_as_if_never_killed(Path("runs/tiny/finished"), originals)
 
 
