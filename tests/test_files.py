@@ -1,10 +1,22 @@
+import errno
 import os
+from fnmatch import fnmatch
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
 from seqkit.errors import DataError
-from seqkit.files import existing, existing_file, existing_folder, sha256_of, write_atomic
+from seqkit.files import (
+    TEMPORARY,
+    atomic,
+    disk_reason,
+    existing,
+    existing_file,
+    existing_folder,
+    sha256_of,
+    write_atomic,
+)
 
 
 def refusal(check, *arguments):
@@ -77,3 +89,25 @@ def test_sha256_of_one_file_is_that_of_its_content_and_of_several_depends_on_bor
     assert sha256_of([tmp_path / "a"]) == sha256(b"one").hexdigest()
     assert sha256_of([tmp_path / "a", tmp_path / "b"]) != sha256_of([tmp_path / "c", tmp_path / "d"])
     assert sha256_of([tmp_path / "a", tmp_path / "b"]) != sha256_of([tmp_path / "b", tmp_path / "a"])
+
+
+def test_atomic_gives_a_file_to_write_by_path_too(tmp_path):
+    place = tmp_path / "a.bin"
+    with atomic(place) as file:
+        file.write(b"one")
+        file.flush()
+        assert not place.exists()
+        assert fnmatch(Path(file.name).name, TEMPORARY)
+        with Path(file.name).open("ab") as again:
+            again.write(b" two")
+    assert place.read_bytes() == b"one two"
+    writing = atomic(place)
+    writing.__enter__().write(b"half")
+    assert not writing.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert place.read_bytes() == b"one two"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_disk_reason_names_a_full_disk():
+    assert disk_reason(OSError(errno.ENOSPC, "No space left on device")) == "the disk is full"
+    assert disk_reason(OSError(errno.EROFS, "Read-only file system")) == "read-only file system"

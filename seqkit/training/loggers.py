@@ -1,7 +1,8 @@
 """Loggers beside ``metrics.csv``, which is always written.
 
 A logger is built as ``logger(folder, config, *, options)`` and has ``log_metrics(metrics, step)``; it may have
-``finalize(status)``. Where its ``replays`` is true, a resumed run gives it the metrics up to the checkpoint again.
+``finalize(status)``, and ``abandon()``, called after it failed, when it is not used again. Where its ``replays`` is
+true, a resumed run gives it the metrics up to the checkpoint again.
 """
 
 import logging
@@ -9,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -62,8 +64,11 @@ class Loggers:
         try:
             action()
         except Exception as error:
-            name = type(self.logger).__name__
+            name, abandon = type(self.logger).__name__, getattr(self.logger, "abandon", None)
             self.logger = None
+            if abandon is not None:
+                with suppress(Exception):
+                    abandon()
             reason = " ".join(str(error).split()) or "no reason given"
             LOG.warning("%s failed and is dropped (%s: %s); metrics.csv goes on", name, type(error).__name__, reason)
 
@@ -100,6 +105,7 @@ def wandb(
         raise ConfigError("logger.mode=online needs an API key: run `wandb login` or set WANDB_API_KEY")
 
     from lightning.pytorch.loggers import WandbLogger
+    from wandb import teardown
 
     os.environ.setdefault("WANDB_SILENT", "true")
     logger = WandbLogger(
@@ -115,6 +121,7 @@ def wandb(
     logger.log_hyperparams(config)
     # A killed run's file lacks its last block: an offline run that goes on in a new file starts that with all of it.
     logger.replays = mode == "offline"  # type: ignore[attr-defined]
+    logger.abandon = teardown  # type: ignore[attr-defined]
     return logger
 
 
@@ -163,8 +170,10 @@ def publish(logger: Any, run: RunFolder, report: dict[str, Any]) -> None:
             artifact = wandb.Artifact(f"{report['name']}-{run.path.name}", type="model")
             artifact.add_file(str(run.best))
             logger.experiment.log_artifact(artifact)
+        folder = Path(logger.experiment.dir).parent
         logger.experiment.finish()
-        wait_until_written(run.path.glob(f"wandb/offline-run-*-{logger.experiment.id}/*.wandb"))
+        if logger.replays:  # offline
+            wait_until_written(folder.glob("*.wandb"))
     elif chosen["name"] == "tensorboard":
         import matplotlib.image
 
@@ -179,7 +188,7 @@ def wait_until_written(files: Iterable[Path], seconds: float = FLUSH_SECONDS) ->
     """
     paths, sizes, unchanged = list(files), [0], 0
     end = time.monotonic() + seconds
-    while unchanged < 5 and time.monotonic() < end:
+    while unchanged < 20 and time.monotonic() < end:
         now = [path.stat().st_size for path in paths]
         unchanged = unchanged + 1 if now == sizes and all(size > 100 for size in now) else 0
         sizes = now

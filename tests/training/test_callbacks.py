@@ -9,7 +9,7 @@ import seqkit
 from seqkit.runs.folder import RunFolder
 from seqkit.training.callbacks import Checkpoints, ProgressBar, StopRequest
 from seqkit.training.module import SequenceModule
-from tests.runs.conftest import TINY
+from tests.conftest import TINY
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
