@@ -1,6 +1,6 @@
 """Loaders of a data set's batches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from seqkit.contracts.batch import Split
 from seqkit.contracts.components import Data
 
 
-def load_batches(data: Data, split: Split, order: Sequence[Sequence[int]], workers: int, pin: bool) -> DataLoader:
+def load_batches(data: Data, split: Split, order: Iterable[Sequence[int]], workers: int, pin: bool) -> DataLoader:
     """Return a loader of the batches in ``order``, each a list of sample indices."""
     # A generator of its own keeps the loader from drawing on torch's, which dropout shares.
     own = torch.Generator().manual_seed(0)

@@ -39,7 +39,7 @@ class TrainLoader:
     def __iter__(self) -> Iterator[Batch]:
         while True:
             order = self.data.order("train", self.data.batch_size, self.seed, self.epoch)
-            rest = [rows_of_rank(batch, self.rank, self.world_size) for batch in order[self.handed :]]
+            rest = (rows_of_rank(batch, self.rank, self.world_size) for batch in order[self.handed :])
             for batch in load_batches(self.data, "train", rest, self.workers, self.pin):
                 self.handed += 1
                 yield batch

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seqkit.errors import DataError
 from seqkit.files import existing_file
+from seqkit.inputs.waveform.wav_header import wav_fault_reason
 
 
 def read(source: Any, rate: int) -> Tensor:
@@ -41,9 +42,15 @@ def read_waveform(path: str | Path, rate: int) -> Tensor:
     import soxr
 
     try:
-        samples, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        fault = wav_fault_reason(path)
+        with soundfile.SoundFile(path) as file:
+            samples, own_rate, promised = file.read(dtype="float32", always_2d=True), file.samplerate, file.frames
     except (soundfile.SoundFileError, OSError) as error:
         raise unreadable(path, error) from None
+    if fault is None and len(samples) < promised:
+        fault = f"cut off: its header promises {promised:,} samples, the file holds {len(samples):,}"
+    if fault:
+        raise DataError(f"{path}: {fault}")
     if not len(samples):
         raise DataError(f"{path}: holds no sound")
     waveform_S = samples.mean(axis=1)
