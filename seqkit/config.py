@@ -15,7 +15,7 @@ CHOICES = registry.KINDS
 OPTIONAL = ("frontend", "head", "logger")  # kinds that need not be chosen
 IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, Field(pattern=schema.NAME)]
 
 
 @registry.register("trainer", "lightning")

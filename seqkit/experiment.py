@@ -10,9 +10,12 @@ from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import seqkit
 from seqkit.config import Config, config_hash
 from seqkit.errors import ConfigError, TrainingError, shown
+from seqkit.estimate import refuse_if_too_large
 from seqkit.files import disk_reason
 from seqkit.network import device_of
 from seqkit.registry import build, spec_to_json
@@ -89,6 +92,8 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool) -> dict[str, An
         LOG.info("run %s", shown(run.path))
         for name, value in data.facts.items():
             LOG.info("data %s: %s", name, value)
+        refuse_if_too_large(config, data, device)
+        _check_steps(config, data)
         last = checkpoint_to_continue(run)
         if last:
             _check_continuation(last, config, data, run)
@@ -109,6 +114,13 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool) -> dict[str, An
         loggers.close()
         LOG.info("report %s (%.0f s in all)", shown(run.report_md), time.monotonic() - started)
     return report
+
+
+def _check_steps(config: Config, data: Any) -> None:
+    """Let the data refuse samples with too few steps for their targets, by file and line, before training."""
+    frontend = build("frontend", config["frontend"] or data.spec.inputs.frontend, data.spec)
+    if hasattr(data, "check_steps") and hasattr(frontend, "steps"):
+        data.check_steps(lambda length: int(frontend.steps(torch.tensor(length))))
 
 
 def _metadata(config: Config, data: Any) -> dict[str, Any]:

@@ -12,8 +12,11 @@ from typing import Any
 
 from seqkit import registry, schema
 from seqkit.config import CHOICES, OPTIONAL, Config, Settings, check, unknown_setting
-from seqkit.errors import ConfigError, SeqkitError, unknown
+from seqkit.errors import ConfigError, SeqkitError, shortened, unknown
 
+FLAGS_WITH_VALUE = frozenset(
+    ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
+)
 TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
 
 
@@ -29,7 +32,7 @@ def compose(overrides: Sequence[str]) -> Config:
     _store_nodes()
     try:
         with initialize_config_module("seqkit.conf", version_base="1.3"):
-            composed = hydra_compose("train", overrides=_without_null(overrides))
+            composed = hydra_compose("train", overrides=_checked_words(overrides))
     except Exception as error:
         raise explain(error) from None
     return plain(composed)
@@ -93,11 +96,13 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]],
 
     # So that Hydra raises what it finds, for us to rewrite, and does not print it.
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *_without_null(arguments)], "1"
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *_checked_words(arguments)], "1"
     try:
         main()
     except _FromJob as carried:
         raise carried.error from carried.error.__cause__
+    except BrokenPipeError:  # the reader of Hydra's own output has seen enough
+        raise
     except Exception as error:
         if full_error:
             raise
@@ -114,10 +119,28 @@ class _FromJob(BaseException):
         self.error = error
 
 
-def _without_null(overrides: Sequence[str]) -> list[str]:
-    """Say ``logger=null`` as Hydra wants it said."""
+def _checked_words(words: Sequence[str]) -> list[str]:
+    """Return overrides and flags as Hydra wants them: flags last, since it reads no override behind one.
+
+    ``logger=null`` becomes ``~logger``.
+
+    Raises:
+        ConfigError: A key is given twice, of which Hydra would take the last.
+    """
     null = {f"{kind}=null": f"~{kind}" for kind in OPTIONAL}
-    return [null.get(text, text) for text in overrides]
+    overrides: dict[str, str] = {}
+    flags: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word.startswith("-"):
+            flags.append(word)
+            flags += [next(rest, "")] if word in FLAGS_WITH_VALUE else []
+            continue
+        key = word.lstrip("+~").partition("=")[0]
+        if key in overrides:
+            raise ConfigError(f"'{key}' is given twice: {overrides[key]} and {word}; give it once")
+        overrides[key] = word
+    return [*(null.get(word, word) for word in overrides.values()), *flags]
 
 
 def _store_nodes() -> None:
@@ -142,7 +165,7 @@ def explain(error: Exception) -> SeqkitError:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return unknown(group, name, [option for option in error.options or [] if not option.startswith("_")])
     if isinstance(error, OverrideParseException):
-        return ConfigError(f"cannot read the override '{error.override}'; write group=name or group.option=value")
+        return _unreadable_override(str(error.override))
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, OmegaConfBaseException):
         return _explain_omegaconf(cause)
@@ -160,6 +183,17 @@ def explain(error: Exception) -> SeqkitError:
     if match := re.search(r"Could not override '([\w/@]+)'", text):
         return unknown_setting(match[1])
     return ConfigError(" ".join(text.split()))
+
+
+def _unreadable_override(override: str) -> ConfigError:
+    key, equals, value = override.partition("=")
+    if not equals or not re.fullmatch(r"[\w.+~/@-]+", key):
+        return ConfigError(f"cannot read the override '{shortened(override)}'; write group=name or group.option=value")
+    quoted = value.replace("'", "\\'")
+    return ConfigError(
+        f"cannot read the override '{shortened(override)}'; a value with spaces or signs such as ; ' $ # is quoted "
+        f"twice, for the shell and for Hydra: \"{shortened(key)}='{shortened(quoted)}'\""
+    )
 
 
 def _explain_omegaconf(error: Any) -> SeqkitError:

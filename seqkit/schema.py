@@ -13,10 +13,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
-from seqkit.errors import ConfigError, PluginError, nearest
+from seqkit.errors import ConfigError, PluginError, nearest, shortened
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 """A number from 0 up to, not including, 1."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""Pattern of names that any file system, shell and logger takes."""
 
 MISSING = "???"  # how OmegaConf writes an option that has to be given
 
@@ -126,7 +129,13 @@ def _validator(component: Callable) -> Any:
     columns: dict[str, Any] = {
         option.name: (option.type, ... if option.required else option.default) for option in options(component)
     }
-    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), validate_default=True)
+    config = ConfigDict(
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
+        validate_default=True,
+        allow_inf_nan=False,
+    )
     return create_model(getattr(component, "__qualname__", type(component).__qualname__), __config__=config, **columns)
 
 
@@ -138,12 +147,16 @@ def _one_line(error: ValidationError, group: str, where: str) -> str:
         return f"{where} needs {key}"
     if first["type"] == "literal_error":
         return f"{key}={first['input']}: choose one of {first['ctx']['expected'].replace(' or ', ', ')}"
+    if first["type"] == "string_pattern_mismatch" and not first["input"]:
+        return f"{key}= is empty; if it comes from a variable of the shell, that is not set"
     if first["type"] in ("list_type", "tuple_type"):
         return f"{key}={first['input']}: not a list; write '{key}=[{first['input']}]'"
+    if first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] == NAME:
+        return f"{key}={shortened(first['input'])}: letters, digits and . _ - only, starting with a letter or digit"
     several = [e["msg"] for e in error.errors() if e["loc"][0] == option]
     message = " or ".join(dict.fromkeys(_lower(text) for text in several))
     value = first["input"] if len(first["loc"]) == 1 else _at(error, option, first["input"])
-    return f"{key}={value}: {message}"
+    return f"{key}={shortened(value, 200)}: {message}"
 
 
 def _at(error: ValidationError, option: str, inner: Any) -> Any:

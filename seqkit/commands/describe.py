@@ -14,7 +14,9 @@ from typing import Any
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument("what", help="KIND=NAME, a run's folder or a checkpoint")
-    parser.add_argument("options", nargs="*", metavar="model.OPTION=VALUE", help="options of a model to set")
+    parser.add_argument(
+        "options", nargs="*", default=[], metavar="model.OPTION=VALUE", help="options of a model to set"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -14,7 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: a GPU if there is one"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("data", nargs="*", metavar="data.OPTION=VALUE", help="such as the place the data moved to")
+    parser.add_argument(
+        "data", nargs="*", default=[], metavar="data.OPTION=VALUE", help="such as the place the data moved to"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -16,7 +16,8 @@ class Data(Protocol):
     """Builds the splits and says what they are. Constructing checks the arguments and that files exist; no more.
 
     It may have ``prepare()``, which is called once per node before any ``setup``: downloads, conversions. ``setup``, in
-    every process, reads or makes the data; everything below it in this list is there afterwards.
+    every process, reads or makes the data; everything below it in this list is there afterwards. It may have
+    ``check_steps(steps)``, which refuses samples whose targets need more steps than the frontend makes of them.
     """
 
     batch_size: int
@@ -45,7 +46,8 @@ class Data(Protocol):
 class Frontend(Protocol):
     """Turns inputs into what a model reads. Built as ``frontend(spec, *, options)``.
 
-    ``rows_per_sequence`` says how many rows it makes of one sequence, 1 if it is not there. To be streamed it has
+    ``rows_per_sequence`` says how many rows it makes of one sequence, 1 if it is not there; ``steps(lengths_B)``, if it
+    is there, how many steps it makes of inputs of these lengths. To be streamed it has
     ``looks_ahead``, None or the reason why it cannot be, and, where a chunk needs the ones before it, ``stream``; see
     ``seqkit.inference.stream``.
     """

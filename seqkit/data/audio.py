@@ -145,7 +145,7 @@ class AudioFolder:
         milliseconds = [round(1000 * item.samples / item.rate) for item in items]
         return ordering.bucketed(milliseconds, batch_size, seed, epoch)
 
-    def refuse_long_transcripts(self, steps: Callable[[int], int]) -> None:
+    def check_steps(self, steps: Callable[[int], int]) -> None:
         """Refuse the first file whose transcript needs more output steps than its sound gives.
 
         Connectionist temporal classification needs one step per symbol, and one between two equal symbols.

@@ -13,7 +13,7 @@ from tests.conftest import TINY
 
 
 def test_a_component_of_an_installed_distribution():
-    found = Component("model", "x", torch.nn.GRU).provenance()
+    found = Component("model", "x", torch.nn.GRU, torch.nn.GRU.__module__, "GRU", "").provenance()
     assert found == {"distribution": "torch", "version": metadata.version("torch")}
 
 
@@ -27,11 +27,11 @@ def test_a_component_of_a_file_and_of_no_file(tmp_path, monkeypatch):
     module.__file__ = str(path)
     monkeypatch.setitem(sys.modules, "own", module)
     factory.__module__ = "own"
-    found = Component("model", "x", factory).provenance()
+    found = Component("model", "x", factory, factory.__module__, "factory", "").provenance()
     assert found["file"] == str(path)
     assert len(found["sha256"]) == 64
     factory.__module__ = "typed_in"
-    assert Component("model", "x", factory).provenance() == {"module": "typed_in"}
+    assert Component("model", "x", factory, factory.__module__, "factory", "").provenance() == {"module": "typed_in"}
 
 
 def test_every_chosen_component_is_there_and_nothing_has_changed():

@@ -109,7 +109,8 @@ class Characters:
 
     def sizes(self) -> Tensor:
         """Return sizes_V2; ``<unk>`` counts as one character of one byte."""
-        return torch.tensor([[1, 1], *([1, len(symbol.encode())] for symbol in self.vocabulary[1:])])
+        rows = [(1, 1), *((1, len(symbol.encode())) for symbol in self.vocabulary[1:])]
+        return torch.tensor(rows, device="cpu")
 
 
 @register_tokenizer("word")
@@ -157,4 +158,4 @@ class Words:
     def sizes(self) -> Tensor:
         """Return sizes_V2; a word counts with the space or line end after it, so ``<eos>`` (and an empty line) as 0."""
         rows = [(0, 0) if word == LINE_END else (len(word) + 1, len(word.encode()) + 1) for word in self.vocabulary]
-        return torch.tensor(rows)
+        return torch.tensor(rows, device="cpu")

@@ -81,7 +81,7 @@ class LogMel(nn.Module):
         self.time_masks, self.time_mask = time_masks, max(1, round(time_mask / hop))
         self.band_masks, self.band_mask = band_masks, min(band_mask, n_mels)
         self.output_size = n_mels * stack
-        window_W = torch.hann_window(self.window)
+        window_W = torch.hann_window(self.window, device="cpu")  # values are needed here, also where none are made
         # White noise of variance v then has power v at every frequency, whatever the window's length.
         self.register_buffer("shape", window_W / window_W.square().sum().sqrt(), persistent=False)
         filters_FM = filters_for_window(n_mels, self.window, rate, fmin, highest)

@@ -33,11 +33,11 @@ def mel_filters(n_mels: int, fft: int, rate: int, fmin: float, fmax: float) -> T
         fmin: Lower corner of the lowest band, in Hz.
         fmax: Upper corner of the highest band, in Hz.
     """
-    ends = 2595 * torch.log10(1 + torch.tensor([fmin, fmax], dtype=torch.float64) / 700)
-    mels = torch.linspace(float(ends[0]), float(ends[1]), n_mels + 2, dtype=torch.float64)
+    ends = 2595 * torch.log10(1 + torch.tensor([fmin, fmax], dtype=torch.float64, device="cpu") / 700)
+    mels = torch.linspace(float(ends[0]), float(ends[1]), n_mels + 2, dtype=torch.float64, device="cpu")
     corners = 700 * (10 ** (mels / 2595) - 1)
     low_M, centre_M, high_M = corners[:-2], corners[1:-1], corners[2:]
-    hertz_F1 = torch.linspace(0, rate / 2, fft // 2 + 1, dtype=torch.float64)[:, None]
+    hertz_F1 = torch.linspace(0, rate / 2, fft // 2 + 1, dtype=torch.float64, device="cpu")[:, None]
     rising_FM = (hertz_F1 - low_M) / (centre_M - low_M)
     falling_FM = (high_M - hertz_F1) / (high_M - centre_M)
     return torch.minimum(rising_FM, falling_FM).clamp(min=0).float()
