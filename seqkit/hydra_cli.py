@@ -32,7 +32,7 @@ def compose(overrides: Sequence[str]) -> Config:
     _store_nodes()
     try:
         with initialize_config_module("seqkit.conf", version_base="1.3"):
-            composed = hydra_compose("train", overrides=_checked_words(overrides))
+            composed = hydra_compose("train", overrides=_without_null(overrides))
     except Exception as error:
         raise explain(error) from None
     return plain(composed)
@@ -96,7 +96,7 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]],
 
     # So that Hydra raises what it finds, for us to rewrite, and does not print it.
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *_checked_words(arguments)], "1"
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *_typed_words(arguments)], "1"
     try:
         main()
     except _FromJob as carried:
@@ -119,28 +119,30 @@ class _FromJob(BaseException):
         self.error = error
 
 
-def _checked_words(words: Sequence[str]) -> list[str]:
-    """Return overrides and flags as Hydra wants them: flags last, since it reads no override behind one.
+def _without_null(overrides: Sequence[str]) -> list[str]:
+    """Say ``logger=null`` as Hydra wants it said."""
+    null = {f"{kind}=null": f"~{kind}" for kind in OPTIONAL}
+    return [null.get(text, text) for text in overrides]
 
-    ``logger=null`` becomes ``~logger``.
+
+def _typed_words(words: Sequence[str]) -> list[str]:
+    """Return what a person typed as Hydra wants it: flags last, since it reads no override behind one.
 
     Raises:
         ConfigError: A key is given twice, of which Hydra would take the last.
     """
-    null = {f"{kind}=null": f"~{kind}" for kind in OPTIONAL}
     overrides: dict[str, str] = {}
     flags: list[str] = []
     rest = iter(words)
     for word in rest:
         if word.startswith("-"):
-            flags.append(word)
-            flags += [next(rest, "")] if word in FLAGS_WITH_VALUE else []
+            flags += [word, next(rest, "")] if word in FLAGS_WITH_VALUE else [word]
             continue
         key = word.lstrip("+~").partition("=")[0]
         if key in overrides:
             raise ConfigError(f"'{key}' is given twice: {overrides[key]} and {word}; give it once")
         overrides[key] = word
-    return [*(null.get(word, word) for word in overrides.values()), *flags]
+    return [*_without_null(list(overrides.values())), *flags]
 
 
 def _store_nodes() -> None:

@@ -28,7 +28,7 @@ from seqkit.tasks.forecast.spec import Series
 from seqkit.tasks.next_token.spec import NextToken
 from seqkit.tasks.transcribe.spec import Transcript
 from seqkit.trained import load
-from tests.models.test_recurrent import MGU
+from tests.models.test_stack import MGU
 
 pytest.importorskip("onnxruntime")
 
