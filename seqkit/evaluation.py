@@ -1,7 +1,9 @@
 """The one loop that scores: validation, ``evaluate``, the report and every baseline."""
 
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,24 +69,47 @@ class Scorer:
 
     def update(self, batch: Batch) -> None:
         """Predict for a batch and add the scores."""
-        for name, (predict, metric) in list(self._running.items()):
-            try:
-                metric.update(predict(batch), batch)
-            except Exception as error:  # a fault of a plugin's, which must not cost the network its scores
-                LOG.warning("baseline '%s' fails and is left out: %s: %s", name, type(error).__name__, error)
-                del self._running[name]
-        there = batch.to(self.predictor.device)
-        prediction = self.predictor(there)
-        self.metric.update(prediction, there)
-        if self._own is not None:
-            self._own.update(prediction, there)
+        with float32_eval(self.predictor.device):
+            for name, (predict, metric) in list(self._running.items()):
+                with self._left_out_if_it_fails(name):
+                    metric.update(predict(batch), batch)
+            there = batch.to(self.predictor.device)
+            prediction = self.predictor(there)
+            self.metric.update(prediction, there)
+            if self._own is not None:
+                self._own.update(prediction, there)
+
+    @contextmanager
+    def _left_out_if_it_fails(self, name: str) -> Iterator[None]:
+        """Turn a fault of a baseline, a plugin's, into a warning: it must not cost the network its scores."""
+        try:
+            yield
+        except Exception as error:
+            _warn_of_baseline(name, error)
+            self._running.pop(name)
 
     def compute(self) -> dict[str, Scores]:
         """Return the scores by predictor and metric; the network's are those of ``model``."""
         own = self._own.compute() if self._own is not None else {}
         found: dict[str, Any] = {MODEL: {**self.metric.compute(), **own}, **self._finished}
-        found |= {name: metric.compute() for name, (_, metric) in self._running.items()}
-        return {name: {score: float(value) for score, value in scores.items()} for name, scores in found.items()}
+        for name, (_, metric) in list(self._running.items()):
+            with self._left_out_if_it_fails(name):
+                found[name] = metric.compute()
+        return {name: _finite(scores) if name != MODEL else _floats(scores) for name, scores in found.items()}
+
+
+def _floats(scores: Mapping[str, Any]) -> Scores:
+    return {name: float(value) for name, value in scores.items()}
+
+
+def _finite(scores: Mapping[str, Any]) -> Scores:
+    """Return the finite scores: a baseline without probabilities has no loss, one sure of a miss an infinite one."""
+    return {name: value for name, value in _floats(scores).items() if math.isfinite(value)}
+
+
+def _warn_of_baseline(name: str, error: Exception) -> None:
+    reason = " ".join(str(error).split())
+    LOG.warning("baseline '%s' fails and is left out: %s: %s", name, type(error).__name__, reason)
 
 
 @dataclass(frozen=True)
@@ -120,7 +145,12 @@ def evaluate(
         baselines: Whether to score the task's baselines too.
     """
     network.eval()
-    beside = spec.task.baselines(spec, data, split) if baselines and hasattr(spec.task, "baselines") else {}
+    beside: dict[str, Baseline] = {}
+    if baselines and hasattr(spec.task, "baselines"):
+        try:
+            beside = spec.task.baselines(spec, data, split)
+        except Exception as error:
+            _warn_of_baseline("all", error)
     scorer = Scorer(network, spec, beside)
     for batch in evaluation_loader(data, split, batch_size):
         scorer.update(batch)

@@ -14,7 +14,8 @@ import torch
 
 import seqkit
 from seqkit.config import Config, config_hash
-from seqkit.errors import ConfigError, TrainingError, shown
+from seqkit.data.loading import set_up
+from seqkit.errors import ConfigError, DataError, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.files import disk_reason
 from seqkit.network import device_of
@@ -86,9 +87,8 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool) -> dict[str, An
     started = time.monotonic()
     with _one_line_about_the_disk(run), _logging_to(run.train_log):
         device = device_of(config["trainer"]["accelerator"])
-        if hasattr(data, "prepare"):
-            data.prepare()
-        data.setup()
+        with _reading_of_data():
+            set_up(data)
         LOG.info("run %s", shown(run.path))
         for name, value in data.facts.items():
             LOG.info("data %s: %s", name, value)
@@ -109,9 +109,11 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool) -> dict[str, An
             raise
         best = Checkpoint.read(run.best)
         times = {"training_seconds": round(seconds, 1), "best_step": best.step}
-        report = write_report(run, config, best.network().to(device), data, times)
-        loggers.publish(run, report)
-        loggers.close()
+        try:
+            report = write_report(run, config, best.network().to(device), data, times)
+            loggers.publish(run, report)
+        finally:
+            loggers.close()
         LOG.info("report %s (%.0f s in all)", shown(run.report_md), time.monotonic() - started)
     return report
 
@@ -120,7 +122,7 @@ def _check_steps(config: Config, data: Any) -> None:
     """Let the data refuse samples with too few steps for their targets, by file and line, before training."""
     frontend = build("frontend", config["frontend"] or data.spec.inputs.frontend, data.spec)
     if hasattr(data, "check_steps") and hasattr(frontend, "steps"):
-        data.check_steps(lambda length: int(frontend.steps(torch.tensor(length))))
+        data.check_steps(lambda length: int(frontend.steps(torch.tensor([length]))[0]))
 
 
 def _metadata(config: Config, data: Any) -> dict[str, Any]:
@@ -171,6 +173,15 @@ def _one_line_about_the_disk(run: RunFolder) -> Iterator[None]:
         raise TrainingError(
             f"{place}: cannot be written ({disk_reason(error)}); {saved or 'nothing was saved yet'}"
         ) from None
+
+
+@contextmanager
+def _reading_of_data() -> Iterator[None]:
+    """Turn a file of the data that cannot be read into a refusal of one line."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{error.filename or 'the data'}: cannot be read ({disk_reason(error)})") from None
 
 
 class _LogFile(logging.FileHandler):

@@ -66,8 +66,14 @@ def device_of(name: str) -> torch.device:
 @contextmanager
 def float32_eval(device: torch.device) -> Iterator[None]:
     """Compute in plain float32 on any device, whatever precision training uses."""
-    with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        yield
+    precision, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn
+    flags = {"benchmark": cudnn.benchmark, "deterministic": cudnn.deterministic, "allow_tf32": False}
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False), cudnn.flags(enabled=True, **flags):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
 
 
 def carry(state: State | None, batch: Batch, model: Any) -> State | None:
@@ -78,14 +84,18 @@ def carry(state: State | None, batch: Batch, model: Any) -> State | None:
         batch: Its ``fresh_B`` says which rows continue. Rows of ``state`` beyond the batch have ended.
         model: A row that starts anew has its ``initial_state(B)``, to which gradients flow, or zero if it has none.
     """
-    if state is None or batch.fresh_B is None:
+    if not state or batch.fresh_B is None:
         return None
     if state[0].shape[1] < len(batch):
         assert batch.fresh_B.all(), "a row continues one that was not in the batch before"
         return None
     old = tuple(part[:, : len(batch)].detach() for part in state)
     start = model.initial_state(len(batch)) if hasattr(model, "initial_state") else map(torch.zeros_like, old)
-    return tuple(torch.where(batch.fresh_B[None, :, None], new, part) for new, part in zip(start, old, strict=True))
+    rows = len(batch)
+    return tuple(
+        torch.where(batch.fresh_B.view(1, rows, *[1] * (part.dim() - 2)), new, part)
+        for new, part in zip(start, old, strict=True)
+    )
 
 
 def network_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ METHODS = {
     "head": ("loss", "predict"),
     "inputs": ("frontend", "read", "chunk", "example"),
     "task": ("head", "metrics", "answers"),
-    "tokenizer": ("encode", "decode", "sizes"),
+    "tokenizer": ("pieces", "fit", "ids", "encode", "decode", "continued", "sizes", "plural"),
 }
 
 
@@ -201,10 +201,15 @@ def spec_from_json(data: Any) -> DataSpec:
 
 
 def _to_json(value: Any) -> Any:
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple):
         return [_to_json(item) for item in value]
-    if not is_dataclass(value):
+    if value is None or type(value) in (str, int, float, bool):
         return value
+    if not is_dataclass(value):
+        raise PluginError(
+            f"a data spec holds {type(value).__name__} {str(value)[:60]}; it may hold str, int, float, bool, None, "
+            "tuples of them and registered dataclasses, so that it can be saved"
+        )
     for kind in SPEC_KINDS:
         for name, component in _components[kind].items():
             if component.factory is type(value):

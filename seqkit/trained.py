@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seqkit.config import Config
 from seqkit.contracts.batch import Split
 from seqkit.contracts.spec import DataSpec
+from seqkit.data.loading import set_up
 from seqkit.errors import ConfigError, DataError
 from seqkit.evaluation import evaluate, rounded
 from seqkit.network import Network, device_of, float32_eval
@@ -36,7 +37,7 @@ class Trained:
         spec: What its inputs and outputs are.
         config: Of the run.
         path: The checkpoint.
-        facts: Of the checkpoint: step, versions, hashes.
+        facts: Metadata of the checkpoint: step, version, hashes, metrics of the last validation.
     """
 
     network: Network
@@ -87,7 +88,8 @@ class Trained:
             ``{"model": {score: value}, baseline: {score: value}, ...}``.
 
         Raises:
-            DataError: The data are not what the network was trained for.
+            DataError: The data are not those that the network was trained for.
+            ConfigError: The batch size or an override is wrong.
         """
         if batch_size is not None and batch_size < 1:
             raise ConfigError(f"batch size {batch_size}: must be 1 or more")
@@ -96,7 +98,7 @@ class Trained:
         # The paths in the config are relative to where the training started; some data read their files late.
         with chdir(started_in) if started_in and Path(started_in).is_dir() else nullcontext():
             data = build("data", config)
-            data.setup()
+            set_up(data)
             if data.spec != self.spec:
                 raise DataError("the data differ in kind, vocabulary or scale from those the network was trained on")
             if not overrides and data.fingerprint != self.facts["fingerprint"]:
@@ -108,7 +110,10 @@ class Trained:
         from seqkit.export.exporting import export
 
         run = {"checkpoint": str(self.path), "step": self.facts["step"], "hash": self.facts["hash"]}
-        return export(self.network, self.spec, self.path, {"run": run, "config": self.config}, path, format)
+        folder = RunFolder(self.path.parent.parent)
+        exports = folder.exports if self.path.parent == folder.checkpoints else None
+        about = {"run": run, "config": self.config}
+        return export(self.network, self.spec, self.path, about, exports, path, format)
 
     def describe(self) -> dict[str, Any]:
         """Return what the network is made of, as plain JSON."""

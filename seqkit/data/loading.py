@@ -10,6 +10,13 @@ from seqkit.contracts.batch import Split
 from seqkit.contracts.components import Data
 
 
+def set_up(data: Data) -> None:
+    """Prepare the data, where they have something to prepare, and read or make them."""
+    if hasattr(data, "prepare"):
+        data.prepare()
+    data.setup()
+
+
 def load_batches(data: Data, split: Split, order: Iterable[Sequence[int]], workers: int, pin: bool) -> DataLoader:
     """Return a loader of the batches in ``order``, each a list of sample indices."""
     # A generator of its own keeps the loader from drawing on torch's, which dropout shares.

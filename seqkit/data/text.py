@@ -6,7 +6,7 @@ import sysconfig
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -28,7 +28,6 @@ from seqkit.tasks.next_token.spec import NextToken
 
 FRACTIONS = (0.9, 0.05, 0.05)
 
-Unit = Literal["char", "word"]
 VocabularySize = Annotated[int, Field(ge=2)]
 Sample = tuple[Tensor, bool]
 
@@ -91,7 +90,7 @@ class TextFiles:
         train: File or folder to train on.
         valid: File or folder to validate on.
         test: File or folder to test on.
-        unit: What a token is.
+        unit: Tokenizer: char, word, or one that a plugin registers.
         vocab_size: Most frequent tokens to keep, ``<unk>`` among them; all by default.
         batch_size: Streams that training reads side by side.
         seq_len: Tokens a chunk, through which training propagates back.
@@ -106,7 +105,7 @@ class TextFiles:
         train: str | None = None,
         valid: str | None = None,
         test: str | None = None,
-        unit: Unit = "char",
+        unit: str = "char",
         vocab_size: VocabularySize | None = None,
         batch_size: PositiveInt = 32,
         seq_len: PositiveInt = 64,
@@ -127,6 +126,7 @@ class TextFiles:
                 f"data.split={list(split)}: give three fractions above 0 that add up to 1, as [0.9,0.05,0.05]"
             )
         self.split = split
+        find("tokenizer", unit)  # refused by name if there is none
         self.unit = unit
         self.vocab_size = vocab_size
         self.batch_size = batch_size
@@ -245,10 +245,10 @@ def _number(
     sizes: dict[str, Any] = {}
     for part, part_ids, part_pieces in zip(SPLITS, ids, pieces, strict=True):
         written = part_pieces.count(UNKNOWN) if isinstance(part_pieces, list) else 0
-        strange = int((part_ids == 0).sum()) - written
+        strange = int((part_ids == 0).sum()) - written if UNKNOWN in tokenizer.vocabulary else 0
         sizes[part] = f"{len(part_ids):,} {kind.plural}"
         sizes[part] += f", {strange:,} of them not in the vocabulary" if strange else ""
-    sizes["vocabulary"] = f"{len(tokenizer.vocabulary):,} with {UNKNOWN}"
+    sizes["vocabulary"] = f"{len(tokenizer.vocabulary):,}" + f" with {UNKNOWN}" * (UNKNOWN in tokenizer.vocabulary)
     return DataSpec(Tokens(tokenizer), NextToken()), ids, sizes
 
 

@@ -33,6 +33,7 @@ def export(
     spec: DataSpec,
     checkpoint: Path,
     about: dict[str, Any],
+    exports: Path | None = None,
     path: str | Path | None = None,
     format: Format = "onnx",
 ) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def export(
         spec: Of the data that it was trained on.
         checkpoint: That it was loaded from.
         about: Further content of the JSON file: the run, its config.
+        exports: Folder of the run's exported files; None for that of the checkpoint.
         path: Of the file, ending in .onnx or .pt2; None for ``RUN/export/``, named after the checkpoint.
         format: onnx (for onnxruntime and others), or torch (for ``torch.export.load``).
 
@@ -60,7 +62,7 @@ def export(
     if format not in SUFFIX:
         raise ConfigError(f"format {format}: choose one of {', '.join(SUFFIX)}")
     programs.require(format)
-    place = _place(checkpoint, path, SUFFIX[format])
+    place = _place(checkpoint, exports, path, SUFFIX[format])
     network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     content, facts = write(network, spec, format)
     facts = {
@@ -151,10 +153,9 @@ def _steps(spec: DataSpec) -> int:
     return max(spec.inputs.example_steps, getattr(spec.task, "lookback", None) or 0)
 
 
-def _place(checkpoint: Path, path: str | Path | None, suffix: str) -> Path:
+def _place(checkpoint: Path, exports: Path | None, path: str | Path | None, suffix: str) -> Path:
     if path is None:
-        in_run = checkpoint.parent.name == "checkpoints"
-        folder = checkpoint.parent.parent / "export" if in_run else checkpoint.parent
+        folder = exports or checkpoint.parent
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:

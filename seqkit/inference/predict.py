@@ -47,7 +47,7 @@ def predict_sequence(network: Network, spec: DataSpec, sequence: Tensor) -> Any:
     metric: Any = spec.task.metrics(spec).to(device)
     state: State | None = None
     answer, scored = {}, False
-    for inputs_T, targets_T in _chunks(sequence, spec):
+    for inputs_T, targets_T in _chunks(sequence, spec, CHUNK if network.model.causal else len(sequence)):
         batch = Batch(inputs_T[None]).to(device)
         outputs, lengths_B, state = network(batch, state)
         answer = spec.task.answers(network.head.predict(outputs, lengths_B, batch), spec)[0]
@@ -59,8 +59,8 @@ def predict_sequence(network: Network, spec: DataSpec, sequence: Tensor) -> Any:
     return answer | ({name: float(value) for name, value in metric.compute().items()} if scored else {})
 
 
-def _chunks(sequence: Tensor, spec: DataSpec) -> Iterator[tuple[Tensor, Tensor]]:
+def _chunks(sequence: Tensor, spec: DataSpec, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield pieces of a long sequence, each with the targets that the sequence itself holds."""
     targets_T = spec.task.own_targets(sequence[None])[0]
-    for start in range(0, len(sequence), CHUNK):
-        yield sequence[start : start + CHUNK], targets_T[start : start + CHUNK]
+    for start in range(0, len(sequence), size):
+        yield sequence[start : start + size], targets_T[start : start + size]

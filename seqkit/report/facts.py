@@ -3,6 +3,8 @@
 import json
 import logging
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -67,25 +69,36 @@ def write_report(
 def _illustrate(
     folder: RunFolder, network: Network, data: Data, evaluation: Evaluation, monitor: str
 ) -> tuple[list[str], str]:
-    """Draw the figures of a run; return their file names and a text sample. A failure is a warning."""
+    """Draw the figures of a run; return their file names and a text sample. Each that fails is a warning."""
     task: Any = data.spec.task
     names: list[str] = []
     sample = ""
-    try:
-        drawn = {"learning_curves": learning_curves(folder.metrics_csv, monitor)}
-        if hasattr(task, "figures") or hasattr(task, "sample"):
-            batch, prediction = _examples(network, data)
-            results = Results(data.spec, network, evaluation.metric, batch, prediction)
-            drawn |= task.figures(results) if hasattr(task, "figures") else {}
-            sample = task.sample(results) if hasattr(task, "sample") else ""
-        for name, figure in drawn.items():
+
+    def draw(figures: dict[str, Any]) -> None:
+        for name, figure in figures.items():
             save(figure, folder.path / f"{name}.png")
             names.append(f"{name}.png")
-    except Exception as error:
-        LOG.warning(
-            "the report is without some of its figures: %s: %s", type(error).__name__, " ".join(str(error).split())
-        )
+
+    with _warning_of("the learning curves"):
+        draw({"learning_curves": learning_curves(folder.metrics_csv, monitor)})
+    if hasattr(task, "figures") or hasattr(task, "sample"):
+        with _warning_of("examples"):
+            batch, prediction = _examples(network, data)
+            results = Results(data.spec, network, evaluation.metric, batch, prediction)
+            with _warning_of("the figures of the task"):
+                draw((task.figures(results) if hasattr(task, "figures") else None) or {})
+            with _warning_of("a sample"):
+                sample = (task.sample(results) if hasattr(task, "sample") else None) or ""
     return names, sample
+
+
+@contextmanager
+def _warning_of(part: str) -> Iterator[None]:
+    """Turn a failure into a warning: after the training, no picture may cost the report."""
+    try:
+        yield
+    except Exception as error:
+        LOG.warning("the report is without %s: %s: %s", part, type(error).__name__, " ".join(str(error).split()))
 
 
 @torch.no_grad()

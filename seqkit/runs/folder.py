@@ -169,6 +169,10 @@ def open_run(config: Config, fresh: bool) -> Iterator[tuple[Config, RunFolder]]:
     except OSError as error:
         raise ConfigError(f"runs={config['runs']}: no folder can be made there ({disk_reason(error)})") from None
     run, config = RunFolder(path), {**config, "id": path.name}
+    if _holds_other_things(run):
+        raise ConfigError(
+            f"{path} is there already and is no run: there is no {run.config_json.name} in it; give another id"
+        )
     with run.lock():
         if fresh:
             _clear(run)
@@ -218,15 +222,18 @@ def _new_folder(parent: Path) -> Path:
     raise AssertionError
 
 
+def _holds_other_things(run: RunFolder) -> bool:
+    """Whether the folder is not empty and is not that of a run, so that nothing in it may be touched."""
+    return not run.config_json.is_file() and any(
+        entry != run.lock_file and not entry.match(TEMPORARY) for entry in run.path.iterdir()
+    )
+
+
 def _clear(run: RunFolder) -> None:
-    """Empty the folder of a run; refuses one that is none."""
-    mine = [entry for entry in run.path.iterdir() if entry != run.lock_file]
-    if mine and not run.config_json.is_file():
-        raise ConfigError(
-            f"{run.path} is not a run: there is no {run.config_json.name} in it, so --fresh does not clear it"
-        )
-    for entry in mine:
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    """Empty the folder of a run."""
+    for entry in run.path.iterdir():
+        if entry != run.lock_file:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def config_difference(old: Any, new: Any, where: str = "") -> str:

@@ -53,7 +53,7 @@ def read_metrics(path: Path) -> list[Row]:
                 if line != ",".join(COLUMNS):
                     raise ValueError
                 continue
-            step, name, value = line.split(",")
+            ((step, name, value),) = csv.reader([line])
             rows.append((int(step), name, float(value)))
         except ValueError:
             expected = ",".join(COLUMNS) if number == 1 else "STEP,METRIC,VALUE"

@@ -10,7 +10,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from seqkit.config import Config
 from seqkit.contracts.components import Data
 from seqkit.data.loading import evaluation_loader
-from seqkit.errors import ConfigError
+from seqkit.errors import ConfigError, SeqkitError
 from seqkit.network import device_of
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
@@ -30,7 +30,14 @@ def open_loggers(config: Config, run: RunFolder, last: Checkpoint | None) -> Log
         LOG.warning("%s is gone; it starts anew at step %d", run.metrics_csv, last.step)
     writer = MetricsWriter(run.metrics_csv, keep=last.step if last else -1)
     chosen = config["logger"]
-    return Loggers(writer, build("logger", chosen, run.path, config) if chosen else None)
+    try:
+        return Loggers(writer, build("logger", chosen, run.path, config) if chosen else None)
+    except SeqkitError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        LOG.warning("logger=%s fails and is left out: %s: %s", chosen["name"], type(error).__name__, reason)
+        return Loggers(writer, None)
 
 
 def fit(

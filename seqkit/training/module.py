@@ -96,7 +96,10 @@ class SequenceModule(pl.LightningModule):
                 LOG.warning("going on may not be exact to the bit: %s", differs)
         self._before, self._started = self.seconds, time.monotonic()
         if self._loaded is not None:  # only now: everything that draws while setting up has done so
-            set_rng(self._loaded["ranks"][0]["rng"])
+            own = self._loaded["ranks"][0]
+            set_rng(own["rng"])
+            if own["carried"] is not None:
+                self._carried = tuple(part.to(self.device) for part in own["carried"])
             self._loaded = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -151,9 +154,6 @@ class SequenceModule(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._loaded = saved = checkpoint["seqkit"]
         self.latest, self.seconds = saved["latest"], saved["seconds"]
-        carried = saved["ranks"][0]["carried"]
-        if carried is not None:
-            self._carried = tuple(part.to(self.device) for part in carried)
 
     def _nan_reason(self, batch: Batch) -> str:
         reason = f"the training loss became NaN by step {self.global_step + 1}"
@@ -166,6 +166,11 @@ class SequenceModule(pl.LightningModule):
 def _check_monitor(network: Network, spec: DataSpec) -> None:
     """Refuse a head whose ``monitor`` is no direction or no score of its own, before training."""
     head = network.head
+    monitor = getattr(head, "monitor", None)
+    if not (isinstance(monitor, tuple) and len(monitor) == 2 and all(isinstance(part, str) for part in monitor)):
+        raise ConfigError(
+            f"{type(head).__name__}.monitor is {monitor!r}: expected (METRIC, 'min' or 'max'), such as ('loss', 'min')"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -178,4 +183,6 @@ def _check_monitor(network: Network, spec: DataSpec) -> None:
 
 def _monitor_reason(head: Any, names: dict[str, Any]) -> str:
     known = ", ".join(sorted(names))
-    return f"{type(head).__name__}.monitor is {head.monitor!r}: expected (SCORE, 'min' or 'max'), SCORE one of {known}"
+    return (
+        f"{type(head).__name__}.monitor is {head.monitor!r}: expected (METRIC, 'min' or 'max'), METRIC one of {known}"
+    )

@@ -59,6 +59,10 @@ class FramesFrontend(nn.Module):
         self.project = nn.Linear(folded, project) if project else nn.Identity()
         self.output_size = project or folded
 
+    def steps(self, lengths_B: Tensor) -> Tensor:
+        """Return the steps that sequences of these lengths give, (B,)."""
+        return -(-lengths_B // self.patch)
+
     @property
     def looks_ahead(self) -> str | None:
         """Return why a frame cannot be read before the last one of its sequence is there, None if it can."""

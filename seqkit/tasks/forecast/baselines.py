@@ -35,7 +35,7 @@ def last_rows(batch: Batch, horizon: int, columns: Sequence[int], period: int) -
     """Repeat the last ``period`` rows of each window over the horizon."""
     rows_F = torch.arange(horizon) % period - period
     ends_B1 = torch.full((len(batch), 1), batch.inputs.shape[1]) if batch.lengths is None else batch.lengths[:, None]
-    rows_BF = ends_B1 + rows_F
+    rows_BF = (ends_B1 + rows_F).clamp(min=0)  # of a window shorter than a period its first row
     return SeriesPrediction(batch.inputs[torch.arange(len(batch))[:, None], rows_BF][:, :, list(columns)].double())
 
 

@@ -21,8 +21,6 @@ class NextTokenMetrics(Metric):
     """
 
     full_state_update = False
-    higher_is_better = None
-    is_differentiable = False
 
     sizes_V2: Tensor
     nats: Tensor

@@ -56,9 +56,9 @@ class TranscribeMetrics(Metric):
         self.words += int(words.total)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return the scores by name; ``loss``, where the predictor gives one, is in nats per character."""
-        scores = {
+        """Return the scores by name; ``loss`` is in nats per character, NaN where the predictor gives none."""
+        return {
             "character_error_rate": self.character_errors.double() / self.characters,
             "word_error_rate": self.word_errors.double() / self.words,
+            "loss": self.loss_sum / self.loss_characters,
         }
-        return scores | ({"loss": self.loss_sum / self.loss_characters} if self.loss_characters else {})
