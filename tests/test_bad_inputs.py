@@ -1,5 +1,6 @@
 """Bad data, configurations and command lines: each is one line, exit 1 (2 for wrong usage), no traceback."""
 
+import contextlib
 import io
 import math
 import os
@@ -10,6 +11,7 @@ from array import array
 from pathlib import Path
 
 import pytest
+import torch
 
 from seqkit.__main__ import run
 
@@ -74,6 +76,8 @@ def make(files: dict) -> None:
 
 
 TEXT = "".join(f"chapter {i} says that {i} times {i} is {i * i}\n" for i in range(60))
+
+SMALL = ["model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=1", "id=x"]
 
 PREFIX = {
     "series": "train data=series_csv data.path=t.csv data.time_column=date data.lookback=8 data.horizon=2",
@@ -333,6 +337,66 @@ COMMANDS = {
 }  # fmt: skip
 
 
+# of commands on trained runs: {adding}, {text} and {sounds}
+ON_RUNS = {
+    "evaluate in batches of 0": ({}, "evaluate {adding} --batch-size 0", "batch size 0: must be 1 or more"),
+    "evaluate with an unknown option": ({}, "evaluate {adding} data.nonsense=1", "no option 'nonsense' in data=adding"),
+    "evaluate with a word for a number": ({}, "evaluate {adding} data.length=x", "data.length=x: input should be a valid integer"),
+    "evaluate another model": ({}, "evaluate {adding} model.hidden_size=5", "only data.OPTION=VALUE can be changed for an evaluation"),
+    "evaluate a bare word": ({}, "evaluate {adding} foo", "'foo': only data.OPTION=VALUE"),
+    "evaluate with an open bracket": ({}, "evaluate {adding} data.length=[", "cannot read the override 'data.length=['"),
+    "evaluate on a text that is gone": ({}, "evaluate {text} data.path=gone.txt", "gone.txt: no such file or folder"),
+    "evaluate on another text": ({"other.txt": "0123456789\n" * 99}, "evaluate {text} data.path=other.txt", "differ in kind, vocabulary or scale from those the network was trained on"),
+    "generate numbers": ({}, "generate {adding}", "generate needs a model with head=next_token; this one predicts Series"),
+    "generate from an unknown character": ({}, "generate {text} é", "unknown to the model: 'é'"),
+    "generate less than nothing": ({}, "generate {text} --length -1", "length=-1: give 0 tokens or more"),
+    "generate at -1": ({}, "generate {text} --temperature -1", "temperature=-1.0: give 0 (always the likeliest token) or more"),
+    "generate at nan": ({}, "generate {text} --temperature nan", "temperature=nan: give 0"),
+    "generate from no tokens": ({}, "generate {text} --top-k 0", "top_k=0: give 1 token or more to draw from"),
+    "predict an unknown character": ({}, "predict {text} é", "unknown to the model: 'é'"),
+    "predict from a text that is not there": ({"book.txt": TEXT}, "predict {text} bok.txt", "bok.txt: no such file. Did you mean 'book.txt'?"),
+    "predict from an empty file": ({"a.txt": ""}, "predict {text} a.txt", "a.txt: is empty"),
+    "predict from nothing": ({}, "predict {text} ''", "'': no text to predict from"),
+    "predict from a table that is not there": ({}, "predict {adding} t.csv", "t.csv: no such file"),
+    "predict from a table of other columns": ({"t.csv": hourly()}, "predict {adding} t.csv", "t.csv: no column 'value'. Columns: date, load, heat"),
+    "predict from an empty path": ({}, "predict {adding} ''", "a path cannot be empty; is the variable set?"),
+    "predict from garbage": ({"x.wav": b"garbage"}, "predict {sounds} x.wav", "x.wav: cannot be read as WAV or FLAC"),
+    "predict from a sound that is cut off": ({"x.wav": wav()[:1000]}, "predict {sounds} x.wav", "x.wav: cut off"),
+    "predict from a pipe": ({"x.wav": os.mkfifo}, "predict {sounds} x.wav", "x.wav: is not a regular file"),
+    "predict from a folder": (sounds(), "predict {sounds} sounds", "sounds: is a folder. Expected a WAV or FLAC file"),
+    "export to another ending": ({}, "export {adding} --output x.txt", "x.txt: a file of this format must be named *.onnx"),
+    "export to no folder": ({}, "export {adding} --output nowhere/x.onnx", "nowhere: no such folder"),
+    "describe a run with options": ({}, "describe {adding} model.hidden_size=5", "options can be set to describe a model, model=NAME, only"),
+}  # fmt: skip
+
+USAGE = {
+    "evaluate": "the following arguments are required: run",
+    "predict": "the following arguments are required: run, INPUT",
+    "predict runs/x": "the following arguments are required: INPUT",
+    "generate": "the following arguments are required: run",
+    "export": "the following arguments are required: run",
+    "resume": "the following arguments are required: run",
+    "describe": "the following arguments are required: what",
+    "evaluate runs/x --split train": "argument --split: invalid choice: 'train'",
+    "evaluate runs/x --device tpu": "argument --device: invalid choice: 'tpu'",
+    "evaluate runs/x --batch-size x": "argument --batch-size: invalid int value: 'x'",
+    "evaluate runs/x --nonsense": "unrecognized arguments: --nonsense",
+    "generate runs/x --length x": "argument --length: invalid int value: 'x'",
+    "generate runs/x a b": "unrecognized arguments: b",
+    "export runs/x --format tflite": "argument --format: invalid choice: 'tflite'",
+    "list model x": "unrecognized arguments: x",
+    "train --fresh=3": "argument --fresh: ignored explicit argument '3'",
+}
+
+# name: files, words, the line that says so
+ACCEPTED = {
+    "copies in train and test": ({f"sounds/{label}/{n}.wav": wav(pitch) for label, pitch in (("low", 300), ("high", 900)) for n in range(4)}, "data=audio_folder data.path=sounds", "sounds: 4 files to be scored are byte for byte files that are trained on, such as "),
+    "some files silent": ({**sounds(), "sounds/low/0.wav": wav(level=0)}, "data=audio_folder data.path=sounds", "sounds: 1 of 8 files are silent, such as sounds/low/0.wav"),
+    "a constant column": ({"t.csv": "load,heat\n" + "".join(f"{n % 7},3\n" for n in range(60))}, "data=series_csv data.path=t.csv data.lookback=8 data.horizon=2", "t.csv: never changing in the training part, so that nothing can be learned from it: heat"),
+    "line ends of Windows": ({"a.txt": TEXT.replace("\n", "\r\n")}, "data=text_files data.path=a.txt data.seq_len=8 data.split=[0.6,0.2,0.2]", "data line ends: 60 of Windows (\\r\\n) read as \\n"),
+    "a column of words": ({"t.csv": "load,place\n" + "".join(f"{n % 7},here\n" for n in range(60))}, "data=series_csv data.path=t.csv data.lookback=8 data.horizon=2", "data left out: columns without numbers: place"),
+}  # fmt: skip
+
 TABLES = {"series": SERIES, "texts": TEXTS, "sounds": SOUNDS, "configs": CONFIGS, "late": LATE, "commands": COMMANDS}
 CASES = {f"{table}: {name}": (PREFIX[table], *case) for table, cases in TABLES.items() for name, case in cases.items()}
 
@@ -371,3 +435,56 @@ def test_refused(name, capsys):
     assert not before or name.startswith("late: ")
     assert out == ""
     assert not list(Path().glob("runs/*/*"))
+
+
+@pytest.fixture(scope="module")
+def trained(originals, tmp_path_factory) -> dict[str, Path]:
+    """Return the folders of three tiny runs, by what they were trained on."""
+    here = tmp_path_factory.mktemp("trained")
+    torch.set_num_threads(1)
+    with contextlib.chdir(here):
+        make({"book.txt": TEXT, **sounds()})
+        text = ["data=text_files", "data.path=book.txt", "data.seq_len=8", "data.split=[0.6,0.2,0.2]"]
+        for data in (text, ["data=audio_folder", "data.path=sounds"]):
+            assert run(["train", *data, *SMALL]) == 0
+    runs = here / "runs"
+    return {"adding": originals / "finished", "text": runs / "text_files" / "x", "sounds": runs / "audio_folder" / "x"}
+
+
+@pytest.mark.parametrize("name", ON_RUNS)
+def test_refused_on_a_run(name, trained, capsys):
+    files, words, fragment = ON_RUNS[name]
+    make(files)
+    assert run(shlex.split(words.format(**trained))) == 1
+    out, err = capsys.readouterr()
+    [line] = err.splitlines()
+    assert line.startswith("seqkit: ")
+    assert fragment in line
+    assert out == ""
+
+
+@pytest.mark.parametrize("words", USAGE)
+def test_wrong_usage(words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(words.split())
+    assert stopped.value.code == 2
+    out, err = capsys.readouterr()
+    usage, *_, line = err.splitlines()
+    assert usage.startswith("usage: seqkit ")
+    assert line.startswith(f"seqkit {words.split()[0]}: error: {USAGE[words]}")
+    assert out == ""
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepted_with_a_line(name, capsys):
+    files, words, fragment = ACCEPTED[name]
+    make(files)
+    assert run(["train", *words.split(), *SMALL]) == 0
+    [line] = [line for line in capsys.readouterr().err.splitlines() if fragment in line]
+    assert line.startswith(fragment)
+
+
+def test_overrides_behind_a_flag_are_read(capsys):
+    words = ["data=adding", "data.length=6", "data.train_size=16", "data.valid_size=8", "data.test_size=8"]
+    assert run(["train", *words, "model=elman,gru", "-m", *SMALL]) == 0
+    assert sorted(path.name for path in Path("runs/adding").iterdir()) == ["x-0", "x-1"]
