@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from seqkit.contracts.components import Data
 from seqkit.errors import ConfigError
@@ -16,6 +17,7 @@ from seqkit.network import assemble
 PARAMETER = 16  # bytes: the value, its gradient and AdamW's two moments in float32
 ACTIVATION = 12  # bytes: the value, its gradient, and as much for buffers
 WORKER = 50_000_000  # bytes of a process that loads data, at the least
+TENSORS = 100_000  # weights of a model, at the most
 INDEX = 8  # bytes of a sample's number in the order of a pass
 
 
@@ -53,7 +55,9 @@ def refuse_if_too_large(config: Mapping[str, Any], data: Data, device: torch.dev
     rows = min(data.batch_size, samples)
     try:
         need = PARAMETER * parameters + ACTIVATION * rows * activations_per_sample(network, data)
-    except Exception:  # of a plugin, whose fault shows in training: an estimate stops nothing
+    except Exception as error:  # of a plugin, whose fault shows in training: an estimate stops nothing
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            raise ConfigError(f"one sample of the data does not fit into memory; {_words(there)} are there") from None
         return
     if need > there:
         raise ConfigError(
@@ -68,6 +72,15 @@ def on_meta(config: Mapping[str, Any], data: Data) -> nn.Module | None:
     Raises:
         ConfigError: A size is beyond what any tensor can have.
     """
+    count = 0
+
+    def watch(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal count
+        count += 1
+        if count > TENSORS:
+            raise ConfigError(f"a model of more than {TENSORS:,} weight tensors; make model.num_layers smaller")
+
+    handle: Any = register_module_parameter_registration_hook(watch)
     try:
         with torch.device("meta"):
             return assemble(config, data.spec)
@@ -78,6 +91,8 @@ def on_meta(config: Mapping[str, Any], data: Data) -> nn.Module | None:
         if "overflow" in text.lower() or isinstance(error, OverflowError):
             raise ConfigError("a model of this size has more parameters than can be counted; make it smaller") from None
         return None
+    finally:
+        handle.remove()
 
 
 def activations_per_sample(network: Any, data: Data) -> int:
