@@ -41,8 +41,15 @@ class Stopped(Exception):  # noqa: N818 - what was asked for, not an error
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"Did you mean 'x'? "`` for the name in ``known`` closest to ``name``, or an empty string."""
-    match = get_close_matches(name, list(known), n=1)
+    match = get_close_matches(name[:1000], list(known), n=1)
     return f"Did you mean '{match[0]}'? " if match else ""
+
+
+def shortened(text: object, width: int = 60) -> str:
+    """Return a quoted value fit for one line: control characters escaped, the end cut off beyond ``width``."""
+    whole = str(text)
+    start = "".join(char if char.isprintable() else repr(char)[1:-1] for char in whole[:width])
+    return start if len(whole) <= width else f"{start}... ({len(whole):,} characters)"
 
 
 def shown(place: Path) -> Path:
@@ -53,4 +60,4 @@ def shown(place: Path) -> Path:
 def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
     """Build the refusal of a name that is not among ``known``."""
     known = sorted(known)
-    return ConfigError(f"no {what} '{name}'. {nearest(name, known)}Known: {', '.join(known)}")
+    return ConfigError(f"no {what} '{shortened(name)}'. {nearest(name, known)}Known: {', '.join(known)}")

@@ -3,9 +3,12 @@
 # B batch, S samples, U symbols of a transcript
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from itertools import pairwise
+from logging import getLogger
+from math import ceil
 from typing import Annotated, Any
 
 import torch
@@ -17,9 +20,11 @@ from seqkit.contracts import SPLITS, Batch, Classes, DataSpec, Split, Targets, T
 from seqkit.data import batching
 from seqkit.data.files import existing_file, existing_folder, sha256_of
 from seqkit.data.sound_files import Item, read_folder, read_manifest, read_waveform, with_header
-from seqkit.errors import ConfigError, DataError
+from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.registry import register_data
 
+LOG = getLogger("seqkit")
+QUIETEST = 1e-5  # between a waveform's extremes; below one step of 16 bits
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -88,19 +93,24 @@ class AudioFolder:
         items = [with_header(item) for item in items]
         origin = str(self.manifest or self.folder)
         items, drawn = self._split(items, stratified=kind == "label")
+        self._items = items
         parts = {split: [item for item in items if item.split == split] for split in SPLITS}
         targets = _classes(parts, origin) if kind == "label" else _transcript(parts)
         rates = Counter(item.rate for item in items)
         rate = self.sample_rate or max(rates, key=lambda value: (rates[value], value))
-        self.spec = DataSpec(Waveform(rate), targets)
+        self.spec, self._rate = DataSpec(Waveform(rate), targets), rate
         self._ids = {name: i for i, name in enumerate(_vocabulary(targets))}
         self._parts = {split: _Sounds(parts[split], rate, self._ids, kind) for split in SPLITS}
         seconds = {split: sum(item.samples / item.rate for item in parts[split]) for split in SPLITS}
         if sum(seconds.values()) * rate * 4 <= self.cache_mb * 1e6:
             for part in self._parts.values():
                 part.decode()
+            _check_silence(self._parts, origin)
+        digests = [sha256_of([item.path]) for item in items]
+        _warn_of_copies(items, digests, origin)
         listing = [(item.target, item.split, rate) for item in items]
-        self.fingerprint = sha256((sha256_of(item.path for item in items) + repr(listing)).encode()).hexdigest()
+        content = sha256("\n".join(digests).encode()).hexdigest()
+        self.fingerprint = sha256((content + repr(listing)).encode()).hexdigest()
         sizes = {split: f"{len(parts[split]):,} files, {seconds[split] / 60:.1f} minutes" for split in SPLITS}
         self.facts = {
             "origin": origin,
@@ -126,6 +136,26 @@ class AudioFolder:
             return batching.sequential(len(items), batch_size)
         milliseconds = [round(1000 * item.samples / item.rate) for item in items]
         return batching.bucketed(milliseconds, batch_size, seed, epoch)
+
+    def refuse_long_transcripts(self, steps: Callable[[int], int]) -> None:
+        """Refuse the first file whose transcript needs more output steps than its sound gives.
+
+        Connectionist temporal classification needs one step per symbol, and one between two equal symbols.
+
+        Args:
+            steps: Output steps of a waveform of so many samples at the spec's rate.
+
+        Raises:
+            DataError: Names the manifest's line, and both numbers.
+        """
+        for item in self._items if isinstance(self.spec.targets, Transcript) else ():
+            needs = len(item.target) + sum(left == right for left, right in pairwise(item.target))
+            gives = steps(ceil(item.samples * self._rate / item.rate))
+            if needs > gives:
+                raise DataError(
+                    f"{item.where}: a transcript of {len(item.target):,} symbols needs {needs:,} output steps, "
+                    f"{item.path.name} gives {gives:,}; is it the transcript of another file?"
+                )
 
     def _split(self, items: list[Item], stratified: bool) -> tuple[list[Item], str]:
         """Return the items with a split each, and how they came by it."""
@@ -185,12 +215,42 @@ class _Sounds(Dataset):
         return waveform_S, torch.tensor(target)
 
 
+def _check_silence(parts: dict[Split, _Sounds], origin: str) -> None:
+    """Refuse sound that is all silence, warn of files that are."""
+    silent = [
+        item.path
+        for part in parts.values()
+        for item, waveform_S in zip(part.items, part.decoded or (), strict=True)
+        if waveform_S.max() - waveform_S.min() < QUIETEST
+    ]
+    files = sum(map(len, parts.values()))
+    if len(silent) == files:
+        raise DataError(f"{origin}: every file is silent. Expected recordings")
+    if silent:
+        LOG.warning("%s: %d of %d files are silent, such as %s", origin, len(silent), files, silent[0])
+
+
+def _warn_of_copies(items: list[Item], digests: list[str], origin: str) -> None:
+    """Warn of files to be scored that are trained on too."""
+    trained = {digest: item for item, digest in zip(items, digests, strict=True) if item.split == "train"}
+    copies = [
+        (item, trained[d]) for item, d in zip(items, digests, strict=True) if item.split != "train" and d in trained
+    ]
+    if copies:
+        LOG.warning(
+            "%s: %d files to be scored are byte for byte files that are trained on, such as %s and %s",
+            origin, len(copies), copies[0][0].path, copies[0][1].path,
+        )  # fmt: skip
+
+
 def _classes(parts: dict[Split, list[Item]], origin: str) -> Classes:
     counts = Counter(item.target for item in parts["train"])
     for split in ("valid", "test"):
         for item in parts[split]:
             if item.target not in counts:
-                raise DataError(f"{item.where}: label '{item.target}' of a {split} file is on no training file")
+                raise DataError(
+                    f"{item.where}: label '{shortened(item.target)}' of a {split} file is on no training file"
+                )
     if len(counts) < 2:
         raise DataError(f"{origin}: all files are of one class, '{next(iter(counts))}'; at least two are needed")
     names = sorted(counts)

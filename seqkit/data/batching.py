@@ -8,7 +8,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Order = list[list[int]]
+Order = Sequence[Sequence[int]]
+
+
+class Consecutive(Sequence[list[int]]):
+    """Batches of consecutive samples, each made when it is asked for: a pass may be far longer than memory.
+
+    Args:
+        samples: Indices of all samples.
+        batch_size: Samples per batch; the last batch may be smaller.
+    """
+
+    def __init__(self, samples: range, batch_size: int) -> None:
+        self.samples = samples
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.samples) // self.batch_size)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                return [self[number] for number in range(start, stop, step)]
+            return Consecutive(self.samples[start * self.batch_size : stop * self.batch_size], self.batch_size)
+        start = range(len(self))[index] * self.batch_size
+        return list(self.samples[start : start + self.batch_size])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
 
 
 def pad(rows: Sequence[Tensor], value: float = 0) -> tuple[Tensor, Tensor | None]:
@@ -50,9 +78,9 @@ def generator(*key: Any) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
-def sequential(size: int, batch_size: int) -> Order:
-    """Return all samples in their order."""
-    return [list(range(start, min(start + batch_size, size))) for start in range(0, size, batch_size)]
+def sequential(size: int, batch_size: int, first: int = 0) -> Consecutive:
+    """Return ``size`` samples from ``first`` on in their order."""
+    return Consecutive(range(first, first + size), batch_size)
 
 
 def shuffled(size: int, batch_size: int, seed: int, epoch: int) -> Order:
@@ -73,7 +101,7 @@ def bucketed(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, poo
     """
     draw = generator("bucketed", seed, epoch)
     order = torch.randperm(len(lengths), generator=draw).tolist()
-    batches: Order = []
+    batches: list[Sequence[int]] = []
     for start in range(0, len(order), pool * batch_size):
         chunk = sorted(order[start : start + pool * batch_size], key=lambda index: lengths[index])
         batches += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
@@ -90,7 +118,7 @@ def streams(size: int, count: int, batch_size: int) -> Order:
     count = min(count, size)
     even, longer = divmod(size, count)
     starts = [stream * even + min(stream, longer) for stream in range(count + 1)]
-    batches: Order = []
+    batches: list[Sequence[int]] = []
     for group in sequential(count, batch_size):
         steps = starts[group[0] + 1] - starts[group[0]]
         batches += [[starts[s] + t for s in group if starts[s] + t < starts[s + 1]] for t in range(steps)]

@@ -1,15 +1,18 @@
 """The user's files: checked before they are read, written so that they are never seen half done."""
 
 import os
+import re
 from collections.abc import Iterable
 from hashlib import file_digest, sha256
 from pathlib import Path
 
-from seqkit.errors import DataError, nearest
+from seqkit.errors import DataError, nearest, shortened
+
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}(?=[^/])")
 
 
 def existing_file(path: str | Path, what: str) -> Path:
-    """Return ``path`` if a file is there.
+    """Return ``path`` if a regular file is there.
 
     Args:
         path: As the user gave it; ``~`` is the home folder.
@@ -18,7 +21,7 @@ def existing_file(path: str | Path, what: str) -> Path:
     Raises:
         DataError: There is none; the message gives the path, the nearest name in that folder and what is expected.
     """
-    place = Path(path).expanduser()
+    place = _expanded(path, what)
     if place.is_file():
         return place
     if place.is_dir():
@@ -36,7 +39,7 @@ def existing_folder(path: str | Path, what: str) -> Path:
     Raises:
         DataError: There is none; the message gives the path, the nearest name in that folder and what is expected.
     """
-    place = Path(path).expanduser()
+    place = _expanded(path, what)
     if place.is_dir():
         return place
     if place.exists():
@@ -45,9 +48,9 @@ def existing_folder(path: str | Path, what: str) -> Path:
 
 
 def existing(path: str | Path, what: str) -> Path:
-    """Return ``path`` if a file or a folder is there, and refuse it as ``existing_file`` does if not."""
-    place = Path(path).expanduser()
-    if place.exists():
+    """Return ``path`` if a regular file or a folder is there, and refuse it as ``existing_file`` does if not."""
+    place = _expanded(path, what)
+    if place.is_file() or place.is_dir():
         return place
     raise _missing(place, "file or folder", what)
 
@@ -81,7 +84,29 @@ def sha256_of(paths: Iterable[str | Path]) -> str:
     return digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
 
 
+def _expanded(path: str | Path, what: str) -> Path:
+    """Return ``path`` with ``~`` expanded, refusing text that no file on this machine can be named by."""
+    text = str(path)
+    if text == "" or "\0" in text:
+        why = "a path cannot be empty; is the variable set?" if text == "" else "a path cannot hold a NUL character."
+        raise DataError(f"'{shortened(text)}': {why} Expected {what}")
+    if URL.match(text):
+        raise DataError(f"{text}: is a URL, and seqkit reads files on this machine only. Download it. Expected {what}")
+    try:
+        place = Path(text).expanduser()
+        place.exists()
+    except RuntimeError:  # ~name of no user
+        raise DataError(f"{text}: there is no such home folder. Expected {what}") from None
+    except OSError as error:
+        raise DataError(f"{shortened(text)}: cannot be opened ({error.strerror}). Expected {what}") from None
+    return place
+
+
 def _missing(place: Path, kind: str, what: str) -> DataError:
+    if place.exists():
+        return DataError(f"{place}: is not a regular file. Expected {what}")
+    if place.is_symlink():
+        return DataError(f"{place}: is a link to nothing. Expected {what}")
     folder, name = place.parent, place.name
     while not folder.is_dir():  # the deepest folder that is there tells where the path goes wrong
         folder, name = folder.parent, folder.name

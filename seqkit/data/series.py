@@ -5,6 +5,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
+from logging import getLogger
 from math import floor
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -20,7 +21,7 @@ from seqkit.data.batching import Order, sequential, shuffled
 from seqkit.data.files import existing_file, sha256_of
 from seqkit.data.tables import Fill, Table, fill, read_table, without_repeats
 from seqkit.data.times import microseconds
-from seqkit.errors import ConfigError, DataError
+from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.registry import register_data
 
 SAMPLE = Path(__file__).parent / "samples" / "sea_temperature.csv.gz"
@@ -155,6 +156,7 @@ class SeriesCsv:
 
         values_RN = torch.from_numpy(table.values_RN)
         train_RN = values_RN[: edges[1]]
+        _check_changing(table, targets, edges[1])
         mean_N, scale_N = train_RN.mean(0), train_RN.std(0, correction=0)
         # A column that is constant up to rounding has no scale of its own; 1 keeps it at zero instead of blowing it up.
         largest_N = train_RN.abs().amax(0)
@@ -324,6 +326,21 @@ def _edges(table: Table, split: Sequence[float] | Sequence[int] | Sequence[str])
     if sum(counts) > rows:
         raise DataError(f"{table.path}: has {rows:,} rows. data.split takes {sum(counts):,}")
     return [0, counts[0], counts[0] + counts[1], sum(counts)]
+
+
+def _check_changing(table: Table, targets: list[int], train_rows: int) -> None:
+    """Refuse targets of which none ever changes; warn of columns that never change in the training part."""
+    constant_N = (table.values_RN == table.values_RN[0]).all(0)
+    if constant_N[targets].all():
+        named = f"column '{table.names[targets[0]]}'" if len(targets) == 1 else "every column to predict"
+        raise DataError(f"{table.path}, {named}: never changes. Expected something to predict")
+    train_RN = table.values_RN[:train_rows]
+    constant_N = (train_RN == train_RN[0]).all(0)
+    if constant_N.any():
+        names = ", ".join(shortened(table.names[column]) for column in constant_N.nonzero()[0])
+        getLogger("seqkit").warning(
+            "%s: never changing in the training part, so that nothing can be learned from it: %s", table.path, names
+        )
 
 
 def _columns(table: Table, names: list[str] | None) -> list[int]:

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from seqkit.contracts import SPLITS, Split
-from seqkit.errors import DataError, nearest
+from seqkit.data.csv_head import refuse_other_formats
+from seqkit.data.wav_header import wav_fault_reason
+from seqkit.errors import DataError, nearest, shortened
 
 ENDINGS = (".wav", ".flac")
 SHORTEST = 0.01  # seconds; nothing can be heard in less
@@ -41,9 +43,15 @@ def read_waveform(path: str | Path, rate: int) -> Tensor:
     import soxr
 
     try:
-        samples, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        fault = wav_fault_reason(path)
+        with soundfile.SoundFile(path) as file:
+            samples, own_rate, promised = file.read(dtype="float32", always_2d=True), file.samplerate, file.frames
     except (soundfile.SoundFileError, OSError) as error:
         raise _unreadable(path, error) from None
+    if fault is None and len(samples) < promised:
+        fault = f"cut off: its header promises {promised:,} samples, the file holds {len(samples):,}"
+    if fault:
+        raise DataError(f"{path}: {fault}")
     if not len(samples):
         raise DataError(f"{path}: holds no sound")
     waveform_S = samples.mean(axis=1)
@@ -71,6 +79,9 @@ def read_folder(folder: Path) -> list[Item]:
     items = []
     for place in classes:
         paths = sorted(path for path in place.rglob("*") if path.suffix.lower() in ENDINGS and path.name[0] != ".")
+        for path in paths:
+            if not path.is_file():  # a pipe, which would be waited for without end
+                raise DataError(f"{path}: is not a regular file. Expected a WAV or FLAC file")
         if not paths and len(classes) > 1:
             raise DataError(f"{place}: no WAV or FLAC file in it; each sub-folder is a class and needs some")
         items += [Item(path, place.name, None, str(path)) for path in paths]
@@ -85,6 +96,7 @@ def read_manifest(path: Path) -> tuple[str, list[Item]]:
     Raises:
         DataError: A column, a value or a file is missing or cannot be used; the message names the line.
     """
+    refuse_other_formats(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(_rows(path, file))
@@ -93,12 +105,18 @@ def read_manifest(path: Path) -> tuple[str, list[Item]]:
     if not rows:
         raise DataError(f"{path}: has no rows; expected a header with path and label or transcript, then a row a file")
     header = [name for name in rows[0][1] if name]
+    if any(name.lower().endswith(ENDINGS) for name in header):
+        raise DataError(f"{path}: no header line. Expected path and label or transcript in line 1")
     kinds = [name for name in ("label", "transcript") if name in header]
     if "path" not in header:
-        raise DataError(f"{path}: no column 'path'. {nearest('path', header)}Columns: {', '.join(header)}")
+        raise DataError(
+            f"{path}: no column 'path'. {nearest('path', header)}Columns: {shortened(', '.join(header), 200)}"
+        )
     if not kinds:
         hint = nearest("label", header) or nearest("transcript", header)
-        raise DataError(f"{path}: no column 'label' or 'transcript'. {hint}Columns: {', '.join(header)}")
+        raise DataError(
+            f"{path}: no column 'label' or 'transcript'. {hint}Columns: {shortened(', '.join(header), 200)}"
+        )
     if len(kinds) == 2:
         raise DataError(f"{path}: has both 'label' and 'transcript'; keep the one to be learned")
     items: list[Item] = []
@@ -108,13 +126,14 @@ def read_manifest(path: Path) -> tuple[str, list[Item]]:
             if not row[name]:
                 raise DataError(f"{where}: no value for '{name}'")
         if "split" in header and row["split"] not in SPLITS:
-            raise DataError(f"{where}: split '{row['split']}' is not known. {nearest(row['split'], SPLITS)}"
+            raise DataError(f"{where}: split '{shortened(row['split'])}' is not known. {nearest(row['split'], SPLITS)}"
                             f"Known: {', '.join(SPLITS)}")  # fmt: skip
         place = path.parent / Path(row["path"]).expanduser()
         if not place.is_file():
-            raise DataError(f"{where}: no file {place}; paths are relative to the manifest")
+            raise DataError(f"{where}: no file {shortened(place, 300)}; paths are relative to the manifest")
         if place.resolve() in seen:
-            raise DataError(f"{where}: {row['path']} was already named in {seen[place.resolve()].rpartition(', ')[2]}")
+            before = seen[place.resolve()].rpartition(", ")[2]
+            raise DataError(f"{where}: {shortened(row['path'])} was already named in {before}")
         seen[place.resolve()] = where
         items.append(Item(place, row[kinds[0]], row.get("split"), where))  # type: ignore[arg-type]
     return kinds[0], items
@@ -143,6 +162,9 @@ def with_header(item: Item) -> Item:
     import soundfile
 
     try:
+        fault = wav_fault_reason(item.path)
+        if fault:
+            raise DataError(f"{item.path}: {fault}")
         info = soundfile.info(item.path)
     except (soundfile.SoundFileError, OSError) as error:
         raise _unreadable(item.path, error) from None

@@ -108,5 +108,4 @@ class Adding:
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Order:
         size = self.sizes[split]
-        start = epoch * size if split == "train" else 0
-        return [[start + index for index in batch] for batch in sequential(size, batch_size)]
+        return sequential(size, batch_size, first=epoch * size if split == "train" else 0)

@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from seqkit.data.times import Times, moment, months, whole_number
-from seqkit.errors import DataError, nearest
+from seqkit.data.csv_head import first_bad_line, plain_number, refuse_no_header, refuse_other_formats
+from seqkit.data.times import Times, moment, months, offset, whole_number
+from seqkit.errors import DataError, nearest, shortened
 
 Fill = Literal["refuse", "forward", "interpolate"]
 
 FILE = "a CSV or Parquet file"
+LARGEST = float(np.finfo(np.float32).max)
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")  # cells of a CSV file that hold no value
 
 
@@ -57,11 +59,13 @@ def read_table(path: Path, time_column: str | None, wanted: Sequence[str] = (), 
         DataError: The file cannot be read or is empty, a column is not there, or a cell is not what its column holds.
     """
     frame = _read_parquet(path) if _is_parquet(path) else _read_csv(path)
+    if not _is_parquet(path):
+        refuse_no_header(path, frame.columns, frame.row(0, named=True) if frame.height else {}, wanted)
     known = [name for name in frame.columns if name != time_column]
     for name in [*wanted, *([time_column] if time_column is not None else ())]:
         if name not in frame.columns:
             raise DataError(
-                f"{path}: no column '{name}'. {nearest(name, frame.columns)}Columns: {_list(frame.columns)}"
+                f"{path}: no column '{shortened(name)}'. {nearest(name, frame.columns)}Columns: {_list(frame.columns)}"
             )
     if frame.height == 0:
         raise DataError(f"{path}: has no rows below its header. Expected one row a time step")
@@ -79,11 +83,15 @@ def read_table(path: Path, time_column: str | None, wanted: Sequence[str] = (), 
                 f"{path}: column {number} has no name in the header. Name it there, or list the columns to read in "
                 "data.inputs and data.targets"
             )
+        elif np.isnan(numbers).all():
+            raise DataError(
+                f"{path}, column '{shortened(name)}': no value in any row. Leave it out of the file, or out of "
+                "data.inputs and data.targets"
+            )
         else:
             columns[name] = numbers
     if not columns:
-        hint = ". Expected commas between columns" if len(known) == 1 and set(known[0]) & set(";\t|") else ""
-        raise DataError(f"{path}: no column of numbers. Columns: {_list(frame.columns)}{hint}")
+        raise DataError(f"{path}: no column of numbers. Columns: {_list(frame.columns)}")
     times = None if time_column is None else _times(table, frame[time_column])
     return replace(
         table, names=tuple(columns), values_RN=np.stack([*columns.values()], 1), text=tuple(text), times=times
@@ -157,19 +165,22 @@ def _select(table: Table, rows: np.ndarray) -> Table:
 def _read_csv(path: Path) -> Any:
     import polars as pl
 
+    refuse_other_formats(path)
     try:
         # As text: polars would turn a whole column with one stray cell to text, and hide which cell it was.
         frame = pl.read_csv(path, infer_schema=False)
     except pl.exceptions.NoDataError:
         raise DataError(f"{path}: is empty. Expected a header line and one line a time step") from None
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}{_first_bad_line(path)}: cannot be read as CSV: {_first_line(error)}") from None
+        if bad := first_bad_line(path):
+            raise DataError(f"{path}, line {bad[0]}: {bad[1]}") from None
+        raise DataError(f"{path}: cannot be read as CSV: {_first_line(error)}") from None
     names = [re.sub(r"_duplicated_\d+$", "", name).strip() for name in frame.columns]
     if any("\ufffd" in name for name in names):
         raise DataError(f"{path}, line 1: the header is not UTF-8. Save the file as UTF-8")
     repeated = [name for number, name in enumerate(names) if name and name in names[:number]]
     if repeated:
-        raise DataError(f"{path}: two columns are named '{repeated[0]}'. Expected one each")
+        raise DataError(f"{path}: two columns are named '{shortened(repeated[0])}'. Expected one each")
     frame = frame.with_columns(pl.all().str.strip_chars()).with_columns(
         pl.when(pl.all().is_in(MISSING)).then(None).otherwise(pl.all()).name.keep()
     )
@@ -198,10 +209,17 @@ def _numbers(table: Table, series: Any, required: bool) -> np.ndarray | None:
         numbers = series.cast(pl.Float64, strict=False)
         bad_R = (numbers.is_null() & series.is_not_null()).to_numpy()
         if bad_R.any():
-            if not required and bool((numbers.is_null() | numbers.is_nan()).all()):
-                return None
             row = int(bad_R.argmax())
-            raise DataError(f"{table.where(row)}, column '{series.name}': '{series[row]}' is not a number")
+            plain = plain_number(series[row])
+            if not required and bool((numbers.is_null() | numbers.is_nan()).all()):
+                if not all(plain_number(cell) for cell in series.drop_nulls()):
+                    return None
+                plain = f"{plain}, or list the columns to read in data.inputs and data.targets"
+            advice = f". Write it as {plain}" if plain else ""
+            raise DataError(
+                f"{table.where(row)}, column '{shortened(series.name)}': '{shortened(series[row])}' is not a number"
+                + advice
+            )
     elif required:
         raise DataError(f"{table.path}: column '{series.name}' holds {series.dtype}. Expected numbers")
     else:
@@ -210,6 +228,12 @@ def _numbers(table: Table, series: Any, required: bool) -> np.ndarray | None:
     if np.isinf(values_R).any():
         row = int(np.isinf(values_R).argmax())
         raise DataError(f"{table.where(row)}, column '{series.name}': {values_R[row]} is not a finite number")
+    if (large_R := np.abs(values_R) > LARGEST).any():  # nan compares as False
+        row = int(large_R.argmax())
+        raise DataError(
+            f"{table.where(row)}, column '{shortened(series.name)}': {values_R[row]:g} does not fit single precision. "
+            f"Expected numbers up to {LARGEST:.1e}; scale the column"
+        )
     return values_R
 
 
@@ -224,16 +248,37 @@ def _times(table: Table, series: Any) -> Times:
     for row, cell in enumerate(cells):
         value = parse(cell)
         if value is None:
-            found = "no time" if cell is None else f"'{cell}' is not a time"
+            found = "no time" if cell is None else f"'{shortened(cell)}' is not a time"
             raise DataError(f"{table.where(row)}, column '{series.name}': {found}. Expected {expected}")
         at.append(value)
     at_R = np.array(at, dtype=np.int64)
     if parse is whole_number:
         return Times(series.name, "number", at_R)
+    _check_zones(table, series.name, cells, at_R)
     months_R = months(at_R)
     if months_R is not None:
         return Times(series.name, "month", months_R, at_R)
     return Times(series.name, "microsecond", at_R, at_R)
+
+
+def _check_zones(table: Table, column: str, cells: Sequence[Any], at_R: np.ndarray) -> None:
+    """Refuse times of which only some say their time zone, and those that fall where their zone changes."""
+    zones = [offset(cell) for cell in cells]
+    if len(set(zones)) < 2:
+        return
+    other_R = np.array([zone != zones[0] for zone in zones])
+    row = int(other_R.argmax())
+    if None in zones:
+        row = zones.index(None) if zones[0] else row
+        has, first = ("no time zone", zones[0]) if zones[0] else (f"time zone {zones[row]}", "none")
+        raise DataError(f"{table.where(row)}, column '{column}': {has}, the first row {first}. Expected one for all")
+    falls_R = np.diff(at_R) < 0
+    if falls_R.any():
+        row = int(falls_R.argmax()) + 1
+        raise DataError(
+            f"{table.where(row)}, column '{column}': an earlier time than the row before, because time zones are mixed "
+            f"({', '.join(sorted({zone or '' for zone in zones}))}). Expected one time zone"
+        )
 
 
 def _even(table: Table, how: Fill) -> Table:
@@ -244,11 +289,7 @@ def _even(table: Table, how: Fill) -> Table:
     distance_R = np.diff(times.at_R)
     if (distance_R <= 0).any():
         row = int((distance_R <= 0).argmax()) + 1
-        problem = (
-            "the same time as the row before" if distance_R[row - 1] == 0 else "an earlier time than the row before"
-        )
-        way_out = "; data.repeats=first keeps the first of such rows" if distance_R[row - 1] == 0 else ""
-        raise DataError(f"{table.where(row)}, column '{times.column}': {problem}. Expected rising times{way_out}")
+        raise DataError(f"{table.where(row)}, column '{times.column}': {_not_rising_reason(times.at_R, row)}")
     step = times.step
     whole_R = (distance_R % step == 0) & (times.unit != "month")  # the day of a month left out would be a guess
     bad_R = (distance_R != step) & ((how == "refuse") | ~whole_R)
@@ -280,36 +321,29 @@ def _even(table: Table, how: Fill) -> Table:
     return replace(table, values_RN=values_RN, line_R=line_R, times=even)
 
 
-def _first_bad_line(path: Path) -> str:
-    """Return ``, line N`` for the first line that is not UTF-8 or has more cells than the header; else nothing."""
-    import csv
-    import gzip
-
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            width = 0  # cells of the header
-            for number, line in enumerate(file, 1):
-                cells = next(csv.reader([line.decode("utf-8-sig")]), [])
-                width = width or len(cells)
-                if len(cells) > width:
-                    return f", line {number}"
-    except UnicodeDecodeError:
-        return f", line {number}"
-    except (OSError, EOFError, csv.Error):
-        pass
-    return ""
-
-
 def _is_parquet(path: Path) -> bool:
     return path.suffix in (".parquet", ".pq")
 
 
+def _not_rising_reason(at_R: np.ndarray, row: int) -> str:
+    """Return how times fail to rise at ``row``, the first of such rows, and what would be right."""
+    copies = int(np.unique(at_R, return_counts=True)[1].min())
+    if (copies > 1 and copies < len(at_R)) or (row > 1 and at_R[row] == at_R[0]):
+        goes = "goes back to its start" if at_R[row] == at_R[0] and row > 1 else f"has each time {copies} times"
+        return f"the column {goes}, as of several series in one table. Expected one series per file"
+    if (np.diff(at_R) < 0).all() and len(at_R) > 2:
+        return "an earlier time than the row before, as all rows. Expected rising times; turn the file upside down"
+    if at_R[row] < at_R[row - 1]:
+        return "an earlier time than the row before. Expected rising times"
+    return "the same time as the row before. Expected rising times; data.repeats=first keeps the first of such rows"
+
+
 def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return shortened(str(error).partition("\n")[0], 200)
 
 
 def _list(names: Sequence[str]) -> str:
-    return ", ".join(names)
+    return ", ".join(shortened(name) for name in names[:50]) + (", ..." if len(names) > 50 else "")
 
 
 def _count(missing: int) -> str:

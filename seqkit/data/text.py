@@ -131,14 +131,21 @@ class TextFiles:
         self.eval_streams = eval_streams
         self._places = [place for place in (path, *own.values()) if place is not None]
         self._files = [_text_files(place) for place in self._places]
+        _check_apart(self._places, self._files)
 
     def setup(self) -> None:
         """Read the files."""
         texts = [read_text(files) for files in self._files]
+        returns = sum(file.read_bytes().count(b"\r\n") for files in self._files for file in files)
         digests = [sha256_of(files) for files in self._files]
+        for place, digest in zip(self._places[1:], digests[1:], strict=True):
+            if digest == digests[0]:
+                raise DataError(f"{place}: the same text as {self._places[0]}, which is trained on. Expected another")
         self.fingerprint = digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
         self.spec, ids, sizes = _number(texts, self.unit, self.split, self.vocab_size)
         self.facts = {"origin": ", ".join(self._places), **sizes}
+        if returns:
+            self.facts["line ends"] = f"{returns:,} of Windows (\\r\\n) read as \\n"
         self._parts = _parts(ids, self.seq_len, self.batch_size, self.eval_streams, *self._places)
 
     def part(self, split: Split) -> "Chunks":
@@ -230,17 +237,29 @@ def _text_files(place: str) -> list[Path]:
     return files
 
 
+def _check_apart(places: Sequence[str], files: Sequence[list[Path]]) -> None:
+    """Refuse a file that is trained on and scored: that score would be of what was learned by heart."""
+    trained = {file.resolve() for file in files[0]}
+    for place, held in zip(places[1:], files[1:], strict=True):
+        if both := trained.intersection(file.resolve() for file in held):
+            raise ConfigError(
+                f"{min(both)}: stands in {places[0]}, which is trained on, and in {place}. Expected other files there"
+            )
+
+
 def read_text(files: Sequence[Path]) -> str:
     """Return the text of UTF-8 files, one after the other, each ending its last line.
 
+    The line ends of Windows become ``\\n``: a ``\\r`` that always foretells the next token would flatter every score.
+
     Raises:
-        DataError: A file cannot be read, is empty or is not UTF-8.
+        DataError: A file cannot be read, is empty or is not UTF-8 text.
     """
     texts = []
     for file in files:
         try:
             content = file.read_bytes()
-            text = content.decode().removeprefix("\ufeff")
+            text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
         except OSError as error:
             raise DataError(f"{file}: cannot be read ({error.strerror})") from None
         except UnicodeDecodeError as error:
@@ -248,6 +267,9 @@ def read_text(files: Sequence[Path]) -> str:
             raise DataError(f"{file}: not UTF-8 at byte {error.start} (line {line}); save it as UTF-8") from None
         if not text:
             raise DataError(f"{file}: is empty. Expected UTF-8 text")
+        if "\0" in text:
+            where = f"byte {content.index(0)} (line {content.count(10, 0, content.index(0)) + 1})"
+            raise DataError(f"{file}: a NUL at {where}, so it is no UTF-8 text but UTF-16 or a binary file")
         texts.append(text if text.endswith("\n") or len(files) == 1 else text + "\n")
     return "".join(texts)
 
@@ -310,4 +332,6 @@ def _parts(
             )
         count = batch_size if split == "train" else eval_streams
         parts[split] = Chunks(torch.from_numpy(part_ids), seq_len, count)
+    if (ids[0] == ids[0][0]).all():
+        raise DataError(f"{places[0]}: the training part is one token again and again; there is nothing to learn")
     return parts

@@ -2,6 +2,7 @@
 
 # R rows
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -11,6 +12,7 @@ import numpy as np
 
 SECOND = 1_000_000  # microseconds
 DAY = 86_400 * SECOND
+ZONE = re.compile(r"[T ]\d.*?(Z|[+-]\d\d(?::?\d\d)?)$")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ def moment(cell: Any) -> int | None:
         return microseconds(datetime.fromisoformat(cell) if isinstance(cell, str) else cell)
     except (ValueError, AttributeError):  # not ISO 8601, or no date at all
         return None
+
+
+def offset(cell: Any) -> str | None:
+    """Return the time zone that a time's text ends in: ``Z``, ``+01:00``; None where it names none."""
+    match = ZONE.search(cell) if isinstance(cell, str) else None
+    return match[1].replace("Z", "+00:00") if match else None
 
 
 def whole_number(cell: Any) -> int | None:

@@ -99,14 +99,16 @@ def test_values_stay_in_the_units_of_the_file(ramp):
 
 
 def test_spec_names_inputs_and_targets(ramp):
-    data = made(path=ramp, time_column="time", targets=["y"], inputs=["y", "x"], lookback=3, horizon=2, season=5)
+    data = made(path=ramp, time_column="time", targets=["y", "x"], inputs=["y", "x"], lookback=3, horizon=2, season=5)
     assert data.spec.inputs.names == ("y", "x")
     assert data.spec.inputs.rate == pytest.approx(1 / 3600)
     assert isinstance(data.spec.inputs, Frames)
-    assert data.spec.targets == Series(2, ("y",), (5.0,), (1.0,), lookback=3, season=5)
+    assert data.spec.targets == Series(
+        2, ("y", "x"), (5.0, 6.5), (1.0, pytest.approx(16.25**0.5)), lookback=3, season=5
+    )
     inputs, targets = data.part("train")[0]
     assert inputs.tolist() == [[5, 0], [5, 1], [5, 2]]
-    assert targets.tolist() == [[5], [5]]
+    assert targets.tolist() == [[5, 3], [5, 4]]
 
 
 def test_without_times_nothing_is_known_of_rate_and_season(ramp):
