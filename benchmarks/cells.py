@@ -4,7 +4,7 @@
     python benchmarks/cells.py --memory
 
 Peers: ``torch.nn.LSTM`` (oneDNN or cuDNN) for lstm, peephole_lstm and cifg_lstm, ``torch.nn.GRU`` for gru,
-``torch.nn.RNN`` for elman. A cell that states nothing but ``step``, as a plugin's does, stands beside the loop that
+``torch.nn.RNN`` for elman. A cell that states nothing but ``step``, as a plugin's does, stands beside the backend that
 everybody writes: two linear layers and the equations at every step. Each pair takes turns, after one warm-up; the
 figure is the median over the rounds of ours by theirs, forward (no gradients) and forward with backward. Below 1 is
 faster. ``--memory`` gives the peak memory of a training step in a process of its own, above what torch takes itself.
@@ -105,20 +105,20 @@ class NaivePeephole(nn.Module):
         return torch.stack(outputs, 1), (h, c)
 
 
-def pairs(cells: list[str], I: int, H: int, loops: list[str]) -> list[tuple[str, str, nn.Module, nn.Module]]:  # noqa: E741
+def pairs(cells: list[str], I: int, H: int, backends: list[str]) -> list[tuple[str, str, nn.Module, nn.Module]]:  # noqa: E741
     """Return (cell, peer, ours, theirs) for one shape."""
     found = []
     for name in cells:
         if name in PEERS:
-            for loop in loops:
-                ours = registry.build("model", {"name": name, "hidden_size": H, "loop": loop}, I)
+            for backend in backends:
+                ours = registry.build("model", {"name": name, "hidden_size": H, "backend": backend}, I)
                 found.append((name, f"nn.{PEERS[name].__name__}", ours, PEERS[name](I, H, batch_first=True)))
     if "step" in cells:
         found.append(("MGU by step alone", "naive loop", Recurrent(MGU, I, hidden_size=H), NaiveMGU(I, H)))
         peephole = Recurrent(PeepholeStep, I, hidden_size=H)
         found.append(("peephole by step alone", "naive loop", peephole, NaivePeephole(I, H)))
-    if "plain" in cells:  # what a peephole LSTM costs without a fused loop
-        plain = registry.build("model", {"name": "peephole_lstm", "hidden_size": H, "loop": "loop"}, I)
+    if "plain" in cells:  # what a peephole LSTM costs without a fused backend
+        plain = registry.build("model", {"name": "peephole_lstm", "hidden_size": H, "backend": "reference"}, I)
         fused = registry.build("model", {"name": "peephole_lstm", "hidden_size": H}, I)
         found.append(("peephole_lstm", "its plain loop", fused, plain))
     return found
@@ -160,21 +160,21 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
     device = torch.device(arguments.device)
     shapes = CPU_SHAPES if device.type == "cpu" else GPU_SHAPES
     rows = []
-    print(f"{'T, B, I, H':>22}  {'cell':<23} {'loop':<7} {'peer':<15} {'forward by':>15} {'training':>9}")
+    print(f"{'T, B, I, H':>22}  {'cell':<23} {'backend':<7} {'peer':<15} {'forward by':>15} {'training':>9}")
     for shape in [shapes[number] for number in arguments.shapes or range(len(shapes))]:
         T, B, I, H = shape  # noqa: E741
         x_BTI = torch.randn(B, T, I, device=device, requires_grad=True)
         for half in (False, True) if device.type == "cuda" else (False,):
-            for cell, peer, ours, theirs in pairs(arguments.cells, I, H, arguments.loops):
+            for cell, peer, ours, theirs in pairs(arguments.cells, I, H, arguments.backends):
                 ours, theirs = ours.to(device), theirs.to(device)
                 forward, train = (ratio(ours, theirs, x_BTI, train, arguments.rounds, half) for train in (False, True))
                 with torch.no_grad():
-                    loop_forward = ours.loops()[0].name
+                    forward_backend = ours.backends()[0].name
                 row = {
                     "shape": shape,
                     "cell": cell,
-                    "loop": ours.loops()[0].name,
-                    "loop_forward": loop_forward,
+                    "backend": ours.backends()[0].name,
+                    "forward_backend": forward_backend,
                     "peer": peer,
                     "device": str(device),
                     "threads": torch.get_num_threads(),
@@ -184,8 +184,9 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
                 }
                 rows.append(row)
                 note = " bf16" if half else ""
+                sizes = ", ".join(map(str, shape))
                 print(
-                    f"{', '.join(map(str, shape)):>22}  {cell:<23} {row['loop']:<7} {peer + note:<15} {loop_forward:>7}"
+                    f"{sizes:>22}  {cell:<23} {row['backend']:<9} {peer + note:<15} {forward_backend:>9}"
                     f"{forward:>8.2f} {train:>9.2f}",
                     flush=True,
                 )
@@ -194,10 +195,12 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
 
 def summary(rows: list[dict]) -> list[str]:
     """Return a line for each kind of pair: geometric mean and worst over the shapes."""
-    kinds = dict.fromkeys((row["cell"], row["loop"], row["peer"], row["dtype"]) for row in rows)
+    kinds = dict.fromkeys((row["cell"], row["backend"], row["peer"], row["dtype"]) for row in rows)
     lines = []
     for kind in kinds:
-        values = [row["ratio_train"] for row in rows if (row["cell"], row["loop"], row["peer"], row["dtype"]) == kind]
+        values = [
+            row["ratio_train"] for row in rows if (row["cell"], row["backend"], row["peer"], row["dtype"]) == kind
+        ]
         mean = math.exp(statistics.fmean(map(math.log, values)))
         lines.append(
             f"{kind[0]} ({kind[1]}) beside {kind[2]}, {kind[3]}, training: {mean:.2f} on the geometric mean of "
@@ -243,11 +246,13 @@ def memory(arguments: argparse.Namespace) -> list[dict]:
         peer = f"nn.{PEERS[name].__name__}"
         if peer not in peers:
             peers[peer] = peak(f"{peer}(I, H, batch_first=True)", arguments.threads)
-        for loop in arguments.loops:
-            config = {"name": name, "loop": loop, "hidden_size": MEMORY_SHAPE[3]}
+        for backend in arguments.backends:
+            config = {"name": name, "backend": backend, "hidden_size": MEMORY_SHAPE[3]}
             ours = peak(f"registry.build('model', {config}, I)", arguments.threads)
-            rows.append({"cell": name, "loop": loop, "peer": peer, "mb": ours, "ratio_memory": ours / peers[peer]})
-            print(f"{name} ({loop}): {ours:.0f} MB, {peer} {peers[peer]:.0f} MB, ratio {ours / peers[peer]:.2f}")
+            rows.append(
+                {"cell": name, "backend": backend, "peer": peer, "mb": ours, "ratio_memory": ours / peers[peer]}
+            )
+            print(f"{name} ({backend}): {ours:.0f} MB, {peer} {peers[peer]:.0f} MB, ratio {ours / peers[peer]:.2f}")
     return rows
 
 
@@ -262,7 +267,7 @@ def main() -> None:
     parser.add_argument(
         "--cells", nargs="+", choices=known, default=["lstm", "peephole_lstm", "cifg_lstm", "gru", "step"]
     )
-    parser.add_argument("--loops", nargs="+", choices=["auto", "kernel", "fused", "loop"], default=["auto"])
+    parser.add_argument("--backends", nargs="+", choices=["auto", "native", "fused", "reference"], default=["auto"])
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -273,7 +278,7 @@ def main() -> None:
     for cell in arguments.cells:
         if cell in PEERS:
             model = registry.build("model", {"name": cell}, 1).to(arguments.device)
-            print(f"{cell}: {model.loops()[0].name}: {model.loops()[0].why}")
+            print(f"{cell}: {model.backends()[0].name}: {model.backends()[0].reason}")
     if arguments.memory:
         rows = memory(arguments)
     else:

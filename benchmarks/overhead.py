@@ -20,11 +20,13 @@ import lightning.pytorch as pl
 import torch
 from torch import nn
 
-from seqkit.compose import compose
+from seqkit.hydra_cli import compose
 from seqkit.network import assemble
 from seqkit.registry import build
+from seqkit.runs.folder import RunFolder
+from seqkit.training.fit import make_trainer
 from seqkit.training.loader import TrainLoader
-from seqkit.training.run import make_task, make_trainer
+from seqkit.training.module import SequenceModule
 
 
 class Timer(pl.Callback):
@@ -43,12 +45,13 @@ class Timer(pl.Callback):
 def seqkit_rate(config: dict, data, warmup: int) -> float:
     """Return steps a second of seqkit's training."""
     with tempfile.TemporaryDirectory() as folder:
-        task = make_task(config, data, {}, config["trainer"]["max_steps"])
-        trainer, _ = make_trainer(config, Path(folder), task, config["trainer"]["max_steps"], [])
+        steps = config["trainer"]["max_steps"]
+        module = SequenceModule(config, data.spec, steps, {})
+        trainer = make_trainer(config, RunFolder(Path(folder)), steps, interval=steps)
         timer = Timer(warmup)
         trainer.callbacks.append(timer)
-        loader = TrainLoader(data, 1, config["trainer"]["max_steps"], 0, False)
-        trainer.fit(task, loader)
+        loader = TrainLoader(data, 1, steps, 0, False)
+        trainer.fit(module, loader)
     return (timer.steps - warmup) / (timer.ended - timer.started)
 
 

@@ -8,33 +8,52 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+BUILT_IN = (
+    "seqkit.config",
+    "seqkit.inputs",
+    "seqkit.models",
+    "seqkit.tasks",
+    "seqkit.data",
+    "seqkit.training.optimizers",
+    "seqkit.training.schedules",
+    "seqkit.training.loggers",
+)
+"""The modules whose import registers seqkit's own components; the registry imports them when a name is asked for."""
+
 _HOME = {
     # train and use
-    "train": "seqkit.api",
-    "load": "seqkit.inference.load",
-    "record_gates": "seqkit.models.watch",
+    "train": "seqkit.hydra_cli",
+    "load": "seqkit.trained",
+    "record_gates": "seqkit.models.record",
     "main": "seqkit.__main__",
     # components
     "register_cell": "seqkit.models.register",
     "register_data": "seqkit.registry",
     "register_frontend": "seqkit.registry",
     "register_head": "seqkit.registry",
+    "register_inputs": "seqkit.registry",
     "register_logger": "seqkit.registry",
     "register_model": "seqkit.registry",
     "register_optimizer": "seqkit.registry",
     "register_scheduler": "seqkit.registry",
+    "register_task": "seqkit.registry",
+    "register_tokenizer": "seqkit.registry",
     "build": "seqkit.registry",
     "names": "seqkit.registry",
     # what flows between them
-    "Batch": "seqkit.contracts",
-    "Classes": "seqkit.contracts",
-    "DataSpec": "seqkit.contracts",
-    "Frames": "seqkit.contracts",
-    "NextToken": "seqkit.contracts",
-    "Series": "seqkit.contracts",
-    "Tokens": "seqkit.contracts",
-    "Transcript": "seqkit.contracts",
-    "Waveform": "seqkit.contracts",
+    "Batch": "seqkit.contracts.batch",
+    "DataSpec": "seqkit.contracts.spec",
+    "Classes": "seqkit.tasks.classify.spec",
+    "ClassPrediction": "seqkit.tasks.classify.prediction",
+    "Frames": "seqkit.inputs.frames.spec",
+    "NextToken": "seqkit.tasks.next_token.spec",
+    "Series": "seqkit.tasks.forecast.spec",
+    "SeriesPrediction": "seqkit.tasks.forecast.prediction",
+    "TokenPrediction": "seqkit.tasks.next_token.prediction",
+    "Tokens": "seqkit.inputs.tokens.spec",
+    "Transcript": "seqkit.tasks.transcribe.spec",
+    "TranscriptPrediction": "seqkit.tasks.transcribe.prediction",
+    "Waveform": "seqkit.inputs.waveform.spec",
     # refusals
     "ConfigError": "seqkit.errors",
     "DataError": "seqkit.errors",

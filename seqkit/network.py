@@ -9,23 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqkit.contracts import (
-    Batch,
-    Classes,
-    DataSpec,
-    Frames,
-    NextToken,
-    Series,
-    State,
-    Tokens,
-    Transcript,
-    Waveform,
-)
+from seqkit import registry, schema
+from seqkit.contracts.batch import Batch, State
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
-from seqkit.registry import build
-
-FRONTENDS: dict[type, str] = {Tokens: "embedding", Frames: "frames", Waveform: "logmel"}
-HEADS: dict[type, str] = {NextToken: "next_token", Classes: "classify", Series: "forecast", Transcript: "transcribe"}
 
 
 class Network(nn.Module):
@@ -56,10 +43,17 @@ def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
     Raises:
         ConfigError: The parts do not fit each other or the data.
     """
-    frontend = build("frontend", config["frontend"] or FRONTENDS[type(spec.inputs)], spec)
-    model = build("model", config["model"], frontend.output_size)
-    head = build("head", config["head"] or HEADS[type(spec.targets)], model.output_size, spec, model.causal)
-    return Network(frontend, model, head)
+    frontend = registry.build("frontend", config["frontend"] or spec.inputs.frontend, spec)
+    model = registry.build("model", config["model"], frontend.output_size)
+    chosen = config["head"] or spec.task.head
+    runtime: tuple[Any, ...] = (model.output_size, spec, model.causal)
+    rows = getattr(frontend, "rows_per_sequence", 1)
+    if rows > 1:
+        name = chosen if isinstance(chosen, str) else chosen["name"]
+        if "rows_per_sequence" not in schema.signature(registry.find("head", name).factory).parameters:
+            raise ConfigError(f"the frontend makes {rows} rows of each sequence, which head={name} does not take")
+        runtime = (*runtime, rows)
+    return Network(frontend, model, registry.build("head", chosen, *runtime))
 
 
 def device_of(name: str) -> torch.device:
@@ -70,7 +64,7 @@ def device_of(name: str) -> torch.device:
 
 
 @contextmanager
-def exact(device: torch.device) -> Iterator[None]:
+def float32_eval(device: torch.device) -> Iterator[None]:
     """Compute in plain float32 on any device, whatever precision training uses."""
     with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield

@@ -13,10 +13,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
-from seqkit.errors import ConfigError, PluginError, nearest
+from seqkit.errors import ConfigError, PluginError, nearest, shortened
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 """A number from 0 up to, not including, 1."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""Pattern of names that any file system, shell and logger takes."""
 
 MISSING = "???"  # how OmegaConf writes an option that has to be given
 
@@ -45,11 +48,13 @@ def signature(component: Callable) -> inspect.Signature:
 
 @cache
 def options(component: Callable) -> tuple[Option, ...]:
-    """Return the options of a component in the order of its signature.
+    """Return the options of a component in the order of its signature, or those that its ``component_options`` state.
 
     Raises:
         PluginError: A parameter has no annotation, or is ``*args`` or ``**kwargs``, so it could not be checked.
     """
+    if hasattr(component, "component_options"):
+        return component.component_options
     found = []
     for parameter in signature(component).parameters.values():
         where = f"{component.__module__}.{component.__qualname__}: parameter '{parameter.name}'"
@@ -96,13 +101,22 @@ def check(component: Callable, given: Mapping[str, Any], where: str) -> dict[str
     known = [option.name for option in options(component)]
     for name in given:
         if name not in known:
-            listing = f"Options: {', '.join(known)}" if known else "It has no options"
-            raise ConfigError(f"no option '{name}' in {where}. {nearest(name, known)}{listing}")
+            raise unknown_option(component, name, where)
     try:
         checked = _validator(component)(**given)
     except ValidationError as error:
         raise ConfigError(_one_line(error, group, where)) from None
     return {name: getattr(checked, name) for name in known}
+
+
+def unknown_option(component: Callable, name: str, where: str) -> ConfigError:
+    """Build the refusal of an option that a component does not have; ``where`` is as in ``check``."""
+    known = [option.name for option in options(component)]
+    renamed = getattr(component, "renamed_options", {})
+    if name in renamed:
+        return ConfigError(f"no option '{name}' in {where}: it is {where.partition('=')[0]}.{renamed[name]} now")
+    listing = f"Options: {', '.join(known)}" if known else "It has no options"
+    return ConfigError(f"no option '{name}' in {where}. {nearest(name, known)}{listing}")
 
 
 def plain(component: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,8 +129,14 @@ def _validator(component: Callable) -> Any:
     columns: dict[str, Any] = {
         option.name: (option.type, ... if option.required else option.default) for option in options(component)
     }
-    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), validate_default=True)
-    return create_model(component.__qualname__, __config__=config, **columns)
+    config = ConfigDict(
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
+        validate_default=True,
+        allow_inf_nan=False,
+    )
+    return create_model(getattr(component, "__qualname__", type(component).__qualname__), __config__=config, **columns)
 
 
 def _one_line(error: ValidationError, group: str, where: str) -> str:
@@ -127,12 +147,16 @@ def _one_line(error: ValidationError, group: str, where: str) -> str:
         return f"{where} needs {key}"
     if first["type"] == "literal_error":
         return f"{key}={first['input']}: choose one of {first['ctx']['expected'].replace(' or ', ', ')}"
+    if first["type"] == "string_pattern_mismatch" and not first["input"]:
+        return f"{key}= is empty; if it comes from a variable of the shell, that is not set"
     if first["type"] in ("list_type", "tuple_type"):
         return f"{key}={first['input']}: not a list; write '{key}=[{first['input']}]'"
+    if first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] == NAME:
+        return f"{key}={shortened(first['input'])}: letters, digits and . _ - only, starting with a letter or digit"
     several = [e["msg"] for e in error.errors() if e["loc"][0] == option]
     message = " or ".join(dict.fromkeys(_lower(text) for text in several))
     value = first["input"] if len(first["loc"]) == 1 else _at(error, option, first["input"])
-    return f"{key}={value}: {message}"
+    return f"{key}={shortened(value, 200)}: {message}"
 
 
 def _at(error: ValidationError, option: str, inner: Any) -> Any:

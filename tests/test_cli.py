@@ -15,7 +15,7 @@ TINY = [
     "data=adding", "data.length=6", "data.train_size=32", "data.valid_size=8", "data.test_size=8", "data.batch_size=8",
     "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=4", "trainer.val_check_interval=2",
 ]  # fmt: skip
-LSTM = "hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, loop, compile"
+LSTM = "hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, backend, compile"
 SETTINGS = "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs"
 
 REFUSALS = {
@@ -29,16 +29,20 @@ REFUSALS = {
     "model.hidden_size=0": "model.hidden_size=0: input should be greater than 0",
     "model.dropout=1.0": "model.dropout=1.0: input should be less than 1",
     "model.hidden_size=null": "model.hidden_size cannot be null",
-    "model.loop=fast": "model.loop=fast: choose one of 'auto', 'kernel', 'fused', 'loop'",
+    "model.backend=fast": "model.backend=fast: choose one of 'auto', 'native', 'fused', 'reference'",
+    "model.loop=fused": "no option 'loop' in model=lstm: it is model.backend now",
     "++model.name=gruu": "no model 'gruu'. Did you mean 'gru'? Known: cifg_lstm, elman, gru, lstm, peephole_lstm",
     "~model": "model is not chosen; say model=NAME. Known: cifg_lstm, elman, gru, lstm, peephole_lstm",
     "model=null": "this group takes a name, not null",
     "logger.mode=x": "logger.mode: no logger is chosen yet; name it too, logger=NAME logger.mode=VALUE. "
     "Known: tensorboard, wandb",
     "foo": "cannot read the override 'foo'; write group=name or group.option=value",
-    "model.hidden_size=[": "cannot read the override 'model.hidden_size=['; write group=name or group.option=value",
+    "model.hidden_size=[": "cannot read the override 'model.hidden_size=['; a value with spaces or signs such as ; ' $ # is "
+    "quoted twice, for the shell and for Hydra: \"model.hidden_size='['\"",
+    "model.hidden_size=4 model.hidden_size=8": "'model.hidden_size' is given twice: model.hidden_size=4 and model.hidden_size=8; "
+    "give it once",
     "seed=-1": "seed=-1: input should be greater than or equal to 0",
-    "id=a/b": "id=a/b: string should match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]*$'",
+    "id=a/b": "id=a/b: letters, digits and . _ - only, starting with a letter or digit",
     "trainer.max_steps=null": "how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N",
     "model=gru,lstm": "model=gru,lstm gives several values: add -m to train each, or write [a,b] for a list",
     "--experiment=text": "no flag --experiment; write experiment=text",
@@ -197,7 +201,9 @@ def test_help_and_version_import_nothing_heavy():
 def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on():
     import signal
 
-    words = ["train", *TINY, "id=c", "trainer.max_steps=100000", "trainer.val_check_interval=50000"]
+    longer = ["trainer.max_steps=100000", "trainer.val_check_interval=50000"]
+    keys = {word.partition("=")[0] for word in longer}
+    words = ["train", *(word for word in TINY if word.partition("=")[0] not in keys), "id=c", *longer]
     process = subprocess.Popen([sys.executable, "-m", "seqkit", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     metrics = Path("runs/adding/c/metrics.csv")
     deadline = time.monotonic() + 120

@@ -97,8 +97,8 @@ def test_experiment(name, capsys):
     assert report["baselines"]
     assert all(monitor in scores for scores in report["baselines"].values())
     assert str(place) in out
-    for picture in report["pictures"]:
-        assert (place / picture).read_bytes().startswith(b"\x89PNG")
+    for figure in report["figures"]:
+        assert (place / figure).read_bytes().startswith(b"\x89PNG")
     assert run(["evaluate", str(place), "--batch-size", "3", "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again == {"model": report["test"], **report["baselines"]}

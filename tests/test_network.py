@@ -3,13 +3,21 @@
 import pytest
 import torch
 
-from seqkit.contracts import Batch, Classes, DataSpec, Frames, NextToken, Series, Tokens, Waveform
+from seqkit.contracts.batch import Batch
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
+from seqkit.inputs.frames.spec import Frames
+from seqkit.inputs.tokens.spec import Tokens
+from seqkit.inputs.tokens.tokenizers import Characters
+from seqkit.inputs.waveform.spec import Waveform
 from seqkit.models import Recurrent
-from seqkit.models.gru import GRU
+from seqkit.models.cells.gru import GRU
 from seqkit.network import assemble, carry, network_weights
+from seqkit.tasks.classify.spec import Classes
+from seqkit.tasks.forecast.spec import Series
+from seqkit.tasks.next_token.spec import NextToken
 
-TEXT = DataSpec(Tokens(("<unk>", "a", "b"), "char"), NextToken())
+TEXT = DataSpec(Tokens(Characters(("<unk>", "a", "b"))), NextToken())
 SERIES = DataSpec(Frames(("x",), (0.0,), (1.0,)), Series(2, ("x",), (0.0,), (1.0,), 5, None))
 SOUND = DataSpec(Waveform(8000), Classes(("no", "yes"), (3, 4)))
 

@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
+from tests import pages
+
+BLOCKS = pages.blocks(pages.README, "python")
 
 
 def test_python_examples(monkeypatch):
@@ -58,15 +59,3 @@ print(whole, last)
     assert "model.hiden_size" not in script("train", "model=mgu", "model.hiden_size=3").stdout
     wrong = script("train", "model=mgu", "model.hiden_size=3").stderr
     assert wrong.splitlines()[-1].startswith("seqkit: no option 'hiden_size' in model=mgu. Did you mean 'hidden_size'?")
-
-
-def test_every_experiment_and_command_named_exists():
-    from seqkit.__main__ import COMMANDS
-    from seqkit.commands.list import inventory
-
-    everything = inventory()
-    assert set(re.findall(r"experiment=(\w+)", README)) <= set(everything["experiment"])
-    assert set(re.findall(r"^ *seqkit (\w+)", README, re.M)) <= set(COMMANDS)
-    for kind in ("model", "data", "logger"):
-        named = {name for names in re.findall(rf"\b{kind}=([\w,]+)", README) for name in names.split(",")}
-        assert named <= set(everything[kind]) | {"mgu"}

@@ -1,11 +1,22 @@
 """Registering, finding and building components."""
 
+import json
+
 import pytest
 from pydantic import PositiveInt
 
 import seqkit
 from seqkit import registry
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, PluginError
+from seqkit.inputs.frames.spec import Frames
+from seqkit.inputs.tokens.spec import Tokens
+from seqkit.inputs.tokens.tokenizers import Characters, Words
+from seqkit.inputs.waveform.spec import Waveform
+from seqkit.tasks.classify.spec import Classes
+from seqkit.tasks.forecast.spec import Series
+from seqkit.tasks.next_token.spec import NextToken
+from seqkit.tasks.transcribe.spec import Transcript
 
 
 @pytest.fixture
@@ -96,5 +107,37 @@ def test_a_class_must_have_its_methods():
 
     with pytest.raises(PluginError, match="data 'mine' lacks setup, part, collate, order; seqkit.contracts says"):
         registry.register_data("mine")(Empty)
-    with pytest.raises(PluginError, match="head 'mine' lacks loss, scores, decode; seqkit.contracts says"):
+    with pytest.raises(PluginError, match="head 'mine' lacks loss, predict; seqkit.contracts says"):
         registry.register_head("mine")(Empty)
+
+
+SPECS = [
+    DataSpec(Tokens(Characters(("<unk>", "a"))), NextToken()),
+    DataSpec(Tokens(Words(("<unk>", "<eos>", "a"))), Classes(("x",), (1,))),
+    DataSpec(Frames(("x", "y"), (0.0, 1.5), (1.0, 2.0), 0.5), Series(3, ("y",), (1.5,), (2.0,), 10, 24)),
+    DataSpec(Frames(("x",), (0.0,), (1.0,)), Series(1, ("sum",), (1.0,), (1.0,))),
+    DataSpec(Waveform(8000), Classes(("no", "yes"), (3, 4))),
+    DataSpec(Waveform(8000), Transcript(("A", " "))),
+]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_spec_survives_json(spec):
+    assert registry.spec_from_json(json.loads(json.dumps(registry.spec_to_json(spec)))) == spec
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        None,
+        [],
+        {"inputs": {}},
+        {"inputs": {"kind": "inputs", "name": "smells"}, "task": {"kind": "task", "name": "next_token"}},
+        {"inputs": {"kind": "inputs", "name": "waveform", "rate": 1}, "task": {"kind": "task", "name": "next_token"}},
+        {"inputs": {"kind": ["inputs"], "name": "waveform"}, "task": 3},
+    ],
+)
+def test_a_damaged_spec_is_one_line(damaged):
+    with pytest.raises(ConfigError) as refusal:
+        registry.spec_from_json(damaged)
+    assert "\n" not in str(refusal.value)

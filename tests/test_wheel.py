@@ -54,7 +54,7 @@ def test_the_wheel_holds_what_it_should(installed):
         "seqkit/conf/train.yaml",
         "seqkit/conf/experiment/morse.yaml",
         "seqkit/data/samples/sea_temperature.csv.gz",
-        "seqkit/models/kernels/recurrence.c",
+        "seqkit/models/backends/fused/recurrence.c",
     ):
         assert name in names
     assert not [name for name in names if name.startswith(("tests", "conf/", "benchmarks"))]

@@ -1,6 +1,6 @@
 """Describe a component or a run.
 
-seqkit describe model=gru                        its options, and which loop would run each layer
+seqkit describe model=gru                        its options, and which backend would run each layer
 seqkit describe model=lstm model.zoneout=0.1     the same with options set
 seqkit describe runs/NAME/ID                     what a run is made of
 """
@@ -14,7 +14,9 @@ from typing import Any
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument("what", help="KIND=NAME, a run's folder or a checkpoint")
-    parser.add_argument("options", nargs="*", metavar="model.OPTION=VALUE", help="options of a model to set")
+    parser.add_argument(
+        "options", nargs="*", default=[], metavar="model.OPTION=VALUE", help="options of a model to set"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -37,10 +39,10 @@ def run(arguments: argparse.Namespace) -> None:
     if "=" in arguments.what:
         found = component(kind, name)
         if kind == "model":
-            found["loops"] = _loops(arguments.what, arguments.options)
+            found["backends"] = _backends(arguments.what, arguments.options)
         print(json.dumps(found, indent=2) if arguments.json else _component_text(found))
         return
-    from seqkit.inference.load import load
+    from seqkit.trained import load
 
     found = load(Path(arguments.what), "cpu").describe()
     print(json.dumps(found, indent=2) if arguments.json else _run_text(found))
@@ -48,15 +50,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 def component(kind: str, name: str) -> dict[str, Any]:
     """Return a component's summary and options: name, type, default and explanation of each."""
-    import inspect
-
     from seqkit import registry, schema
     from seqkit.commands.list import presets
 
     if kind == "trainer" and name in presets("trainer"):
         name = "lightning"  # what every preset sets options of
     found = registry.find(kind, name)
-    explained = _arguments(inspect.getdoc(found.factory) or "")
+    explained = _arguments(found.doc)
     return {
         "component": f"{kind}={name}",
         "summary": found.summary,
@@ -73,17 +73,17 @@ def component(kind: str, name: str) -> dict[str, Any]:
     }
 
 
-def _loops(model: str, overrides: list[str]) -> dict[str, str]:
-    """Return which loop would run each layer of a model here, and why."""
-    from seqkit.compose import compose
+def _backends(model: str, overrides: list[str]) -> dict[str, str]:
+    """Return which backend would run each layer of a model here, and why."""
     from seqkit.errors import ConfigError
+    from seqkit.hydra_cli import compose
     from seqkit.registry import build
-    from seqkit.report.page import loops_in_words
+    from seqkit.report.facts import backends_in_words
 
     for override in overrides:
         if not override.startswith("model.") or "=" not in override:
             raise ConfigError(f"'{override}': write model.OPTION=VALUE")
-    return loops_in_words(build("model", compose([model, *overrides])["model"], 1))
+    return backends_in_words(build("model", compose([model, *overrides])["model"], 1))
 
 
 def _arguments(doc: str) -> dict[str, str]:
@@ -145,8 +145,8 @@ def _component_text(found: dict[str, Any]) -> str:
             lines.append(f"      {option['explanation']}")
     if not found["options"]:
         lines.append("  no options")
-    if found.get("loops"):
-        lines += ["", "loops in training here:", *(f"  {where}: {why}" for where, why in found["loops"].items())]
+    if found.get("backends"):
+        lines += ["", "backends in training here:", *(f"  {where}: {why}" for where, why in found["backends"].items())]
     return "\n".join(lines)
 
 

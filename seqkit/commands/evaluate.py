@@ -14,13 +14,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: a GPU if there is one"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("data", nargs="*", metavar="data.OPTION=VALUE", help="such as the place the data moved to")
+    parser.add_argument(
+        "data", nargs="*", default=[], metavar="data.OPTION=VALUE", help="such as the place the data moved to"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate and show the scores."""
-    from seqkit.inference.load import load
-    from seqkit.report.page import score_table
+    from seqkit.report.terminal import score_table
+    from seqkit.trained import load
 
     trained = load(arguments.run, arguments.device)
     scores = trained.evaluate(arguments.split, arguments.batch_size, arguments.data)

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     from collections import Counter
 
     from seqkit.errors import shown
-    from seqkit.inference.load import load
+    from seqkit.trained import load
 
     facts = load(arguments.run, "cpu").export(arguments.output, arguments.format)
     if arguments.json:

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the prompt and what follows it."""
-    from seqkit.inference.load import load
+    from seqkit.trained import load
 
     text = load(arguments.run, arguments.device).generate(
         arguments.prompt, arguments.length, arguments.temperature, arguments.top_k, arguments.seed

@@ -17,8 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Predict for each input and show the outcome."""
-    from seqkit.inference.load import load
-    from seqkit.inference.predict import readable
+    from seqkit.trained import load
 
     trained = load(arguments.run, arguments.device)
     predictions = trained.predict(arguments.inputs)
@@ -26,4 +25,5 @@ def run(arguments: argparse.Namespace) -> None:
         print(json.dumps(predictions, indent=2, ensure_ascii=False))
         return
     for source, prediction in zip(arguments.inputs, predictions, strict=True):
-        print(readable(source, prediction))
+        text = trained.text(prediction)
+        print(f"{source}:{'' if text.startswith(chr(10)) else ' '}{text}")

@@ -14,8 +14,9 @@ import argparse
 import json
 from typing import Any
 
-from seqkit.compose import Config, hydra_main
+from seqkit.config import Config
 from seqkit.errors import ConfigError
+from seqkit.hydra_cli import hydra_main
 
 TAKES_OVERRIDES = True
 # Hydra's own; its parser would take a shortened name too, --experiment for --experimental-rerun.
@@ -24,21 +25,26 @@ FLAGS = ("multirun", "cfg", "resolve", "package", "config-dir", "config-name", "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
-    parser.usage = "seqkit train [GROUP=NAME | GROUP.OPTION=VALUE ...] [-m] [--fresh] [--json]"
+    parser.usage = "seqkit train [GROUP=NAME | GROUP.OPTION=VALUE ...] [-m] [--fresh] [--exact] [--json]"
     parser.add_argument("--fresh", action="store_true", help="start over where the run's id exists already")
+    parser.add_argument("--exact", action="store_true", help="refuse to go on with a run where that cannot be exact")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train one job, or each job of a sweep, and show the outcome."""
-    from seqkit.report.page import sweep_table, terminal_summary
-    from seqkit.training.folder import new_id
-    from seqkit.training.run import train
+    from seqkit.experiment import train
+    from seqkit.report.terminal import sweep_table, terminal_summary
+    from seqkit.runs.folder import new_id
 
     for word in arguments.overrides:
         flag, _, value = word.removeprefix("--").partition("=")
         if word.startswith("--") and flag not in FLAGS:
-            hint = f"write {flag}={value}" if value else f"Known: --fresh, --json, {', '.join(f'--{f}' for f in FLAGS)}"
+            hint = (
+                f"write {flag}={value}"
+                if value
+                else f"Known: --fresh, --exact, --json, {', '.join(f'--{f}' for f in FLAGS)}"
+            )
             raise ConfigError(f"no flag --{flag}; {hint}")
     reports: list[dict[str, Any]] = []
     sweep = new_id()
@@ -46,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     def job(config: Config, number: str, overrides: list[str]) -> None:
         if number:
             config = {**config, "id": f"{config['id'] or sweep}-{number}"}
-        report = train(config, arguments.fresh)
+        report = train(config, arguments.fresh, arguments.exact)
         reports.append({**report, "overrides": overrides})
         if not arguments.json:
             print(terminal_summary(report))

@@ -16,12 +16,19 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seqkit.contracts import SPLITS, Batch, Classes, DataSpec, Split, Targets, Transcript, Waveform
-from seqkit.data import batching
-from seqkit.data.files import existing_file, existing_folder, sha256_of
-from seqkit.data.sound_files import Item, read_folder, read_manifest, read_waveform, with_header
+from seqkit.contracts.batch import SPLITS, Batch, Split
+from seqkit.contracts.spec import DataSpec
+from seqkit.data import ordering
+from seqkit.data.sound_files import Item, read_folder, read_manifest, with_header
 from seqkit.errors import ConfigError, DataError, shortened
+from seqkit.files import existing_file, existing_folder, sha256_of
+from seqkit.inputs.waveform.reading import read_waveform
+from seqkit.inputs.waveform.spec import Waveform
+from seqkit.padding import pad
 from seqkit.registry import register_data
+from seqkit.rng import generator
+from seqkit.tasks.classify.spec import Classes
+from seqkit.tasks.transcribe.spec import Transcript
 
 LOG = getLogger("seqkit")
 QUIETEST = 1e-5  # between a waveform's extremes; below one step of 16 bits
@@ -95,12 +102,13 @@ class AudioFolder:
         items, drawn = self._split(items, stratified=kind == "label")
         self._items = items
         parts = {split: [item for item in items if item.split == split] for split in SPLITS}
-        targets = _classes(parts, origin) if kind == "label" else _transcript(parts)
+        task, vocabulary = _classes(parts, origin) if kind == "label" else _transcript(parts)
         rates = Counter(item.rate for item in items)
         rate = self.sample_rate or max(rates, key=lambda value: (rates[value], value))
-        self.spec, self._rate = DataSpec(Waveform(rate), targets), rate
-        self._ids = {name: i for i, name in enumerate(_vocabulary(targets))}
-        self._parts = {split: _Sounds(parts[split], rate, self._ids, kind) for split in SPLITS}
+        self.spec = DataSpec(Waveform(rate), task)
+        ids = {name: i for i, name in enumerate(vocabulary)}
+        self._kind = kind
+        self._parts = {split: _Sounds(parts[split], rate, ids, kind) for split in SPLITS}
         seconds = {split: sum(item.samples / item.rate for item in parts[split]) for split in SPLITS}
         if sum(seconds.values()) * rate * 4 <= self.cache_mb * 1e6:
             for part in self._parts.values():
@@ -124,18 +132,38 @@ class AudioFolder:
 
     def collate(self, samples: list[Any]) -> Batch:
         waveforms, targets = zip(*samples, strict=True)
-        inputs_BS, lengths_B = batching.pad(waveforms)
-        if isinstance(self.spec.targets, Classes):
+        inputs_BS, lengths_B = pad(waveforms)
+        if self._kind == "label":
             return Batch(inputs_BS, lengths_B, torch.stack(targets))
-        targets_BU, _ = batching.pad(targets)
+        targets_BU, _ = pad(targets)
         return Batch(inputs_BS, lengths_B, targets_BU, torch.tensor([len(target) for target in targets]))
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Sequence[Sequence[int]]:
         items = self._parts[split].items
         if split != "train":
-            return batching.sequential(len(items), batch_size)
+            return ordering.sequential(len(items), batch_size)
         milliseconds = [round(1000 * item.samples / item.rate) for item in items]
-        return batching.bucketed(milliseconds, batch_size, seed, epoch)
+        return ordering.bucketed(milliseconds, batch_size, seed, epoch)
+
+    def check_steps(self, steps: Callable[[int], int]) -> None:
+        """Refuse the first file whose transcript needs more output steps than its sound gives.
+
+        Connectionist temporal classification needs one step per symbol, and one between two equal symbols.
+
+        Args:
+            steps: Output steps of a waveform of so many samples at the spec's rate.
+
+        Raises:
+            DataError: Names the manifest's line, and both numbers.
+        """
+        for item in self._items if self._kind == "transcript" else ():
+            needs = len(item.target) + sum(left == right for left, right in pairwise(item.target))
+            gives = steps(ceil(item.samples * self.spec.inputs.sample_rate / item.rate))
+            if needs > gives:
+                raise DataError(
+                    f"{item.where}: a transcript of {len(item.target):,} symbols needs {needs:,} output steps, "
+                    f"{item.path.name} gives {gives:,}; is it the transcript of another file?"
+                )
 
     def refuse_long_transcripts(self, steps: Callable[[int], int]) -> None:
         """Refuse the first file whose transcript needs more output steps than its sound gives.
@@ -171,7 +199,7 @@ class AudioFolder:
         for index, item in enumerate(items):
             if item.split in (None, "train"):
                 groups[item.target if stratified else ""].append(index)
-        draw = batching.generator("audio_folder", self.seed)
+        draw = generator("audio_folder", self.seed)
         splits = [item.split or "train" for item in items]
         for target in sorted(groups):
             order = [groups[target][i] for i in torch.randperm(len(groups[target]), generator=draw).tolist()]
@@ -243,7 +271,7 @@ def _warn_of_copies(items: list[Item], digests: list[str], origin: str) -> None:
         )  # fmt: skip
 
 
-def _classes(parts: dict[Split, list[Item]], origin: str) -> Classes:
+def _classes(parts: dict[Split, list[Item]], origin: str) -> tuple[Any, tuple[str, ...]]:
     counts = Counter(item.target for item in parts["train"])
     for split in ("valid", "test"):
         for item in parts[split]:
@@ -253,20 +281,15 @@ def _classes(parts: dict[Split, list[Item]], origin: str) -> Classes:
                 )
     if len(counts) < 2:
         raise DataError(f"{origin}: all files are of one class, '{next(iter(counts))}'; at least two are needed")
-    names = sorted(counts)
-    return Classes(tuple(names), tuple(counts[name] for name in names))
+    names = tuple(sorted(counts))
+    return Classes(names, tuple(counts[name] for name in names)), names
 
 
-def _transcript(parts: dict[Split, list[Item]]) -> Transcript:
-    symbols = sorted({symbol for item in parts["train"] for symbol in item.target})
+def _transcript(parts: dict[Split, list[Item]]) -> tuple[Any, tuple[str, ...]]:
+    symbols = tuple(sorted({symbol for item in parts["train"] for symbol in item.target}))
     for split in ("valid", "test"):
         for item in parts[split]:
             for symbol in item.target:
                 if symbol not in symbols:
                     raise DataError(f"{item.where}: symbol '{symbol}' of a {split} file is in no training transcript")
-    return Transcript(tuple(symbols))
-
-
-def _vocabulary(targets: Targets) -> tuple[str, ...]:
-    assert isinstance(targets, Classes | Transcript)
-    return targets.names if isinstance(targets, Classes) else targets.symbols
+    return Transcript(symbols), symbols

@@ -16,11 +16,16 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seqkit.contracts import Batch, DataSpec, Split, Transcript, Waveform
-from seqkit.data import batching
+from seqkit.contracts.batch import Batch, Split
+from seqkit.contracts.spec import DataSpec
+from seqkit.data import ordering
 from seqkit.errors import ConfigError
+from seqkit.inputs.waveform.spec import Waveform
+from seqkit.padding import pad
 from seqkit.registry import register_data
+from seqkit.rng import generator
 from seqkit.schema import Probability
+from seqkit.tasks.transcribe.spec import Transcript
 
 _ELEMENTS = (
     # A to Z, then 0 to 9
@@ -141,17 +146,17 @@ class Morse:
 
     def collate(self, samples: list[Any]) -> Batch:
         waveforms, targets = zip(*samples, strict=True)
-        inputs_BS, lengths_B = batching.pad(waveforms)
-        targets_BU, _ = batching.pad(targets)
+        inputs_BS, lengths_B = pad(waveforms)
+        targets_BU, _ = pad(targets)
         return Batch(inputs_BS, lengths_B, targets_BU, torch.tensor([len(target) for target in targets]))
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Sequence[Sequence[int]]:
         size = self.sizes[split]
         if split != "train":
-            return batching.sequential(size, batch_size)
+            return ordering.sequential(size, batch_size)
         first = epoch * size  # the numbering runs on, so that every epoch is new
         lengths = [round(1000 * self._message(split, first + i)[0].seconds) for i in range(size)]
-        batches = batching.bucketed(lengths, batch_size, seed, epoch)
+        batches = ordering.bucketed(lengths, batch_size, seed, epoch)
         return [[first + i for i in batch] for batch in batches]
 
     def sample(self, split: Split, index: int) -> tuple[Tensor, Tensor]:
@@ -162,7 +167,7 @@ class Morse:
 
     def _message(self, split: Split, index: int) -> tuple["Message", torch.Generator]:
         """Draw what is sent and how; cheap, for lengths are asked of all messages before any is made."""
-        draw = batching.generator("morse", self.seed, split, index)
+        draw = generator("morse", self.seed, split, index)
         uniform = iter(torch.rand(7 + self.words[1] * (2 + self.word_length[1]), generator=draw).tolist())
 
         def between(low: float, high: float) -> float:

@@ -15,14 +15,17 @@ from pydantic import PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seqkit.contracts import SPLITS, Batch, DataSpec, Frames, Series, Split
-from seqkit.data import tables
-from seqkit.data.batching import Order, sequential, shuffled
-from seqkit.data.files import existing_file, sha256_of
-from seqkit.data.tables import Fill, Table, fill, read_table, without_repeats
-from seqkit.data.times import microseconds
+from seqkit.contracts.batch import SPLITS, Batch, Split
+from seqkit.contracts.spec import DataSpec
+from seqkit.data.ordering import Order, sequential, shuffled
 from seqkit.errors import ConfigError, DataError, shortened
+from seqkit.files import existing_file, sha256_of
+from seqkit.inputs.frames import tables
+from seqkit.inputs.frames.spec import Frames
+from seqkit.inputs.frames.tables import Fill, Table, fill, read_table, without_repeats
+from seqkit.inputs.frames.times import microseconds
 from seqkit.registry import register_data
+from seqkit.tasks.forecast.spec import Series
 
 SAMPLE = Path(__file__).parent / "samples" / "sea_temperature.csv.gz"
 
@@ -188,7 +191,13 @@ class SeriesCsv:
             return names, tuple(mean_N[columns].tolist()), tuple(scale_N[columns].tolist())
 
         self.spec = DataSpec(
-            Frames(*named(inputs), rate=times.rate if times else None),
+            Frames(
+                *named(inputs),
+                rate=times.rate if times else None,
+                time_column=self.time_column,
+                missing=self.missing,
+                repeats=self.repeats,
+            ),
             Series(self.horizon, *named(targets), lookback=self.lookback, season=season),
         )
         self.fingerprint = sha256_of([self.path])

@@ -1,7 +1,5 @@
 """Reading the user's sound files, and the folder or manifest that names them."""
 
-# S samples
-
 import csv
 from collections import Counter
 from collections.abc import Iterator
@@ -9,13 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from seqkit.contracts import SPLITS, Split
-from seqkit.data.csv_head import refuse_other_formats
-from seqkit.data.wav_header import wav_fault_reason
+from seqkit.contracts.batch import SPLITS, Split
 from seqkit.errors import DataError, nearest, shortened
+from seqkit.inputs.frames.csv_head import refuse_other_formats
+from seqkit.inputs.waveform.reading import unreadable
+from seqkit.inputs.waveform.wav_header import wav_fault_reason
 
 ENDINGS = (".wav", ".flac")
 SHORTEST = 0.01  # seconds; nothing can be heard in less
@@ -31,36 +27,6 @@ class Item:
     where: str
     rate: int = 0  # samples a second of the file
     samples: int = 0  # of the file, at its own rate
-
-
-def read_waveform(path: str | Path, rate: int) -> Tensor:
-    """Return waveform_S of a sound file, channels mixed to one and resampled to ``rate`` samples a second.
-
-    Raises:
-        DataError: The file cannot be decoded.
-    """
-    import soundfile
-    import soxr
-
-    try:
-        fault = wav_fault_reason(path)
-        with soundfile.SoundFile(path) as file:
-            samples, own_rate, promised = file.read(dtype="float32", always_2d=True), file.samplerate, file.frames
-    except (soundfile.SoundFileError, OSError) as error:
-        raise _unreadable(path, error) from None
-    if fault is None and len(samples) < promised:
-        fault = f"cut off: its header promises {promised:,} samples, the file holds {len(samples):,}"
-    if fault:
-        raise DataError(f"{path}: {fault}")
-    if not len(samples):
-        raise DataError(f"{path}: holds no sound")
-    waveform_S = samples.mean(axis=1)
-    if own_rate != rate:
-        waveform_S = soxr.resample(waveform_S, own_rate, rate)
-    waveform_S = torch.from_numpy(waveform_S)
-    if not bool(waveform_S.isfinite().all()):
-        raise DataError(f"{path}: holds samples that are not numbers (NaN or infinity)")
-    return waveform_S
 
 
 def read_folder(folder: Path) -> list[Item]:
@@ -108,15 +74,12 @@ def read_manifest(path: Path) -> tuple[str, list[Item]]:
     if any(name.lower().endswith(ENDINGS) for name in header):
         raise DataError(f"{path}: no header line. Expected path and label or transcript in line 1")
     kinds = [name for name in ("label", "transcript") if name in header]
+    columns = shortened(", ".join(header), 200)
     if "path" not in header:
-        raise DataError(
-            f"{path}: no column 'path'. {nearest('path', header)}Columns: {shortened(', '.join(header), 200)}"
-        )
+        raise DataError(f"{path}: no column 'path'. {nearest('path', header)}Columns: {columns}")
     if not kinds:
         hint = nearest("label", header) or nearest("transcript", header)
-        raise DataError(
-            f"{path}: no column 'label' or 'transcript'. {hint}Columns: {shortened(', '.join(header), 200)}"
-        )
+        raise DataError(f"{path}: no column 'label' or 'transcript'. {hint}Columns: {columns}")
     if len(kinds) == 2:
         raise DataError(f"{path}: has both 'label' and 'transcript'; keep the one to be learned")
     items: list[Item] = []
@@ -132,8 +95,9 @@ def read_manifest(path: Path) -> tuple[str, list[Item]]:
         if not place.is_file():
             raise DataError(f"{where}: no file {shortened(place, 300)}; paths are relative to the manifest")
         if place.resolve() in seen:
-            before = seen[place.resolve()].rpartition(", ")[2]
-            raise DataError(f"{where}: {shortened(row['path'])} was already named in {before}")
+            raise DataError(
+                f"{where}: {shortened(row['path'])} was already named in {seen[place.resolve()].rpartition(', ')[2]}"
+            )
         seen[place.resolve()] = where
         items.append(Item(place, row[kinds[0]], row.get("split"), where))  # type: ignore[arg-type]
     return kinds[0], items
@@ -167,7 +131,7 @@ def with_header(item: Item) -> Item:
             raise DataError(f"{item.path}: {fault}")
         info = soundfile.info(item.path)
     except (soundfile.SoundFileError, OSError) as error:
-        raise _unreadable(item.path, error) from None
+        raise unreadable(item.path, error) from None
     if info.frames == 0:
         raise DataError(f"{item.path}: holds no sound")
     if info.frames < SHORTEST * info.samplerate:
@@ -175,10 +139,3 @@ def with_header(item: Item) -> Item:
             f"{item.path}: too short, {info.frames} samples at {info.samplerate} Hz; at least {SHORTEST} s is expected"
         )
     return replace(item, rate=info.samplerate, samples=info.frames)
-
-
-def _unreadable(path: str | Path, error: Exception) -> DataError:
-    if Path(path).is_file() and Path(path).stat().st_size == 0:
-        return DataError(f"{path}: is empty; expected a WAV or FLAC file")
-    reason = str(getattr(error, "error_string", error)).rstrip(".")
-    return DataError(f"{path}: cannot be read as WAV or FLAC ({reason})")

@@ -11,9 +11,13 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seqkit.contracts import Batch, DataSpec, Frames, Series, Split
-from seqkit.data.batching import Order, generator, sequential
+from seqkit.contracts.batch import Batch, Split
+from seqkit.contracts.spec import DataSpec
+from seqkit.data.ordering import Order, sequential
+from seqkit.inputs.frames.spec import Frames
 from seqkit.registry import register_data
+from seqkit.rng import generator
+from seqkit.tasks.forecast.spec import Series
 
 BLOCK = 1024  # samples drawn at once; part of what the samples are
 

@@ -3,7 +3,6 @@
 # B batch, T time (tokens), S = T + 1
 
 import sysconfig
-from collections import defaultdict
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -15,14 +14,18 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seqkit.contracts import SPLITS, Batch, DataSpec, NextToken, Split, Tokens
-from seqkit.data.batching import Order, pad, stream_starts, streams
-from seqkit.data.files import existing, sha256_of
+from seqkit.contracts.batch import SPLITS, Batch, Split
+from seqkit.contracts.spec import DataSpec
+from seqkit.data.ordering import Order, stream_starts, streams
 from seqkit.errors import ConfigError, DataError
-from seqkit.registry import register_data
+from seqkit.files import existing, sha256_of
+from seqkit.inputs.tokens.reading import read_text
+from seqkit.inputs.tokens.spec import Tokens
+from seqkit.inputs.tokens.tokenizers import UNKNOWN
+from seqkit.padding import pad
+from seqkit.registry import find, register_data
+from seqkit.tasks.next_token.spec import NextToken
 
-UNKNOWN = "<unk>"  # has id 0 in every vocabulary
-LINE_END = "<eos>"  # unit=word only
 FRACTIONS = (0.9, 0.05, 0.05)
 
 Unit = Literal["char", "word"]
@@ -200,33 +203,6 @@ def collate(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def encode(tokens: Tokens, text: str) -> Tensor:
-    """Return the ids (T,) of a text that a person typed.
-
-    Raises:
-        ConfigError: A character is not in the vocabulary. A word that is not reads as ``<unk>``.
-    """
-    ids = {symbol: place for place, symbol in enumerate(tokens.vocabulary)}
-    if tokens.unit == "word":
-        words = text.replace("\n", f" {LINE_END} ").split()
-        return torch.tensor([ids.get(word, ids[UNKNOWN]) for word in words], dtype=torch.long)
-    strange = [repr(char) for char in dict.fromkeys(text) if char not in ids]
-    if strange:
-        more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
-        raise ConfigError(
-            f"unknown to the model: {', '.join(strange[:5])}{more}; its training text had none, leave that out"
-        )
-    return torch.tensor([ids[char] for char in text], dtype=torch.long)
-
-
-def spell(tokens: Tokens, ids: Sequence[int]) -> str:
-    """Return the text that token ids stand for."""
-    symbols = [tokens.vocabulary[place] for place in ids]
-    if tokens.unit == "char":
-        return "".join(symbols)
-    return " ".join("\n" if word == LINE_END else word for word in symbols).replace(" \n", "\n").replace("\n ", "\n")
-
-
 def _text_files(place: str) -> list[Path]:
     found = existing(place, "a UTF-8 text file or a folder of *.txt files")
     if found.is_file():
@@ -247,77 +223,33 @@ def _check_apart(places: Sequence[str], files: Sequence[list[Path]]) -> None:
             )
 
 
-def read_text(files: Sequence[Path]) -> str:
-    """Return the text of UTF-8 files, one after the other, each ending its last line.
-
-    The line ends of Windows become ``\\n``: a ``\\r`` that always foretells the next token would flatter every score.
-
-    Raises:
-        DataError: A file cannot be read, is empty or is not UTF-8 text.
-    """
-    texts = []
-    for file in files:
-        try:
-            content = file.read_bytes()
-            text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
-        except OSError as error:
-            raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise DataError(f"{file}: not UTF-8 at byte {error.start} (line {line}); save it as UTF-8") from None
-        if not text:
-            raise DataError(f"{file}: is empty. Expected UTF-8 text")
-        if "\0" in text:
-            where = f"byte {content.index(0)} (line {content.count(10, 0, content.index(0)) + 1})"
-            raise DataError(f"{file}: a NUL at {where}, so it is no UTF-8 text but UTF-16 or a binary file")
-        texts.append(text if text.endswith("\n") or len(files) == 1 else text + "\n")
-    return "".join(texts)
-
-
 def _number(
-    texts: Sequence[str], unit: Unit, split: Sequence[float], vocab_size: int | None
+    texts: Sequence[str], unit: str, split: Sequence[float], vocab_size: int | None
 ) -> tuple[DataSpec, list[np.ndarray], dict[str, Any]]:
-    """Return the spec, the token ids of the three parts, and their sizes for a person.
+    """Return the spec, the token ids of the three splits, and their sizes for a person.
 
     Args:
-        texts: The three parts, or one text to be cut by ``split``.
-        unit: What a token is.
-        split: Fractions of the three parts.
+        texts: The three splits, or one text to be cut by ``split``.
+        unit: Name of the tokenizer.
+        split: Fractions of the three splits.
         vocab_size: Tokens to keep, ``<unk>`` among them.
     """
-    words: defaultdict[str, int] = defaultdict()
-    words.default_factory = words.__len__  # a new word gets the next number
-    words[UNKNOWN] = 0
-    codes = [_codes(text, unit, words) for text in texts]
-    if len(codes) == 1:
-        ends = [int(len(codes[0]) * round(sum(split[:n]), 9)) for n in (1, 2)]
-        codes = np.split(codes[0], ends)
-    counts_by_code = np.bincount(codes[0], minlength=max(int(part.max(initial=0)) for part in codes) + 1)
-    if unit == "word":
-        counts_by_code[0] = 0  # <unk> has its place already
-    frequent = np.argsort(-counts_by_code, kind="stable")[: np.count_nonzero(counts_by_code)]
-    kept = frequent[: None if vocab_size is None else vocab_size - 1]
-    id_by_code = np.zeros(len(counts_by_code), dtype=np.int64)
-    id_by_code[kept] = np.arange(1, len(kept) + 1)
-    symbols = [chr(code) for code in kept] if unit == "char" else np.array(list(words), dtype=object)[kept]
-
-    ids = [id_by_code[part] for part in codes]
-    name = "characters" if unit == "char" else "words"
+    kind: Any = find("tokenizer", unit).factory
+    pieces = [kind.pieces(text) for text in texts]
+    if len(pieces) == 1:
+        whole = pieces[0]
+        first, second = (int(len(whole) * round(sum(split[:n]), 9)) for n in (1, 2))
+        pieces = [whole[:first], whole[first:second], whole[second:]]
+    tokenizer = kind.fit(pieces[0], vocab_size)
+    ids = [tokenizer.ids(part) for part in pieces]
     sizes: dict[str, Any] = {}
-    for part, part_ids, part_codes in zip(SPLITS, ids, codes, strict=True):
-        strange = int(((part_ids == 0) & ((part_codes != 0) | (unit == "char"))).sum())
-        sizes[part] = f"{len(part_ids):,} {name}" + (f", {strange:,} of them not in the vocabulary" if strange else "")
-    sizes["vocabulary"] = f"{len(kept) + 1:,} with {UNKNOWN}"
-    return DataSpec(Tokens((UNKNOWN, *symbols), unit), NextToken()), ids, sizes
-
-
-def _codes(text: str, unit: Unit, words: defaultdict[str, int]) -> np.ndarray:
-    """Return a number for each token: the character's code point, or the word's place in ``words``, which grows."""
-    if unit == "char":
-        return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-    closed = text if text.endswith("\n") or not text else text + "\n"
-    tokens = closed.replace("\n", f" {LINE_END} ").split()
-    return np.fromiter(map(words.__getitem__, tokens), dtype=np.int64, count=len(tokens))
+    for part, part_ids, part_pieces in zip(SPLITS, ids, pieces, strict=True):
+        written = part_pieces.count(UNKNOWN) if isinstance(part_pieces, list) else 0
+        strange = int((part_ids == 0).sum()) - written
+        sizes[part] = f"{len(part_ids):,} {kind.plural}"
+        sizes[part] += f", {strange:,} of them not in the vocabulary" if strange else ""
+    sizes["vocabulary"] = f"{len(tokenizer.vocabulary):,} with {UNKNOWN}"
+    return DataSpec(Tokens(tokenizer), NextToken()), ids, sizes
 
 
 def _parts(

@@ -11,9 +11,14 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seqkit.contracts import Batch, Classes, DataSpec, Frames, Split
-from seqkit.data.batching import Order, generator, pad, sequential
+from seqkit.contracts.batch import Batch, Split
+from seqkit.contracts.spec import DataSpec
+from seqkit.data.ordering import Order, sequential
+from seqkit.inputs.frames.spec import Frames
+from seqkit.padding import pad
 from seqkit.registry import register_data
+from seqkit.rng import generator
+from seqkit.tasks.classify.spec import Classes
 
 
 class Pulses(Dataset):

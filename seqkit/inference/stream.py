@@ -1,21 +1,20 @@
-"""A trained network on input that arrives bit by bit, in constant memory."""
+"""Chunked inference: a trained network on input that arrives bit by bit, in constant memory."""
 
-# T time (tokens, rows or samples of a chunk), I numbers a frame
+# T time (tokens, rows or samples of a chunk), I numbers per frame
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from seqkit.contracts import Batch, DataSpec, Frames, State, Tokens
-from seqkit.data.text import encode
-from seqkit.errors import ConfigError, DataError
-from seqkit.network import Network, exact
+from seqkit.contracts.batch import Batch, State
+from seqkit.contracts.spec import DataSpec
+from seqkit.errors import ConfigError
+from seqkit.network import Network, float32_eval
 
 
 class Stream:
-    """One sequence, taken in chunks of any size: what the network says of it is what it says of the whole of it.
+    """Chunked inference of one sequence, equal to one forward pass over the whole of it.
 
     For example::
 
@@ -61,12 +60,12 @@ class Stream:
         """Start another sequence."""
         self.outputs: Tensor | None = None
         self._state: State | None = None
-        self._of_frontend: Any = None
-        self._of_head: Any = None
+        self._frontend_memory: Any = None
+        self._head_memory: Any = None
         self._finished = False
 
     def feed(self, chunk: Any) -> dict[str, Any] | None:
-        """Take what comes next, a single step or many.
+        """Process the next steps, one or many.
 
         Args:
             chunk: For text a string (whole words, if the model reads words), a token's id or an array of ids (T,); for
@@ -74,9 +73,9 @@ class Stream:
                 samples (T,).
 
         Returns:
-            What the head's ``decode`` gives for everything fed so far: the likely next tokens and the score, the
-            forecast, or the label; but of a transcript only the text that is new. None where the chunk completes no
-            step. A forecast is from all rows, where ``predict`` reads the last ``lookback`` of them.
+            The task's answer for everything fed so far: the likely next tokens and the score, the forecast, or the
+            label; but of a transcript only the text that is new. None where the chunk completes no step. A forecast is
+            from all rows, where ``predict`` reads the last ``lookback`` of them.
 
         Raises:
             DataError: The chunk is not what the network was trained on.
@@ -84,63 +83,24 @@ class Stream:
         """
         if self._finished:
             raise ConfigError("the stream is finished; reset() starts another")
-        return self._take(_read(self.spec, chunk), False)
+        return self._take(self.spec.inputs.chunk(chunk), False)
 
     def finish(self) -> dict[str, Any] | None:
-        """End the sequence; return what its end adds: of sound the last step, if it was not complete, else None."""
+        """End the sequence; return the answer with its last step, if that was not complete (sound), else None."""
         self._finished = True
-        return self._take(_read(self.spec, []), True)
+        return self._take(self.spec.inputs.chunk([]), True)
 
     @torch.no_grad()
     def _take(self, inputs: Tensor, end: bool) -> dict[str, Any] | None:
         network, device = self.network, next(self.network.parameters()).device
         batch = Batch(inputs[None]).to(device)
-        with exact(device):
+        with float32_eval(device):
             if hasattr(network.frontend, "stream"):
-                x_BTI, self._of_frontend = network.frontend.stream(batch.inputs, self._of_frontend, end)
+                x_BTI, self._frontend_memory = network.frontend.stream(batch.inputs, self._frontend_memory, end)
             else:
                 x_BTI, _ = network.frontend(batch.inputs, None)
             if not x_BTI.shape[1]:
                 return None
             y_BTH, self._state = network.model(x_BTI, None, self._state)
-            self.outputs, answer, self._of_head = network.head.stream(y_BTH, batch, self._of_head)
+            self.outputs, answer, self._head_memory = network.head.stream(y_BTH, batch, self._head_memory)
         return answer
-
-
-def _read(spec: DataSpec, chunk: Any) -> Tensor:
-    """Return a chunk as token ids (T,), rows (T, I) or samples (T,); T may be 0."""
-    kind, dtype = spec.inputs, torch.float32
-    row: tuple[int, ...] = ()
-    if isinstance(kind, Tokens):
-        if isinstance(chunk, str):
-            return encode(kind, chunk)
-        dtype, last = torch.int64, len(kind.vocabulary) - 1
-        due = f"text, or token ids (tokens,) from 0 to {last}"
-    elif isinstance(kind, Frames):
-        row = (len(kind.names),)
-        due = f"rows (rows, {len(kind.names)}): {', '.join(kind.names)}"
-    else:
-        due = f"samples (samples,), {kind.sample_rate} a second"
-    try:
-        values = torch.as_tensor(chunk if isinstance(chunk, Tensor) else np.array(chunk, order="C"))
-    except (TypeError, ValueError, RuntimeError):
-        raise DataError(f"a chunk must be {due}; this one is of type {type(chunk).__name__}") from None
-    if not values.numel():
-        return torch.empty(0, *row, dtype=dtype)
-    if values.shape == row:  # a single step
-        values = values[None]
-    elif row == (1,) and values.dim() < 2:
-        values = values.reshape(-1, 1)
-    if values.dim() != 1 + len(row) or values.shape[1:] != row:
-        raise DataError(f"a chunk must be {due}; this one has shape {tuple(values.shape)}")
-    if dtype == torch.float32:
-        if values.is_complex() or not bool(values.to(dtype).isfinite().all()):
-            raise DataError("the chunk holds values that are not numbers (NaN or infinity)")
-    elif values.is_floating_point() or values.is_complex() or values.dtype == torch.bool or _outside(values, last):
-        raise DataError(f"a chunk must be {due}; this one holds {', '.join(map(str, values.tolist()[:5]))}")
-    return values.to(dtype)
-
-
-def _outside(ids: Tensor, last: int) -> bool:
-    ids = ids.long()
-    return bool(ids.min() < 0 or ids.max() > last)

@@ -1,4 +1,4 @@
-"""What a cell is: gates, states and one step. The rest is the stack's.
+"""The contract of a cell: gates, states and one step. The rest is the stack's.
 
 A complete one, as a plugin would write it; ``@register_cell`` makes it ``model=mgu``, with all options of the stack::
 
@@ -22,19 +22,15 @@ A complete one, as a plugin would write it; ``@register_cell`` makes it ``model=
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seqkit.contracts import State
-from seqkit.errors import ConfigError, PluginError
-from seqkit.models.kernels.halves import Halves, Weights
+from seqkit.contracts.batch import State
 
 
 class Recur(Protocol):
-    """The recurrent half of the gates, for ``step``."""
+    """The recurrent projection of the gates, for ``step``."""
 
     def __call__(self, h_BH: Tensor, gate: str | None = None, /) -> Tensor:
         """Return U h + c of all gates (B, G), or of the one that is named (B, H)."""
@@ -42,16 +38,20 @@ class Recur(Protocol):
 
 
 class Cell(Protocol):
-    """What a cell states. It is an nn.Module, which may have parameters of its own; one runs one direction of a layer.
+    """A recurrent cell: an nn.Module, which may have parameters of its own. One runs one direction of a layer.
 
     It is made as ``cell(hidden_size, *, its own options)``, or as ``cell()`` if it has no ``__init__`` of its own. It
     may also have
 
     - ``initialise(part)``: set weights after the stack has drawn them; ``part("bias_ih", "forget")`` is one gate's
       rows of ``weight_ih`` (H, I), ``weight_hh`` (H, P), ``bias_ih`` or ``bias_hh`` (H,), to be changed in place;
-    - ``forget_bias``: what the bias of its gate named forget starts at, unless the user says otherwise;
-    - ``kernel``: the function of torch that runs it exactly: ``torch.lstm``, ``torch.gru`` or ``torch.rnn_tanh``;
-    - ``fused(x_TBI, halves, kept, state)``: a faster way to run one direction, arguments and results as ``stepwise``.
+    - ``forget_bias``: start of the bias of its gate named forget, unless the user says otherwise;
+    - ``no_decay``: names of its own parameters that weight decay leaves alone, as it does any vector;
+    - ``activations(...)``: a method that ``step`` uses, which returns the values of gates (B, H) by name, for
+      ``record_gates``. Without it they are traced through the step;
+    - ``native``: the function of torch that computes it exactly: ``torch.lstm``, ``torch.gru`` or ``torch.rnn_tanh``;
+    - ``fused(x_TBI, projections, masks, state)``: a faster way to run one direction, with the arguments and result of
+      ``run_reference``.
     """
 
     gates: tuple[str, ...]
@@ -63,7 +63,7 @@ class Cell(Protocol):
         """Return the state after one step.
 
         Args:
-            x_BG: Input half of all gates, W x + b, computed for all steps at once.
+            x_BG: Input projection W x + b of all gates, computed for all steps at once.
             recur: ``recur(h_BH)`` is the recurrent half U h + b of all gates (B, G), and ``recur(h_BH, "reset")`` that
                 of the gate named (B, H), for a product with something else than the last hidden state.
             state: Before the step, one (B, H) a name in ``states``.
@@ -71,110 +71,14 @@ class Cell(Protocol):
         ...
 
 
-class Direction(nn.Module):
-    """A cell and its weights for one direction of one layer, in torch.nn's layout: ``weight_ih`` (G, I) and so on.
-
-    Args:
-        make_cell: The cell's class, or a function that makes one from the hidden size.
-        input_size: I.
-        hidden_size: H.
-        projection_size: P; its weight is ``weight_hr`` (P, H).
-        layer_norm: Whether to make the gains ``gain_ih`` and ``gain_hh`` (G,).
-        learned_state: Whether to make ``initial`` (S, H), the state before the first step.
-        forget_bias: Start of the bias of the gate named forget; None leaves it to the cell.
-        recurrent_init: How each gate's rows of ``weight_hh`` are drawn.
-
-    Raises:
-        ConfigError: ``forget_bias`` is given and the cell has no gate named forget.
-    """
-
-    def __init__(
-        self,
-        make_cell: Callable[..., Any],
-        input_size: int,
-        hidden_size: int,
-        *,
-        projection_size: int | None = None,
-        layer_norm: bool = False,
-        learned_state: bool = False,
-        forget_bias: float | None = None,
-        recurrent_init: Literal["uniform", "orthogonal"] = "uniform",
-    ) -> None:
-        super().__init__()
-        self.cell = _made(make_cell, hidden_size)
-        rows, output_size = len(self.cell.gates) * hidden_size, projection_size or hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(rows, output_size))
-        self.bias_ih = nn.Parameter(torch.empty(rows))
-        self.bias_hh = nn.Parameter(torch.empty(rows))
-        self.weight_hr = nn.Parameter(torch.empty(output_size, hidden_size)) if projection_size else None
-        for weight in self.parameters(recurse=False):
-            nn.init.uniform_(weight, -(hidden_size**-0.5), hidden_size**-0.5)
-        self.gain_ih = nn.Parameter(torch.ones(rows)) if layer_norm else None
-        self.gain_hh = nn.Parameter(torch.ones(rows)) if layer_norm else None
-        self.initial = nn.Parameter(torch.zeros(len(self.cell.states), hidden_size)) if learned_state else None
-        with torch.no_grad():
-            if recurrent_init == "orthogonal":
-                for gate in self.cell.gates:
-                    nn.init.orthogonal_(self.part("weight_hh", gate))
-            if hasattr(self.cell, "initialise"):
-                self.cell.initialise(self.part)
-            self._set_forget_bias(getattr(self.cell, "forget_bias", None) if forget_bias is None else forget_bias)
-
-    def part(self, name: str, gate: str) -> Tensor:
-        """Return the rows of one gate, sharing memory with the parameter ``name``."""
-        gates = self.cell.gates
-        return getattr(self, name).chunk(len(gates))[gates.index(gate)]
-
-    def halves(self, weight_dropout: float, mask_BH: Tensor | None = None) -> Halves:
-        """Return what a loop computes the gates from in this call.
-
-        Args:
-            weight_dropout: Probability that an element of U is zeroed in this call, if in training.
-            mask_BH: What the argument of every recurrent product is multiplied by; None for ones.
-        """
-        weight = F.dropout(self.weight_hh, weight_dropout, self.training)
-        if self.weight_hr is not None:  # U (R h) as (U R) h: then every loop, and every library, knows projections
-            with torch.autocast(weight.device.type, enabled=False):
-                weight = weight @ self.weight_hr
-        weights = Weights(self.weight_ih, weight, self.bias_ih, self.bias_hh)
-        return Halves(self.cell.gates, weights, self.gain_ih, self.gain_hh, mask_BH)
-
-    def project(self, h_TBH: Tensor) -> Tensor:
-        """Return the output (T, B, P) for the hidden states of all steps."""
-        return h_TBH if self.weight_hr is None else F.linear(h_TBH, self.weight_hr)
-
-    def _set_forget_bias(self, value: float | None) -> None:
-        if value is None:
-            return
-        if "forget" not in self.cell.gates:
-            name = type(self.cell).__name__
-            raise ConfigError(f"model.forget_bias={value}: {name} has no gate named forget; set model.forget_bias=null")
-        self.part("bias_ih", "forget").fill_(value)
-        self.part("bias_hh", "forget").zero_()
-
-
-def _made(make_cell: Callable[..., Any], hidden_size: int) -> Any:
-    try:
-        cell = make_cell() if has_no_init(make_cell) else make_cell(hidden_size)
-        complete = "_modules" in vars(cell)
-    except AttributeError as error:
-        if "Module.__init__() call" not in str(error):
-            raise
-        complete = False
-    if not complete:
-        name = getattr(getattr(make_cell, "func", make_cell), "__name__", "cell")
-        raise PluginError(f"{name}.__init__ must call super().__init__() first")
-    return cell
-
-
 def has_no_init(cell: Callable[..., Any]) -> bool:
     """Whether a cell is a class without an ``__init__`` of its own, so without options."""
     return inspect.isclass(cell) and cell.__init__ is nn.Module.__init__  # type: ignore[misc]
 
 
-def loops_of(cell: nn.Module) -> tuple[str, ...]:
-    """Return the loops that a cell has, fastest first: a subclass that changes the step has lost the faster ones."""
+def backends_of(cell: nn.Module) -> tuple[str, ...]:
+    """Return the backends that a cell has, fastest first; a subclass that changes the step has lost the faster ones."""
     family = [vars(one) for one in type(cell).__mro__]
     first = min(number for number, own in enumerate(family) if own.keys() & {"step", "gates", "states"})
-    return (*(name for name in ("kernel", "fused") if any(name in own for own in family[: first + 1])), "loop")
+    faster = (name for name in ("native", "fused") if any(name in own for own in family[: first + 1]))
+    return (*faster, "reference")

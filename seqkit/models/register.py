@@ -3,15 +3,15 @@
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from torch import nn
 
 from seqkit import schema
 from seqkit.errors import PluginError
 from seqkit.models.cell import has_no_init
-from seqkit.models.recurrent import Recurrent
-from seqkit.registry import register_model
+from seqkit.models.stack import Recurrent
+from seqkit.registry import register
 
 CellT = TypeVar("CellT", bound=nn.Module)
 
@@ -24,14 +24,38 @@ def register_cell(name: str) -> Callable[[type[CellT]], type[CellT]]:
     """
 
     def decorate(cell: type[CellT]) -> type[CellT]:
-        register_model(name)(_model(cell))
+        model = CellModel(cell)
+        register("model", name, source=cell, doc=_doc(cell))(model)
         return cell
 
     return decorate
 
 
-def _model(cell: type[nn.Module]) -> Callable[..., Recurrent]:
-    """Return the function (input_size, *, the stack's options, the cell's options) -> Recurrent."""
+class CellModel:
+    """The model of a cell: ``(input_size, *, the stack's options, the cell's options) -> Recurrent``.
+
+    Attributes:
+        component_options: Of the stack, then of the cell.
+        renamed_options: Names that options had, and have now.
+
+    Raises:
+        PluginError: As ``register_cell``.
+    """
+
+    renamed_options: ClassVar[dict[str, str]] = {"loop": "backend"}
+
+    def __init__(self, cell: type[nn.Module]) -> None:
+        self.cell = cell
+        self.own = _own_options(cell)
+        self.component_options = (*schema.options(Recurrent), *self.own)
+
+    def __call__(self, input_size: int, **options: Any) -> Recurrent:
+        own = {option.name: options.pop(option.name) for option in self.own if option.name in options}
+        return Recurrent(partial(self.cell, **own) if own else self.cell, input_size, **options)
+
+
+def _own_options(cell: type[nn.Module]) -> tuple[schema.Option, ...]:
+    """Return the options of a cell; refuses a class that breaks the contract."""
     where = f"{cell.__module__}.{cell.__qualname__}"
     if not issubclass(cell, nn.Module):
         raise PluginError(f"{where}: a cell must be an nn.Module, or its parameters would not be trained")
@@ -53,24 +77,14 @@ def _model(cell: type[nn.Module]) -> Callable[..., Recurrent]:
     for option in own:
         if option.name in {other.name for other in stack}:
             raise PluginError(f"{where}: option '{option.name}' is one of the stack's; call it something else")
+    return own
 
-    def model(input_size, **options):
-        its_own = {option.name: options.pop(option.name) for option in own if option.name in options}
-        return Recurrent(partial(cell, **its_own) if its_own else cell, input_size, **options)
 
-    size = inspect.Parameter("input_size", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=int)
-    columns = [
-        inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=option.type)
-        for option in (*stack, *own)
-    ]
-    model.__signature__ = inspect.Signature([size, *columns], return_annotation=Recurrent)  # type: ignore[attr-defined]
-    model.__annotations__ = {parameter.name: parameter.annotation for parameter in (size, *columns)}
-    model.__module__, model.__name__, model.__qualname__ = cell.__module__, cell.__name__, cell.__qualname__
-    head, its_arguments = _split_doc(cell)
-    arguments = {**_split_doc(Recurrent)[1], **its_arguments}
-    told = [f"    {name}: {arguments[name]}" for name in model.__annotations__ if name in arguments]
-    model.__doc__ = "\n".join([head, "", "Args:", *told])
-    return model
+def _doc(cell: type) -> str:
+    """Return a cell's docstring, with the stack's options and its own under ``Args:``."""
+    head, own = _split_doc(cell)
+    arguments = {**_split_doc(Recurrent)[1], **own}
+    return "\n".join([head, "", "Args:", *(f"    {name}: {text}" for name, text in arguments.items())])
 
 
 def _split_doc(component: type) -> tuple[str, dict[str, str]]:

@@ -1,1 +1,1 @@
-"""What a finished run tells."""
+"""The report of a finished run."""

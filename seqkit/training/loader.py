@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from math import ceil
-from typing import Any
 
-import torch
-from torch.utils.data import DataLoader
-
-from seqkit.contracts import Batch, Data, Split
+from seqkit.contracts.batch import Batch
+from seqkit.contracts.components import Data
+from seqkit.data.loading import load_batches
 
 
 class TrainLoader:
@@ -16,10 +14,22 @@ class TrainLoader:
     To Lightning the whole training is one epoch of known length: its own bookkeeping of epochs is where resuming
     goes wrong (a checkpoint on the last batch of an epoch skips the next one), and here there is none.
     The state counts a batch before it is handed out, so a checkpoint saved after a step points at the next batch.
+
+    Args:
+        data: Set up.
+        seed: Of the run.
+        total: Batches of the whole training.
+        workers: Processes that load data.
+        pin: Whether to put batches into page-locked memory.
+        rank: Of this process among those that train together; each takes its rows of every batch.
+        world_size: Number of those processes.
     """
 
-    def __init__(self, data: Data, seed: int, total: int, workers: int, pin: bool) -> None:
+    def __init__(
+        self, data: Data, seed: int, total: int, workers: int, pin: bool, rank: int = 0, world_size: int = 1
+    ) -> None:
         self.data, self.seed, self.total, self.workers, self.pin = data, seed, total, workers, pin
+        self.rank, self.world_size = rank, world_size
         self.epoch = 0
         self.handed = 0  # batches of this epoch
 
@@ -29,7 +39,8 @@ class TrainLoader:
     def __iter__(self) -> Iterator[Batch]:
         while True:
             order = self.data.order("train", self.data.batch_size, self.seed, self.epoch)
-            for batch in _load(self.data, "train", order[self.handed :], self.workers, self.pin):
+            rest = (rows_of_rank(batch, self.rank, self.world_size) for batch in order[self.handed :])
+            for batch in load_batches(self.data, "train", rest, self.workers, self.pin):
                 self.handed += 1
                 yield batch
             self.epoch, self.handed = self.epoch + 1, 0
@@ -41,21 +52,14 @@ class TrainLoader:
         self.epoch, self.handed = state["epoch"], state["handed"]
 
 
-def evaluation_loader(data: Data, split: Split, batch_size: int, workers: int = 0, pin: bool = False) -> DataLoader:
-    """Return a loader of every sample of ``split`` exactly once, in the data's own order."""
-    return _load(data, split, data.order(split, batch_size, seed=0, epoch=0), workers, pin)
+def rows_of_rank(indices: Sequence[int], rank: int, world_size: int) -> Sequence[int]:
+    """Return the rows of a batch that a rank takes: every ``world_size``-th one, so that a stream stays where it is.
+
+    Row b of every batch goes to rank b % world_size, however many rows the batch has left.
+    """
+    return indices[rank::world_size]
 
 
 def steps_per_epoch(data: Data, seed: int, accumulate: int) -> int:
     """Return the optimizer steps of one pass over the training part."""
     return ceil(len(data.order("train", data.batch_size, seed, 0)) / accumulate)
-
-
-def _load(data: Data, split: Split, order: Sequence[Sequence[int]], workers: int, pin: bool) -> DataLoader:
-    # A generator of its own keeps the loader from drawing on torch's, which dropout shares.
-    own = torch.Generator().manual_seed(0)
-    dataset: Any = data.part(split)
-    batches: Any = order
-    return DataLoader(
-        dataset, batch_sampler=batches, collate_fn=data.collate, num_workers=workers, pin_memory=pin, generator=own
-    )

@@ -1,12 +1,76 @@
-"""Loggers beside ``metrics.csv``, which is always written. Built as ``logger(folder, config, *, options)``."""
+"""Loggers beside ``metrics.csv``, which is always written.
 
+A logger is built as ``logger(folder, config, *, options)`` and has ``log_metrics(metrics, step)``; it may have
+``finalize(status)``, and ``abandon()``, called after it failed, when it is not used again. Where its ``replays`` is
+true, a resumed run gives it the metrics up to the checkpoint again.
+"""
+
+import logging
 import os
 import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from itertools import groupby
 from pathlib import Path
+from threading import Event
 from typing import Any, Literal
 
 from seqkit.errors import ConfigError
 from seqkit.registry import register_logger
+from seqkit.runs.folder import RunFolder
+from seqkit.runs.metrics_csv import MetricsWriter
+
+LOG = logging.getLogger("seqkit")
+FLUSH_SECONDS = 30.0  # in which wandb writes out what it holds
+
+
+class Loggers:
+    """The run's ``metrics.csv`` and, where one is chosen, a logger beside it, which is dropped when it fails.
+
+    Args:
+        writer: Of ``metrics.csv``.
+        logger: The chosen logger, or None.
+    """
+
+    def __init__(self, writer: MetricsWriter, logger: Any = None) -> None:
+        self.writer, self.logger = writer, logger
+        if getattr(logger, "replays", False):
+            for step, rows in groupby(writer.kept, key=lambda row: row[0]):
+                metrics = {name: value for _, name, value in rows}
+                self._attempt(partial(self._log, metrics, step))
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Log metrics under the number of finished optimizer steps."""
+        self.writer.log_metrics(metrics, step)
+        self._attempt(partial(self._log, metrics, step))
+
+    def publish(self, run: RunFolder, report: dict[str, Any]) -> None:
+        """Send a finished run's scores and figures to the logger, and its best checkpoint where that was asked for."""
+        self._attempt(lambda: publish(self.logger, run, report))
+
+    def close(self) -> None:
+        """Let the logger write out what it holds, at the end or at a stop."""
+        if hasattr(self.logger, "finalize"):
+            self._attempt(lambda: self.logger.finalize("success"))
+
+    def _log(self, metrics: dict[str, float], step: int) -> None:
+        self.logger.log_metrics(metrics, step)
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        if self.logger is None:
+            return
+        try:
+            action()
+        except Exception as error:
+            name, abandon = type(self.logger).__name__, getattr(self.logger, "abandon", None)
+            self.logger = None
+            if abandon is not None:
+                with suppress(Exception):
+                    abandon()
+            reason = " ".join(str(error).split()) or "no reason given"
+            LOG.warning("%s failed and is dropped (%s: %s); metrics.csv goes on", name, type(error).__name__, reason)
 
 
 @register_logger("wandb")
@@ -41,6 +105,7 @@ def wandb(
         raise ConfigError("logger.mode=online needs an API key: run `wandb login` or set WANDB_API_KEY")
 
     from lightning.pytorch.loggers import WandbLogger
+    from wandb import teardown
 
     os.environ.setdefault("WANDB_SILENT", "true")
     logger = WandbLogger(
@@ -54,6 +119,9 @@ def wandb(
         log_model=False,
     )
     logger.log_hyperparams(config)
+    # A killed run's file lacks its last block: an offline run that goes on in a new file starts that with all of it.
+    logger.replays = mode == "offline"  # type: ignore[attr-defined]
+    logger.abandon = teardown  # type: ignore[attr-defined]
     return logger
 
 
@@ -87,25 +155,41 @@ def tensorboard(folder: Path, config: dict[str, Any]) -> Any:
     return TensorBoardLogger(save_dir=folder, name="tensorboard", version="")
 
 
-def publish(logger: Any, folder: Path, report: dict[str, Any]) -> None:
-    """Send a finished run's scores and pictures to a logger, and its best checkpoint where that was asked for."""
+def publish(logger: Any, run: RunFolder, report: dict[str, Any]) -> None:
+    """Send a finished run's scores and figures to a logger, and its best checkpoint where that was asked for."""
     chosen = report["config"]["logger"]
     scores = {f"test/{name}": value for name, value in report["test"].items()}
     logger.log_metrics(scores, report["best_step"])
-    pictures = [folder / name for name in report["pictures"]]
+    figures = [run.path / name for name in report["figures"]]
     if chosen["name"] == "wandb":
-        for picture in pictures:
-            logger.log_image(key=picture.stem, images=[str(picture)])
+        for figure in figures:
+            logger.log_image(key=figure.stem, images=[str(figure)])
         if chosen["log_model"]:
             import wandb
 
-            artifact = wandb.Artifact(f"{report['name']}-{folder.name}", type="model")
-            artifact.add_file(str(folder / "checkpoints" / "best.ckpt"))
+            artifact = wandb.Artifact(f"{report['name']}-{run.path.name}", type="model")
+            artifact.add_file(str(run.best))
             logger.experiment.log_artifact(artifact)
+        folder = Path(logger.experiment.dir).parent
         logger.experiment.finish()
+        if logger.replays:  # offline
+            wait_until_written(folder.glob("*.wandb"))
     elif chosen["name"] == "tensorboard":
         import matplotlib.image
 
-        for picture in pictures:
-            logger.experiment.add_image(picture.stem, matplotlib.image.imread(picture), dataformats="HWC")
-    logger.finalize("success")
+        for figure in figures:
+            logger.experiment.add_image(figure.stem, matplotlib.image.imread(figure), dataformats="HWC")
+
+
+def wait_until_written(files: Iterable[Path], seconds: float = FLUSH_SECONDS) -> None:
+    """Wait until files that another process writes hold more than a header and have stopped growing.
+
+    ``finish`` of a wandb run returns before its service has written the rest of the run's file.
+    """
+    paths, sizes, unchanged = list(files), [0], 0
+    end = time.monotonic() + seconds
+    while unchanged < 20 and time.monotonic() < end:
+        now = [path.stat().st_size for path in paths]
+        unchanged = unchanged + 1 if now == sizes and all(size > 100 for size in now) else 0
+        sizes = now
+        Event().wait(0.02)

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from seqkit.contracts import Classes, Transcript, Waveform
 from seqkit.data.audio import AudioFolder
-from seqkit.data.sound_files import read_waveform
 from seqkit.errors import ConfigError, DataError
+from seqkit.inputs.waveform.reading import read_waveform
+from seqkit.inputs.waveform.spec import Waveform
 from seqkit.registry import build
+from seqkit.tasks.classify.spec import Classes
+from seqkit.tasks.transcribe.spec import Transcript
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -58,7 +60,7 @@ def names(data, split):
 def test_a_folder_is_split_evenly_by_class(folder):
     data = make(path=folder, valid_fraction=0.2, test_fraction=0.3)
     assert data.spec.inputs == Waveform(8000)
-    assert data.spec.targets == Classes(("high", "low"), (5, 5))
+    assert data.spec.task == Classes(("high", "low"), (5, 5))
     for split, each in (("train", 5), ("valid", 2), ("test", 3)):
         labels = [int(data.part(split)[i][1]) for i in range(len(data.part(split)))]
         assert sorted(labels) == [0] * each + [1] * each
@@ -79,13 +81,13 @@ def test_a_sample_is_the_sound_and_its_class(folder):
         path = names(data, "train")[index]
         samples, _ = soundfile.read(path, dtype="float32")
         assert torch.equal(waveform, torch.from_numpy(samples))
-        assert data.spec.targets.names[target] in path
+        assert data.spec.task.names[target] in path
 
 
 def test_a_manifest_with_splits(tmp_path):
     rows = "path,speaker,label,split\na.wav,x,yes,train\nb.wav,x,no,train\nc.wav,x,no,valid\nd.wav,y,yes,test\n"
     data = make(manifest=with_files(tmp_path, rows))
-    assert data.spec.targets == Classes(("no", "yes"), (1, 1))
+    assert data.spec.task == Classes(("no", "yes"), (1, 1))
     assert [len(data.part(split)) for split in ("train", "valid", "test")] == [2, 1, 1]
     assert names(data, "test") == [str(tmp_path / "d.wav")]
     assert data.facts["split"] == "by the manifest"
@@ -110,7 +112,7 @@ def test_transcripts(tmp_path):
     rows = 'path,transcript,split\na.wav,"hi, ho",train\nb.wav,o,train\nc.wav,oh,valid\nd.wav,hi,test\n'
     data = make(manifest=with_files(tmp_path, rows))
     symbols = (" ", ",", "h", "i", "o")
-    assert data.spec.targets == Transcript(symbols)
+    assert data.spec.task == Transcript(symbols)
     assert data.part("train")[0][1].tolist() == [symbols.index(s) for s in "hi, ho"]
     batch = data.collate([data.part("train")[i] for i in range(2)])
     assert batch.target_lengths.tolist() == [6, 1]
@@ -129,7 +131,7 @@ def test_a_byte_order_mark_and_blanks_after_commas_are_no_matter(tmp_path):
     path.write_bytes(
         b"\xef\xbb\xbfpath, label, split\r\na.wav, x, train\r\nb.wav, y, train\r\nc.wav, x, valid\r\nd.wav, y, test\r\n"
     )
-    assert make(manifest=path).spec.targets.names == ("x", "y")
+    assert make(manifest=path).spec.task.names == ("x", "y")
 
 
 def test_rates_are_brought_to_the_most_common_one(tmp_path):
@@ -198,7 +200,7 @@ def test_collate_pads(folder):
 def test_spoken_digits(shared):
     data = make(manifest=shared / "audio" / "fsdd" / "manifest.csv")
     assert [len(data.part(split)) for split in ("train", "valid", "test")] == [2430, 270, 300]
-    assert data.spec.targets == Classes(tuple("0123456789"), (243,) * 10)
+    assert data.spec.task == Classes(tuple("0123456789"), (243,) * 10)
     assert data.spec.inputs == Waveform(8000)
 
 

@@ -1,11 +1,12 @@
 import pytest
 import torch
 
-from seqkit.contracts import Transcript, Waveform
-from seqkit.data.batching import generator
 from seqkit.data.morse import CODE, SYMBOLS, Message, Morse, key
 from seqkit.errors import ConfigError
+from seqkit.inputs.waveform.spec import Waveform
 from seqkit.registry import build
+from seqkit.rng import generator
+from seqkit.tasks.transcribe.spec import Transcript
 
 # Typed afresh from Recommendation ITU-R M.1677-1, not taken from the code under test.
 TABLE = {
@@ -155,7 +156,7 @@ def test_collate_pads_sound_and_transcripts():
 def test_spec_and_facts():
     data = make(sample_rate=8000)
     assert data.spec.inputs == Waveform(8000)
-    assert data.spec.targets == Transcript((*"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", " "))
+    assert data.spec.task == Transcript((*"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", " "))
     assert data.facts["test"] == "9 messages: 20 words per minute, 10 dB"
     assert data.facts["train"] == "20 messages an epoch, new in each: 15 to 25 words per minute, 6 to 20 dB"
 

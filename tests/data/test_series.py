@@ -4,10 +4,11 @@ from itertools import chain
 import pytest
 import torch
 
-from seqkit.contracts import Frames, Series
 from seqkit.data.series import SAMPLE, SeriesCsv, sea_temperature
 from seqkit.errors import ConfigError, DataError
+from seqkit.inputs.frames.spec import Frames
 from seqkit.registry import build
+from seqkit.tasks.forecast.spec import Series
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_scaling_is_that_of_the_training_part_only(ramp):
     data = made(path=ramp, lookback=1, horizon=1, split=[4, 8, 8])
     assert data.spec.inputs.mean == (1.5, 5)  # of 0, 1, 2, 3
     assert data.spec.inputs.scale == (pytest.approx(1.25**0.5), 1)  # population deviation; 1 where constant
-    assert data.spec.targets.scale == data.spec.inputs.scale
+    assert data.spec.task.scale == data.spec.inputs.scale
 
 
 def test_values_stay_in_the_units_of_the_file(ramp):
@@ -103,9 +104,7 @@ def test_spec_names_inputs_and_targets(ramp):
     assert data.spec.inputs.names == ("y", "x")
     assert data.spec.inputs.rate == pytest.approx(1 / 3600)
     assert isinstance(data.spec.inputs, Frames)
-    assert data.spec.targets == Series(
-        2, ("y", "x"), (5.0, 6.5), (1.0, pytest.approx(16.25**0.5)), lookback=3, season=5
-    )
+    assert data.spec.task == Series(2, ("y", "x"), (5.0, 6.5), (1.0, pytest.approx(16.25**0.5)), lookback=3, season=5)
     inputs, targets = data.part("train")[0]
     assert inputs.tolist() == [[5, 0], [5, 1], [5, 2]]
     assert targets.tolist() == [[5, 3], [5, 4]]
@@ -114,7 +113,7 @@ def test_spec_names_inputs_and_targets(ramp):
 def test_without_times_nothing_is_known_of_rate_and_season(ramp):
     data = made(path=ramp, targets=["x"], lookback=1, horizon=1)
     assert data.spec.inputs == Frames(("x", "y"), data.spec.inputs.mean, data.spec.inputs.scale, rate=None)
-    assert data.spec.targets.season is None
+    assert data.spec.task.season is None
 
 
 def test_facts_and_fingerprint(ramp):
@@ -230,9 +229,9 @@ def test_sea_temperature_is_the_published_file_on_even_half_hours():
     assert data.facts["rows"] == "19,226"
     assert data.facts["repeats"] == "1 left out"
     assert data.facts["missing"] == "24 cells filled (interpolate), 24 rows put in for times left out"
-    assert data.spec.inputs.names == data.spec.targets.names == ("temperature (celsius)",)
+    assert data.spec.inputs.names == data.spec.task.names == ("temperature (celsius)",)
     assert data.spec.inputs.rate == pytest.approx(1 / 1800)
-    assert data.spec.targets.season == 48
+    assert data.spec.task.season == 48
     # 401 days of 48 half hours and both ends; every row after the look-back is predicted in some window.
     assert sum(int(data.facts[part].split()[0].replace(",", "")) for part in ("train", "valid", "test")) == 401 * 48 + 1
 
@@ -254,10 +253,10 @@ def test_etth1_has_the_split_and_scaling_of_the_literature(shared, horizon, coun
         split=[8640, 2880, 2880],
     )
     part = data.part("test")
-    scale = torch.tensor(data.spec.targets.scale)
+    scale = torch.tensor(data.spec.task.scale)
     errors = torch.stack([(targets - inputs[-1]) / scale for inputs, targets in (part[i] for i in range(len(part)))])
     assert len(part) == count
-    assert data.spec.targets.season == 24
+    assert data.spec.task.season == 24
     # Repeating the last value: 1.295/0.713 in the table of cure-lab/LTSF-Linear at 96.
     assert errors.double().square().mean().item() == pytest.approx(mse, abs=5e-4)
     assert errors.double().abs().mean().item() == pytest.approx(mae, abs=5e-4)

@@ -4,8 +4,9 @@ from itertools import chain
 import pytest
 import torch
 
-from seqkit.contracts import Frames, Series
 from seqkit.data.synthetic import BLOCK, Adding
+from seqkit.inputs.frames.spec import Frames
+from seqkit.tasks.forecast.spec import Series
 
 
 def made(**options):
@@ -62,7 +63,7 @@ def test_each_pass_draws_new_training_samples_and_the_same_evaluation_samples():
 def test_spec_gives_errors_in_plain_units():
     data = made()
     assert data.spec.inputs == Frames(("value", "mark"), (0.0, 0.0), (1.0, 1.0))
-    assert data.spec.targets == Series(1, ("sum",), (1.0,), (1.0,))
+    assert data.spec.task == Series(1, ("sum",), (1.0,), (1.0,))
     assert data.facts["train"] == "5 sequences a pass, new ones each pass"
 
 

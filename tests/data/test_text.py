@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqkit.contracts import NextToken, Tokens
 from seqkit.data import text as text_module
-from seqkit.data.text import Chunks, PythonSource, TextFiles, encode, spell
+from seqkit.data.text import Chunks, PythonSource, TextFiles
 from seqkit.errors import ConfigError, DataError
+from seqkit.inputs.tokens.tokenizers import Characters
 from seqkit.registry import build, check
+from seqkit.tasks.next_token.spec import NextToken
 
 EXPECTED = "Expected a UTF-8 text file or a folder of *.txt files"
 
@@ -55,8 +56,8 @@ def test_splits_at_fractions_of_the_characters(tmp_path):
     assert "".join(words(data, "train")) == "abcdefghij" * 7
     assert "".join(words(data, "valid")) == "abcdefghij" * 2
     assert "".join(words(data, "test")) == "abcdefghij"
-    assert data.spec.targets == NextToken()
-    assert data.spec.inputs.unit == "char"
+    assert data.spec.task == NextToken()
+    assert isinstance(data.spec.inputs.tokenizer, Characters)
 
 
 def test_the_default_split_puts_every_token_in_one_part(tmp_path):
@@ -283,7 +284,7 @@ def test_python_source_is_this_pythons_library(python_source):
     assert sizes == [whole * 90 // 100, whole * 95 // 100 - whole * 90 // 100, whole - whole * 95 // 100]
     assert whole > 3_000_000
     vocabulary = python_source.spec.inputs
-    train = spell(vocabulary, python_source.part("train").tokens.tolist())
+    train = vocabulary.tokenizer.decode(python_source.part("train").tokens.tolist())
     assert "def deepcopy(x, memo=None, _nil=[]):\n" in train  # copy.py stands early in the alphabet
     assert len(python_source.fingerprint) == 64
 
@@ -296,24 +297,3 @@ def test_python_without_sources_is_refused(tmp_path, monkeypatch):
         f"{tmp_path}: this Python comes without the source of its library; "
         "give a text of your own by data=text_files data.path=FILE.txt"
     )
-
-
-# --- text as a person types and reads it
-
-
-def test_encode_and_spell_are_inverse():
-    chars = Tokens(("<unk>", "a", "b", "\n"))
-    assert encode(chars, "ab\nba").tolist() == [1, 2, 3, 2, 1]
-    assert spell(chars, [1, 2, 3, 2, 1]) == "ab\nba"
-    words = Tokens(("<unk>", "<eos>", "the", "end"), "word")
-    assert encode(words, "the end\nthe  zoo").tolist() == [2, 3, 1, 2, 0]
-    assert spell(words, [2, 3, 1, 2, 0]) == "the end\nthe <unk>"
-    assert encode(chars, "").tolist() == []
-
-
-def test_unknown_characters_are_refused_by_name():
-    with pytest.raises(ConfigError) as caught:
-        encode(Tokens(("<unk>", "a")), "aé☃é")
-    assert str(caught.value) == "unknown to the model: 'é', '☃'; its training text had none, leave that out"
-    with pytest.raises(ConfigError, match=r"^unknown to the model: 'b', 'c', 'd', 'e', 'f' and 2 more; "):
-        encode(Tokens(("<unk>", "a")), "abcdefgh")

@@ -4,8 +4,9 @@ from itertools import chain, pairwise
 import pytest
 import torch
 
-from seqkit.contracts import Classes, Frames
 from seqkit.data.timing import Timing
+from seqkit.inputs.frames.spec import Frames
+from seqkit.tasks.classify.spec import Classes
 
 
 def made(**options):
@@ -27,9 +28,9 @@ def places(sample):
 @pytest.mark.parametrize("distance", [2, 7, 50])
 def test_the_class_says_how_far_apart_the_pulses_are(distance, pulses):
     data = made(distance=distance, pulses=pulses, test_size=20)
-    assert data.spec.targets == Classes((str(distance - 1), str(distance)), (3, 2))
+    assert data.spec.task == Classes((str(distance - 1), str(distance)), (3, 2))
     for sample in every(data, "test"):
-        found, gap = places(sample), int(data.spec.targets.names[sample[1]])
+        found, gap = places(sample), int(data.spec.task.names[sample[1]])
         assert [late - early for early, late in pairwise(found)] == [gap] * (pulses - 1)
         assert found[-1] == len(sample[0]) - 1  # the sequence ends with a pulse
         assert sample[0].sum() == pulses  # and all else is silence

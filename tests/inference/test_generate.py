@@ -2,15 +2,19 @@ import pytest
 import torch
 from torch import nn
 
-from seqkit.contracts import Classes, DataSpec, NextToken, Tokens
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
-from seqkit.frontends.embedding import Embedding
-from seqkit.heads.next_token import NextTokenHead
 from seqkit.inference.generate import generate
+from seqkit.inputs.tokens.embedding import Embedding
+from seqkit.inputs.tokens.spec import Tokens
+from seqkit.inputs.tokens.tokenizers import Characters, Words
 from seqkit.network import Network
+from seqkit.tasks.classify.spec import Classes
+from seqkit.tasks.next_token.head import NextTokenHead
+from seqkit.tasks.next_token.spec import NextToken
 
-SPEC = DataSpec(Tokens(("<unk>", "a", "b", "c", "\n")), NextToken())
-WORDS = DataSpec(Tokens(("<unk>", "<eos>", "the", "end"), "word"), NextToken())
+SPEC = DataSpec(Tokens(Characters(("<unk>", "a", "b", "c", "\n"))), NextToken())
+WORDS = DataSpec(Tokens(Words(("<unk>", "<eos>", "the", "end"))), NextToken())
 
 
 class Recurrent(nn.Module):

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from seqkit import registry
-from seqkit.models.kernels.halves import normalise
-from tests.models.test_recurrent import build, draw, every_model, initial, registered, same  # noqa: F401
+from seqkit.models.projections import normalise
+from tests.models.test_stack import build, draw, every_model, initial, registered, same  # noqa: F401
 
 torch.set_num_threads(1)
 EVALUATED = [
@@ -205,13 +205,13 @@ def test_forget_bias_is_that_of_a_forget_gate(build, name):  # noqa: F811
 
 @every_model
 def test_compiled_step_gives_the_same(build, name, monkeypatch):  # noqa: F811
-    """Without torch.compile itself, which takes long; tests/models/kernels/test_compiled_step.py has it."""
-    from seqkit.models.kernels import compiled_step
+    """Without torch.compile itself, which takes long; tests/models/backends/test_torch_compile.py has it."""
+    from seqkit.models.backends import torch_compile
 
-    monkeypatch.setattr(compiled_step, "_compiled", lambda: compiled_step._step)
+    monkeypatch.setattr(torch_compile, "_compiled", lambda: torch_compile._step)
     options = {"num_layers": 2, "layer_norm": True, "zoneout": 0.2, "variational_dropout": 0.3}
     x, found = draw(2, 5, 3), []
-    for more in ({"loop": "loop"}, {"compile": True}):
+    for more in ({"backend": "reference"}, {"compile": True}):
         model = build(name, **options, **more)
         torch.manual_seed(1)
         y, state = model(x, torch.tensor([5, 2]))

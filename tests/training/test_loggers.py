@@ -1,13 +1,15 @@
 """Loggers: the CSV file over resumes, wandb without a key, TensorBoard."""
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from seqkit.__main__ import run
 from seqkit.errors import ConfigError
 from seqkit.registry import build
-from seqkit.training.journal import CSVLogger, read_metrics
+from seqkit.runs.metrics_csv import MetricsWriter, read_metrics
+from seqkit.training.loggers import Loggers, wait_until_written
 
 TINY = [
     "data=adding", "data.length=6", "data.train_size=32", "data.valid_size=8", "data.test_size=8", "data.batch_size=8",
@@ -23,22 +25,12 @@ def _no_account(monkeypatch, tmp_path):
     monkeypatch.delenv("WANDB_MODE", raising=False)
 
 
-def test_csv_drops_what_will_be_written_again():
-    path = Path("metrics.csv")
-    first = CSVLogger(path, keep=-1)
-    for step in (1, 2, 3):
-        first.log_metrics({"train/loss": step / 7}, step)
-    with path.open("a") as file:
-        file.write("4,train/lo")  # what a kill leaves
-    CSVLogger(path, keep=2).log_metrics({"train/loss": 0.5}, 3)
-    assert read_metrics(path) == [(1, "train/loss", 1 / 7), (2, "train/loss", 2 / 7), (3, "train/loss", 0.5)]
-
-
 def test_wandb_without_a_key_logs_offline_and_asks_nothing(capfd):
     assert run(["train", *TINY, "logger=wandb"]) == 0
     assert "wandb: no API key, so logging offline; later: wandb sync" in capfd.readouterr().err
     [place] = Path("runs/adding/a/wandb").glob("offline-run-*-adding-a")  # the run's own id
-    assert next(place.glob("*.wandb")).stat().st_size > 1000
+    [file] = place.glob("*.wandb")  # publish has waited for it
+    assert file.stat().st_size > 1000
     assert {file.name.split("_1_")[0].split("_")[0] for file in place.rglob("*.png")} == {"forecast", "learning"}
 
 
@@ -52,3 +44,51 @@ def test_wandb_online_needs_a_key():
 def test_tensorboard():
     assert run(["train", *TINY, "logger=tensorboard"]) == 0
     assert list(Path("runs/adding/a/tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_a_resumed_offline_run_starts_with_the_metrics_up_to_the_checkpoint(halfway):
+    writer = MetricsWriter(halfway / "metrics.csv", keep=3)
+
+    class Replaying:
+        replays = True
+
+        def __init__(self) -> None:
+            self.rows = []
+
+        def log_metrics(self, metrics, step) -> None:
+            self.rows += [(step, name, value) for name, value in metrics.items()]
+
+    logger = Replaying()
+    loggers = Loggers(writer, logger)
+    assert logger.rows == writer.kept
+    assert {step for step, _, _ in logger.rows} == {1, 2, 3}
+    loggers.log_metrics({"train/loss": 0.25}, 4)
+    assert logger.rows == read_metrics(halfway / "metrics.csv")
+
+
+def test_waits_for_a_file_that_another_process_still_writes():
+    path = Path("run.wandb")
+    path.write_bytes(bytes(7))
+    writer = Thread(target=lambda: [path.write_bytes(bytes(size)) for size in range(7, 8000)])
+    writer.start()
+    wait_until_written([path], seconds=30)
+    size = path.stat().st_size
+    writer.join()
+    assert size == 7999
+
+
+def test_waits_no_longer_than_it_should():
+    Path("run.wandb").write_bytes(bytes(7))
+    wait_until_written([Path("run.wandb")], seconds=0.05)
+
+
+def test_a_failure_while_publishing_is_one_line(monkeypatch, caplog):
+    from seqkit.training import loggers
+
+    def broken(*_):
+        raise BrokenPipeError("service is gone")
+
+    monkeypatch.setattr(loggers, "publish", broken)
+    assert run(["train", *TINY, "logger=tensorboard"]) == 0
+    [line] = [record.message for record in caplog.records if "dropped" in record.message]
+    assert line == "TensorBoardLogger failed and is dropped (BrokenPipeError: service is gone); metrics.csv goes on"

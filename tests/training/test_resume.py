@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqkit.compose import compose
-from seqkit.training.run import resume, train
+from seqkit.experiment import resume, train
+from seqkit.hydra_cli import compose
 
 # 5 steps an epoch (a last smaller batch), validation every 4 steps, a checkpoint every step, dropout on
 ADDING = [
@@ -66,9 +66,9 @@ def die_by_signal() -> None:
 
 def kill_at(patch, where: str, count: int, die) -> None:
     """Die at the ``count``-th call of a method of the task or at the ``count``-th save of a checkpoint."""
-    from seqkit.training import checkpoint, task
+    from seqkit.training import callbacks, module
 
-    owner = checkpoint.AtomicCheckpointIO if where == "save_checkpoint" else task.SequenceTask
+    owner = callbacks.CheckpointFiles if where == "save_checkpoint" else module.SequenceModule
     original, calls = getattr(owner, where), []
 
     def dying(self, *args, **kwargs):
@@ -153,7 +153,7 @@ def test_sigkill_mid_epoch_at_its_last_batch_and_while_validating(kind, tmp_path
     assert epoch > 9
     # A server that has imported everything, so that each process starts at once and shares nothing with this one.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["seqkit.report.page", "lightning.pytorch", "torchmetrics", __name__])
+    context.set_forkserver_preload(["seqkit.report.facts", "lightning.pytorch", "torchmetrics", __name__])
     for where, count in (("training_step", epoch - 3), ("training_step", epoch), ("validation_step", 2)):
         place = f"{where}-{count}"
         process = context.Process(target=killed_process, args=([*overrides, f"id={place}"], where, count))

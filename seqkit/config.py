@@ -1,0 +1,109 @@
+"""The resolved config of a run: its settings and the options of training, checked, hashed. No Hydra."""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from seqkit import registry, schema
+from seqkit.errors import ConfigError, nearest
+
+Config = dict[str, Any]
+CHOICES = registry.KINDS
+OPTIONAL = ("frontend", "head", "logger")  # kinds that need not be chosen
+IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
+Name = Annotated[str, Field(pattern=schema.NAME)]
+
+
+@registry.register("trainer", "lightning")
+@dataclass(frozen=True, kw_only=True)
+class TrainerOptions:
+    """How long to train, on what, and how often to look.
+
+    Args:
+        accelerator: Device to train on; ``auto`` is a GPU (CUDA) where there is one.
+        precision: Number format of training, as in Lightning's Trainer; scores are always computed in float32.
+        max_steps: Optimizer steps to train for; with ``max_epochs`` too, training ends at what comes first.
+        max_epochs: Passes over the training part to train for.
+        val_check_interval: Optimizer steps between validations; null is once a pass over the training part.
+        limit_val_batches: Batches of each validation; null is the whole part.
+        accumulate_grad_batches: Batches whose gradients are averaged into one optimizer step.
+        gradient_clip_val: Norm that the gradient of all parameters together is clipped to; null is not at all.
+        early_stopping_patience: Validations without a better score after which training stops; null is never.
+        checkpoint_every_n_steps: Optimizer steps between checkpoints, beside the one after each validation.
+        log_every_n_steps: Optimizer steps between the lines of the training metrics.
+        num_workers: Processes that load data; 0 loads in the training process.
+        deterministic: Refuse operations that are not reproducible on a GPU.
+        detect_anomaly: Find the operation behind a NaN; slow.
+    """
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    max_steps: PositiveInt | None = None
+    max_epochs: PositiveInt | None = None
+    val_check_interval: PositiveInt | None = None
+    limit_val_batches: PositiveInt | None = None
+    accumulate_grad_batches: PositiveInt = 1
+    gradient_clip_val: PositiveFloat | None = 1.0
+    early_stopping_patience: PositiveInt | None = None
+    checkpoint_every_n_steps: PositiveInt | None = 500
+    log_every_n_steps: PositiveInt = 20
+    num_workers: NonNegativeInt = 0
+    deterministic: bool = False
+    detect_anomaly: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A run's own settings, at the top of the config.
+
+    Args:
+        name: First folder of the run, ``runs/NAME/ID``; null is the name of the data.
+        id: Second folder of the run, the same in wandb; null is the time of the start.
+        seed: Of everything that is drawn: initial weights, order of the data, dropout.
+        runs: Folder that holds all runs.
+    """
+
+    name: Name | None = None
+    id: Name | None = None
+    seed: Seed = 1
+    runs: str = "runs"
+
+
+def config_hash(config: Config) -> str:
+    """Return the sha256 of what a run computes: the config without its name and place."""
+    content = {key: value for key, value in config.items() if key not in IDENTITY}
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def check(config: Config) -> Config:
+    """Validate a whole config and fill in every default; the result is plain JSON.
+
+    Raises:
+        ConfigError: An unknown key, component or option, or a value outside its type.
+    """
+    settings = {key: value for key, value in config.items() if key not in CHOICES}
+    known = [option.name for option in schema.options(Settings)]
+    for key in settings:
+        if key not in known:
+            raise unknown_setting(key)
+    checked = schema.plain(Settings, schema.check(Settings, settings, ""))
+    for kind in CHOICES:
+        chosen = config.get(kind)
+        if chosen is None and kind not in OPTIONAL:
+            raise ConfigError(f"{kind} is not chosen; say {kind}=NAME. Known: {', '.join(registry.names(kind))}")
+        checked[kind] = None if chosen is None else registry.check(kind, chosen)
+    if checked["name"] is None:
+        checked["name"] = checked["data"]["name"]
+    if checked["trainer"]["max_steps"] is None and checked["trainer"]["max_epochs"] is None:
+        raise ConfigError("how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N")
+    return checked
+
+
+def unknown_setting(key: str) -> ConfigError:
+    """Build the refusal of a key that is no setting of a config."""
+    known = [*CHOICES, "experiment", *(option.name for option in schema.options(Settings))]
+    return ConfigError(f"no setting '{key}'. {nearest(key, known)}Known: {', '.join(known)}")

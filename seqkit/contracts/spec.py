@@ -1,0 +1,144 @@
+"""What a data set is: the kind of its inputs and its task."""
+
+# B batch, T time
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from seqkit.contracts.batch import Batch, Split
+from seqkit.errors import ConfigError
+
+Prediction = Any
+"""What a head predicts for a batch, in the units of the data: one small dataclass per task."""
+
+Predictor = Callable[[Batch], Prediction]
+
+Baseline = Predictor | dict[str, float]
+"""A naive way to predict, or (for n-grams) the scores of one by the names of the task's metrics."""
+
+
+class InputKind(Protocol):
+    """The kind of sequence that a network reads: a frozen dataclass, registered with ``@register_inputs``.
+
+    Its fields are plain values, tuples of them, or other registered dataclasses, so that it can be saved as JSON.
+    """
+
+    frontend: ClassVar[str]
+    """Name of the frontend that reads it unless the user chooses another."""
+    meaning: ClassVar[str]
+    """What the numbers of an input are, for the description of an exported file."""
+    example_steps: int
+    """Length of an example that is long enough for every frontend."""
+
+    def read(self, source: Any, lookback: int | None = None) -> Tensor:
+        """Make one sequence of what a person gives: a string, the path of a file, an array.
+
+        Args:
+            source: From the command line, or a Python value.
+            lookback: Steps that the network was trained to read, the last ones of the source; None is all of them.
+
+        Raises:
+            DataError: The source cannot be read or is not of this kind.
+        """
+        ...
+
+    def chunk(self, chunk: Any) -> Tensor:
+        """Make a part of a sequence, of any length from 0, of what a program gives; raises as ``read``."""
+        ...
+
+    def example(self, rows: int, steps: int, draw: torch.Generator) -> Tensor:
+        """Draw random inputs of this kind, (rows, steps, ...), for export and checks."""
+        ...
+
+
+class Metric(Protocol):
+    """Sums over an evaluation split; a torchmetrics ``Metric``, so that devices can be joined."""
+
+    def update(self, prediction: Any, batch: Batch) -> None: ...
+
+    def compute(self) -> dict[str, Tensor]: ...
+
+
+class Task(Protocol):
+    """What a network gives: a frozen dataclass, registered with ``@register_task``; fields as of an ``InputKind``.
+
+    All but ``head``, ``metrics`` and ``answers`` may be left out. Each method is given the whole spec, since some tasks
+    need to know what they stand on.
+    """
+
+    head: ClassVar[str]
+    """Name of the head that serves it unless the user chooses another."""
+
+    def metrics(self, spec: "DataSpec") -> Metric:
+        """Return a new metric, which reads predictions; the head's ``monitor`` names one of its scores."""
+        ...
+
+    def answers(self, prediction: Any, spec: "DataSpec") -> list[dict[str, Any]]:
+        """Return each row of a prediction as plain JSON."""
+        ...
+
+    def text(self, answer: dict[str, Any]) -> str:
+        """Return an answer as a person reads it; JSON where left out."""
+        ...
+
+    def baselines(self, spec: "DataSpec", data: Any, split: Split) -> dict[str, Baseline]:
+        """Return the baselines that stand beside the scores; anything fitted comes from the training split."""
+        ...
+
+    def figures(self, results: "Results") -> dict[str, Any]:
+        """Return matplotlib figures by file name without ending; none where left out."""
+        ...
+
+    def sample(self, results: "Results") -> str:
+        """Return a text sample for the report; none where left out."""
+        ...
+
+    def own_targets(self, inputs_BT: Tensor) -> Tensor:
+        """Return the targets that inputs hold themselves, one per input but the first; left out where they hold none.
+
+        A sequence to predict for is then scored too.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a data set is: enough to build the ends of a model and to predict without the training data."""
+
+    inputs: Any
+    task: Any
+
+
+@dataclass(frozen=True)
+class Results:
+    """What figures and samples are made from, after the evaluation of a split.
+
+    Attributes:
+        spec: Of the data.
+        network: In evaluation mode.
+        metric: Of the network, over the whole split.
+        batch: A few examples of the split, on the CPU.
+        prediction: The network's for these, on the CPU.
+    """
+
+    spec: DataSpec
+    network: nn.Module
+    metric: Any
+    batch: Batch
+    prediction: Any
+
+
+def wrong_task(head: str, needs: str, spec: DataSpec) -> ConfigError:
+    """Build the refusal of a task that a head does not serve; it names a head that does."""
+    name = type(spec.task).__name__
+    return ConfigError(f"head={head} needs {needs}, this data has {name}; use head={spec.task.head}")
+
+
+def wrong_inputs(frontend: str, needs: str, spec: DataSpec) -> ConfigError:
+    """Build the refusal of inputs that a frontend does not read; it names a frontend that does."""
+    name = type(spec.inputs).__name__
+    return ConfigError(f"frontend={frontend} needs {needs}, this data has {name}; use frontend={spec.inputs.frontend}")

@@ -1,0 +1,26 @@
+"""Loaders of a data set's batches."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from seqkit.contracts.batch import Split
+from seqkit.contracts.components import Data
+
+
+def load_batches(data: Data, split: Split, order: Iterable[Sequence[int]], workers: int, pin: bool) -> DataLoader:
+    """Return a loader of the batches in ``order``, each a list of sample indices."""
+    # A generator of its own keeps the loader from drawing on torch's, which dropout shares.
+    own = torch.Generator().manual_seed(0)
+    dataset: Any = data.part(split)
+    batches: Any = order
+    return DataLoader(
+        dataset, batch_sampler=batches, collate_fn=data.collate, num_workers=workers, pin_memory=pin, generator=own
+    )
+
+
+def evaluation_loader(data: Data, split: Split, batch_size: int, workers: int = 0, pin: bool = False) -> DataLoader:
+    """Return a loader of every sample of ``split`` exactly once, in the data's own order."""
+    return load_batches(data, split, data.order(split, batch_size, seed=0, epoch=0), workers, pin)

@@ -1,0 +1,92 @@
+"""The order in which batches come: pure functions of their arguments."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from seqkit.rng import generator
+
+Order = Sequence[Sequence[int]]
+
+
+class Consecutive(Sequence[list[int]]):
+    """Batches of consecutive samples, each made when it is asked for: a pass may be far longer than memory.
+
+    Args:
+        samples: Indices of all samples.
+        batch_size: Samples per batch; the last batch may be smaller.
+    """
+
+    def __init__(self, samples: range, batch_size: int) -> None:
+        self.samples = samples
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.samples) // self.batch_size)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                return [self[number] for number in range(start, stop, step)]
+            return Consecutive(self.samples[start * self.batch_size : stop * self.batch_size], self.batch_size)
+        start = range(len(self))[index] * self.batch_size
+        return list(self.samples[start : start + self.batch_size])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+
+def sequential(size: int, batch_size: int, first: int = 0) -> Consecutive:
+    """Return ``size`` samples from ``first`` on in their order."""
+    return Consecutive(range(first, first + size), batch_size)
+
+
+def shuffled(size: int, batch_size: int, seed: int, epoch: int) -> Order:
+    """Return all samples in an order drawn from (seed, epoch); the last batch may be smaller."""
+    order = torch.randperm(size, generator=generator("shuffled", seed, epoch)).tolist()
+    return [order[start : start + batch_size] for start in range(0, size, batch_size)]
+
+
+def bucketed(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, pool: int = 50) -> Order:
+    """Return all samples in a random order of batches, each of samples of similar length.
+
+    Args:
+        lengths: Length of each sample.
+        batch_size: Samples a batch.
+        seed: Of the run.
+        epoch: Pass over the data, from 0.
+        pool: Batches' worth of randomly drawn samples that are sorted by length together.
+    """
+    draw = generator("bucketed", seed, epoch)
+    order = torch.randperm(len(lengths), generator=draw).tolist()
+    batches: list[Sequence[int]] = []
+    for start in range(0, len(order), pool * batch_size):
+        chunk = sorted(order[start : start + pool * batch_size], key=lambda index: lengths[index])
+        batches += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
+    return [batches[i] for i in torch.randperm(len(batches), generator=draw).tolist()]
+
+
+def streams(size: int, count: int, batch_size: int) -> Order:
+    """Return consecutive samples side by side: row b of a batch continues row b of the batch before.
+
+    The samples are cut into ``count`` streams of consecutive ones, as even as can be (longer ones first), and the
+    streams go through in groups of ``batch_size``; every sample comes exactly once. Which samples share a stream
+    does not depend on ``batch_size``, so a carried state is the same for any.
+    """
+    count = min(count, size)
+    even, longer = divmod(size, count)
+    starts = [stream * even + min(stream, longer) for stream in range(count + 1)]
+    batches: list[Sequence[int]] = []
+    for group in sequential(count, batch_size):
+        steps = starts[group[0] + 1] - starts[group[0]]
+        batches += [[starts[s] + t for s in group if starts[s] + t < starts[s + 1]] for t in range(steps)]
+    return batches
+
+
+def stream_starts(size: int, count: int) -> set[int]:
+    """Return the samples at which the streams of ``streams(size, count, ...)`` start."""
+    count = min(count, size)
+    even, longer = divmod(size, count)
+    return {stream * even + min(stream, longer) for stream in range(count)}

@@ -1,0 +1,108 @@
+"""An estimate of the memory that a training needs, before its first step."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from seqkit.contracts.components import Data
+from seqkit.errors import ConfigError
+from seqkit.network import assemble
+
+PARAMETER = 16  # bytes: the value, its gradient and AdamW's two moments in float32
+ACTIVATION = 12  # bytes: the value, its gradient, and as much for buffers
+WORKER = 50_000_000  # bytes of a process that loads data, at the least
+INDEX = 8  # bytes of a sample's number in the order of a pass
+
+
+def refuse_if_too_large(config: Mapping[str, Any], data: Data, device: torch.device) -> None:
+    """Refuse a training that cannot fit into memory.
+
+    Args:
+        config: Of the run, checked.
+        data: Set up.
+        device: To train on.
+
+    Raises:
+        ConfigError: It needs more than there is; the message gives both figures.
+    """
+    workers = config["trainer"]["num_workers"] * WORKER
+    samples = len(data.part("train"))  # type: ignore[arg-type]
+    there = available_bytes()
+    for need, cause in (
+        (workers, f"trainer.num_workers={config['trainer']['num_workers']}"),
+        (samples * INDEX, f"a training part of {samples:,} samples"),
+    ):
+        if need > there:
+            raise ConfigError(f"{cause} needs {_words(need)} of memory or more; {_words(there)} are there")
+    network = on_meta(config, data)
+    if network is None:
+        return
+    there = available_bytes(device)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    if PARAMETER * parameters > there:
+        raise ConfigError(
+            f"a model of {parameters:,} parameters needs {_words(PARAMETER * parameters)} of memory in training; "
+            f"{_words(there)} are there. Make model.hidden_size or model.num_layers smaller"
+        )
+    rows = min(data.batch_size, samples)
+    need = PARAMETER * parameters + ACTIVATION * rows * activations_per_sample(network, data)
+    if need > there:
+        raise ConfigError(
+            f"batches of {rows:,} samples need about {_words(need)} of memory in training; {_words(there)} are there. "
+            "Make data.batch_size smaller"
+        )
+
+
+def on_meta(config: Mapping[str, Any], data: Data) -> nn.Module | None:
+    """Return the network without memory for its weights; None if a component cannot be built so.
+
+    Raises:
+        ConfigError: A size is beyond what any tensor can have.
+    """
+    try:
+        with torch.device("meta"):
+            return assemble(config, data.spec)
+    except ConfigError:
+        raise
+    except (OverflowError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        text = " ".join(str(error).split())
+        if "overflow" in text.lower() or isinstance(error, OverflowError):
+            raise ConfigError("a model of this size has more parameters than can be counted; make it smaller") from None
+        return None
+
+
+def activations_per_sample(network: Any, data: Data) -> int:
+    """Return about how many numbers a model's layers make of one sample: the rows of its matrices, at every step."""
+    batch = data.collate([data.part("train")[0]])
+    steps = batch.inputs.shape[1] if batch.inputs.dim() > 1 else 1
+    if hasattr(network.frontend, "steps"):
+        steps = int(network.frontend.steps(torch.tensor([steps]))[0])
+    widths = sum(weight.shape[0] for weight in network.model.parameters() if weight.dim() == 2)
+    rows = getattr(network.frontend, "rows_per_sequence", 1)
+    return batch.inputs[0].numel() + steps * rows * widths // 2
+
+
+def available_bytes(device: torch.device | None = None) -> int:
+    """Return the memory that can still be had: of a GPU, or of this machine within the limit of its control group."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**63
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found = min(found, int(line.split()[1]) * 1024)
+    with suppress(OSError, ValueError):
+        found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return found
+
+
+def _words(size: int) -> str:
+    for unit, bytes_of in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if size >= bytes_of:
+            return f"{size / bytes_of:,.3g} {unit}" if size < 1000 * bytes_of else f"{size / bytes_of:,.0f} {unit}"
+    return f"{size:,} bytes"

@@ -1,0 +1,201 @@
+"""The story of a run on one page: open its folder, train or go on, report."""
+
+import errno
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import seqkit
+from seqkit.config import Config, config_hash
+from seqkit.errors import ConfigError, TrainingError, shown
+from seqkit.estimate import refuse_if_too_large
+from seqkit.files import disk_reason
+from seqkit.network import device_of
+from seqkit.registry import build, spec_to_json
+from seqkit.report.facts import write_report
+from seqkit.runs.checkpoint import Checkpoint
+from seqkit.runs.folder import RunFolder, config_difference, open_run
+from seqkit.runs.provenance import change_reason, components
+from seqkit.runs.resuming import checkpoint_to_continue
+
+LOG = logging.getLogger("seqkit")
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
+
+def train(config: Config, fresh: bool = False, exact: bool = False) -> dict[str, Any]:
+    """Train the run that ``config`` describes, or continue it, and return its report.
+
+    Args:
+        config: Checked, as ``compose`` returns it.
+        fresh: Start over where the run exists already.
+        exact: Refuse to continue it where that cannot be exact to the bit.
+
+    Raises:
+        SeqkitError: Something in the config or the data cannot work.
+        Stopped: A signal asked for a stop; the checkpoint is saved.
+    """
+    data = build("data", config["data"])  # its files are looked for before anything slow or lasting happens
+    with open_run(config, fresh) as (config, run):
+        return _finished(config, run) or _run(config, data, run, exact)
+
+
+def resume(folder: Path, exact: bool = False, report: bool = False) -> dict[str, Any]:
+    """Continue a run from its last checkpoint and return its report; raises as ``train``.
+
+    Args:
+        folder: Of the run.
+        exact: Refuse to continue where that cannot be exact to the bit.
+        report: Make the report of a finished run again.
+    """
+    run = RunFolder(folder.resolve())
+    config, started_in = run.read_config()
+    with run.lock(), chdir(started_in) if started_in.is_dir() else nullcontext():
+        done = None if report else _finished(config, run)
+        return done or _run(config, build("data", config["data"]), run, exact)
+
+
+def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
+    """Return the report of a run that is finished, as it stands; None where there is something to do."""
+    report = run.read_report()
+    if report is None or report.get("config_hash") != config_hash(config):
+        return None
+    if run.last.exists():
+        last = Checkpoint.read(run.last)
+        if not last.progress["done"]:
+            return None
+        _refuse_other_config(last, config, run)
+    print(
+        f"run {shown(run.path)} is finished; its report is left as it was (`seqkit resume {shown(run.path)} --report` "
+        "makes it again). To train longer, train a new id with a larger trainer.max_steps",
+        file=sys.stderr,
+    )
+    return report
+
+
+def _run(config: Config, data: Any, run: RunFolder, exact: bool) -> dict[str, Any]:
+    """Set up the data, train to the end, report."""
+    from seqkit.training.fit import fit, open_loggers  # Lightning: only to train
+
+    started = time.monotonic()
+    with _one_line_about_the_disk(run), _logging_to(run.train_log):
+        device = device_of(config["trainer"]["accelerator"])
+        if hasattr(data, "prepare"):
+            data.prepare()
+        data.setup()
+        LOG.info("run %s", shown(run.path))
+        for name, value in data.facts.items():
+            LOG.info("data %s: %s", name, value)
+        refuse_if_too_large(config, data, device)
+        _check_steps(config, data)
+        last = checkpoint_to_continue(run)
+        if last:
+            _check_continuation(last, config, data, run)
+        loggers = open_loggers(config, run, last)
+        try:
+            if last and last.progress["done"]:
+                LOG.info("training was complete at step %d", last.step)
+                seconds = last.metadata["seconds"]
+            else:
+                seconds = fit(config, data, run, _metadata(config, data), last, loggers, exact)
+        except BaseException:
+            loggers.close()
+            raise
+        best = Checkpoint.read(run.best)
+        times = {"training_seconds": round(seconds, 1), "best_step": best.step}
+        report = write_report(run, config, best.network().to(device), data, times)
+        loggers.publish(run, report)
+        loggers.close()
+        LOG.info("report %s (%.0f s in all)", shown(run.report_md), time.monotonic() - started)
+    return report
+
+
+def _check_steps(config: Config, data: Any) -> None:
+    """Let the data refuse samples with too few steps for their targets, by file and line, before training."""
+    frontend = build("frontend", config["frontend"] or data.spec.inputs.frontend, data.spec)
+    if hasattr(data, "check_steps") and hasattr(frontend, "steps"):
+        data.check_steps(lambda length: int(frontend.steps(torch.tensor(length))))
+
+
+def _metadata(config: Config, data: Any) -> dict[str, Any]:
+    """Return, as plain JSON, what lets a checkpoint be used by itself."""
+    return {
+        "version": seqkit.__version__,
+        "config": config,
+        "hash": config_hash(config),
+        "components": components(config),
+        "spec": spec_to_json(data.spec),
+        "fingerprint": data.fingerprint,
+        "started_in": os.getcwd(),
+    }
+
+
+def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFolder) -> None:
+    """Refuse to go on under another config or on other data; say which components have changed."""
+    _refuse_other_config(last, config, run)
+    if last.metadata["fingerprint"] != data.fingerprint:
+        raise TrainingError(
+            f"the data have changed since {last.path} was saved, so its run cannot go on exactly; "
+            "put the data back, or start over with --fresh"
+        )
+    last.network()  # refuses weights that do not fit, before anything large is made
+    if changed := change_reason(config, last.metadata["components"]):
+        LOG.warning("%s", changed)
+
+
+def _refuse_other_config(last: Checkpoint, config: Config, run: RunFolder) -> None:
+    saved = last.config()
+    if config_hash(saved) != config_hash(config):
+        raise ConfigError(
+            f"{run.config_json} is not the config that {last.path} was trained with "
+            f"({config_difference(saved, config)}); put it back, or train it as a new run"
+        )
+
+
+@contextmanager
+def _one_line_about_the_disk(run: RunFolder) -> Iterator[None]:
+    """Turn a disk that is full or cannot be written into a refusal of one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        saved = f"its last checkpoint is whole: `seqkit resume {shown(run.path)}`" if run.last.exists() else ""
+        place = error.filename or run.path
+        raise TrainingError(
+            f"{place}: cannot be written ({disk_reason(error)}); {saved or 'nothing was saved yet'}"
+        ) from None
+
+
+class _LogFile(logging.FileHandler):
+    """The run's log; what cannot be written, on a full disk, is left out."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        pass
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Send seqkit's log to the terminal and the run's ``train.log``, and Lightning's chatter nowhere."""
+    file = _LogFile(path)
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), file]
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    LOG.disabled = False  # Hydra disables loggers that it does not know
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in handlers:
+        LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            LOG.removeHandler(handler)
+            handler.close()

@@ -1,0 +1,213 @@
+"""Export: the file and its description, written after what it computes was compared with the network."""
+
+# B batch, L layers, D directions (1 or 2), H hidden
+
+import copy
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+import seqkit
+from seqkit.contracts.batch import Batch
+from seqkit.contracts.spec import DataSpec
+from seqkit.errors import ConfigError
+from seqkit.export import onnx
+from seqkit.export import program as programs
+from seqkit.export.portable import Format, Portable
+from seqkit.export.program import Runner
+from seqkit.files import existing_folder, write_atomic
+from seqkit.network import Network
+from seqkit.registry import spec_to_json
+
+SUFFIX: dict[str, str] = {"onnx": ".onnx", "torch": ".pt2"}
+TOLERANCE = 1e-3  # in logits, deviations or states: far above rounding, far below anything that is wrong
+
+
+def export(
+    network: Network,
+    spec: DataSpec,
+    checkpoint: Path,
+    about: dict[str, Any],
+    path: str | Path | None = None,
+    format: Format = "onnx",
+) -> dict[str, Any]:
+    """Write a trained network to a file, and beside it a JSON file that says what goes in and what comes out.
+
+    In go the data, the valid steps of each row, and the state before the first step; out come the head's output, the
+    valid steps of each row of it, and the state after the last valid step, from which the next chunk goes on. Batch
+    and time have any size. What was written is run and compared with the network before it is put in its place.
+
+    Args:
+        network: Trained.
+        spec: Of the data that it was trained on.
+        checkpoint: That it was loaded from.
+        about: Further content of the JSON file: the run, its config.
+        path: Of the file, ending in .onnx or .pt2; None for ``RUN/export/``, named after the checkpoint.
+        format: onnx (for onnxruntime and others), or torch (for ``torch.export.load``).
+
+    Returns:
+        The content of the JSON file; ``difference`` is the largest one found, None without onnxruntime.
+
+    Raises:
+        ConfigError: A library is missing, a part of the network cannot be written in this format, or what was written
+            computes something else.
+    """
+    if format not in SUFFIX:
+        raise ConfigError(f"format {format}: choose one of {', '.join(SUFFIX)}")
+    programs.require(format)
+    place = _place(checkpoint, path, SUFFIX[format])
+    network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
+    content, facts = write(network, spec, format)
+    facts = {
+        "file": str(place),
+        **facts,
+        "sha256": sha256(content).hexdigest(),
+        "spec": spec_to_json(spec),
+        **about,
+    }
+    try:
+        write_atomic(place, content)
+        write_atomic(place.with_name(f"{place.name}.json"), json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{place} cannot be written: {error.strerror}") from None
+    return facts
+
+
+@torch.no_grad()
+def write(network: Network, spec: DataSpec, format: Format) -> tuple[bytes, dict[str, Any]]:
+    """Return the exported bytes, verified against the network, and their metadata.
+
+    Args:
+        network: On the CPU, in evaluation mode, its parameters frozen.
+        spec: Of the data.
+        format: onnx or torch.
+
+    Raises:
+        ConfigError: As ``export``.
+    """
+    portable = Portable(network, format).eval()
+    program = programs.capture(portable, draw(network, spec, 2, _steps(spec), 0))
+    signature = _signature(program, network, spec)
+    runner: Runner | None
+    if format == "onnx":
+        names = {side: [value["name"] for value in values] for side, values in signature.items()}
+        content = onnx.to_onnx(program, names, _axes(program))
+        runner = onnx.run_onnx(content) if programs.has("onnxruntime") else None
+    else:
+        content = programs.to_torch(program)
+        runner = programs.run_torch(content)
+    facts = {
+        "format": format,
+        **signature,
+        "layers": [layer.written for layer in portable.layers],
+        "versions": {"seqkit": seqkit.__version__, **programs.versions(format)},
+        "difference": None if runner is None else largest_difference(runner, network, spec),
+    }
+    return content, facts
+
+
+@torch.no_grad()
+def largest_difference(run: Runner, network: Network, spec: DataSpec) -> float:
+    """Return by how much a file differs from the network at most, over batches of random sizes, lengths and states.
+
+    Raises:
+        ConfigError: It does so by more than rounding, or does not run.
+    """
+    largest, steps = 0.0, _steps(spec)
+    for seed, (batch, most) in enumerate([(3, steps + 5), (1, 1), (1, steps - 1), (4, steps // 2)], 1):
+        inputs, lengths_B, *state = draw(network, spec, batch, most, seed)
+        outputs, steps_B, after = network(Batch(inputs, lengths_B), tuple(state))
+        try:
+            found = run([inputs, lengths_B, *state])
+        except Exception as error:
+            raise ConfigError(f"what was exported does not run on {batch} x {most} steps: {_line(error)}") from None
+        for got, due in zip(found, (outputs, steps_B, *after), strict=True):
+            same = (got == due) | (got.isnan() & due.isnan())
+            difference = torch.where(same, 0.0, (got - due).abs().double())
+            largest = max(largest, float(difference.nan_to_num(torch.inf).max()))
+    if largest > TOLERANCE:
+        raise ConfigError(f"what was exported differs from the network by {largest:.2g}, so it is not written")
+    return largest
+
+
+@torch.no_grad()
+def draw(network: Network, spec: DataSpec, rows: int, steps: int, seed: int) -> tuple[Tensor, ...]:
+    """Return random inputs of random lengths up to ``steps``, the lengths, and a random state to start from."""
+    source = torch.Generator().manual_seed(seed)
+    inputs = spec.inputs.example(rows, steps, source)
+    lengths_B = torch.randint((steps + 1) // 2, steps + 1, (rows,), generator=source)
+    lengths_B[0] = steps
+    _, _, state = network(Batch(inputs, lengths_B))  # a frontend may make several rows of one
+    return inputs, lengths_B, *(torch.rand(part.shape, generator=source) - 0.5 for part in state)
+
+
+def _steps(spec: DataSpec) -> int:
+    """Return the length of an example that is long enough for the frontend and the task."""
+    return max(spec.inputs.example_steps, getattr(spec.task, "lookback", None) or 0)
+
+
+def _place(checkpoint: Path, path: str | Path | None, suffix: str) -> Path:
+    if path is None:
+        in_run = checkpoint.parent.name == "checkpoints"
+        folder = checkpoint.parent.parent / "export" if in_run else checkpoint.parent
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot be made: {error.strerror}") from None
+        return folder / f"{checkpoint.stem}{suffix}"
+    place = Path(path).expanduser()
+    if place.suffix != suffix:
+        raise ConfigError(f"{place}: a file of this format must be named *{suffix}; give --format for the other")
+    existing_folder(place.parent, "a folder to write to")
+    return place
+
+
+def _signature(program: ExportedProgram, network: Network, spec: DataSpec) -> dict[str, list[dict[str, Any]]]:
+    """Return name, type, shape and meaning of each input and output."""
+    gives = getattr(network.head, "meaning", f"outputs of {type(network.head).__name__}")
+    states = network.model.layers[0][0].cell.states
+    names = {
+        "inputs": {
+            "inputs": spec.inputs.meaning,
+            "lengths": "valid steps of each row of inputs",
+            **{f"initial_{name}": f"{name} state before the first step" for name in states},
+        },
+        "outputs": {
+            "outputs": gives,
+            "output_lengths": "valid steps of each row of outputs, if those have steps",
+            **{f"final_{name}": f"{name} state after the last valid step of each row" for name in states},
+        },
+    }
+    nodes = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
+    axes = _axes(program)
+    signature: dict[str, list[dict[str, Any]]] = {}
+    for side, meanings in names.items():
+        values = [nodes[name] for name in getattr(program.graph_signature, f"user_{side}")]
+        signature[side] = [
+            {
+                "name": name,
+                "dtype": str(value.dtype).removeprefix("torch."),
+                "shape": [size if isinstance(size, int) else programs.renamed(size, axes) for size in value.shape],
+                "meaning": meaning,
+            }
+            for (name, meaning), value in zip(meanings.items(), values, strict=True)
+        ]
+    for value, part in zip(signature["inputs"][2:], network.model.initial_state(1), strict=True):
+        value["start"] = part[:, 0].tolist() if part.any() else 0.0  # of a new sequence, (L*D, H) if it is learned
+    return signature
+
+
+def _axes(program: ExportedProgram) -> dict[str, str]:
+    """Return names for the symbols in the program's shapes."""
+    first = program.graph_signature.user_inputs[0]
+    shape = next(node.meta["val"].shape for node in program.graph.nodes if node.name == first)
+    return {str(shape[0]): "batch", str(shape[1]): "time"}
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

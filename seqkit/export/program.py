@@ -1,0 +1,138 @@
+"""A module captured by torch.export, as a .pt2 file, and such a file run again."""
+
+import io
+import logging
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib import metadata
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+from torch.torch_version import TorchVersion
+
+from seqkit.errors import ConfigError
+
+TORCH = "2.13"  # the oldest that this was tried with; it leans on parts of torch.export that still move
+OPSET = 20
+
+Runner = Callable[[Sequence[Tensor]], list[Tensor]]
+"""Maps the inputs of a file to its outputs."""
+
+
+def has(library: str) -> bool:
+    """Whether a library is installed."""
+    return find_spec(library) is not None
+
+
+def require(format: str) -> None:
+    """Refuse to go on without the libraries that write this format.
+
+    Raises:
+        ConfigError: One is missing or too old.
+    """
+    if TorchVersion(torch.__version__) < TORCH:
+        raise ConfigError(f"export needs torch {TORCH} or newer, this is {torch.__version__}")
+    missing = [name for name in ("onnx", "onnxscript") if not has(name)]
+    if format == "onnx" and missing:
+        raise ConfigError(f"export to onnx needs {' and '.join(missing)}: pip install 'seqkit[onnx]'")
+
+
+def versions(format: str) -> dict[str, Any]:
+    """Return the versions of the libraries that write and read a file."""
+    libraries = ("torch", "onnx", "onnxscript", "onnxruntime") if format == "onnx" else ("torch",)
+    found: dict[str, Any] = {name: metadata.version(name) for name in libraries if has(name)}
+    return {**found, "opset": OPSET} if format == "onnx" else found
+
+
+def capture(module: nn.Module, arguments: Sequence[Tensor]) -> ExportedProgram:
+    """Return what ``module`` computes as a graph for any batch and time.
+
+    Args:
+        module: In evaluation mode; called with inputs (B, T, ...), lengths (B,) and states (L*D, B, H).
+        arguments: An example of these.
+
+    Raises:
+        ConfigError: torch.export cannot follow it.
+    """
+    from torch.fx.experimental import _config
+
+    # So that dynamo, which skips torch.onnx, leaves the operators of ONNX to the tracing that comes after it.
+    torch.compiler.allow_in_graph(torch.onnx.ops.symbolic_multi_out)
+    inputs, lengths, *state = ({1: Dim.DYNAMIC} if n > 1 else {0: Dim.DYNAMIC} for n in range(len(arguments)))
+    shapes = ({**inputs, 1: Dim.DYNAMIC}, lengths, tuple(state))
+    # Sizes count as unknown rather than as two or more, or programs would refuse a batch of one.
+    with quiet(), _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+        try:
+            program = torch.export.export(module, tuple(arguments), dynamic_shapes=shapes, strict=True)
+        except Exception as error:
+            raise ConfigError(f"torch.export cannot follow this model: {_where(error)}") from None
+    # Some operations set a size of one apart for how its memory lies, and so the program would refuse it. It computes
+    # the same; ``largest_difference`` tries that size.
+    alone = re.compile(r"L\['flat_args'\]\[\d+\]\.size\(\)\[[01]\] != 1")
+    program._guards_code = [code for code in program._guards_code if not alone.fullmatch(code)]
+    return program
+
+
+def to_torch(program: ExportedProgram) -> bytes:
+    """Return the content of a .pt2 file."""
+    file = io.BytesIO()
+    with quiet():
+        torch.export.save(program, file)
+    return file.getvalue()
+
+
+def run_torch(content: bytes) -> Runner:
+    """Return a function that runs the content of a .pt2 file."""
+    with quiet():
+        module = torch.export.load(io.BytesIO(content)).module()
+    return lambda arguments: list(module(*arguments))
+
+
+def renamed(size: object, axes: Mapping[str, str]) -> str | None:
+    """Return an expression of sizes with its symbols renamed; None stays."""
+    return None if size is None else re.sub(r"\w+", lambda match: axes.get(match[0], match[0]), str(size))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep torch's exporters from telling how they work."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch._guards", "torch._export", "torch._dynamo")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        # dynamo prints what it has when it gives up
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def root_cause(error: BaseException) -> str:
+    """Return in one line what was at the root of an error."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).partition("\n\n")[0].split())
+
+
+def _where(error: BaseException) -> str:
+    """Return in one line what torch.export could not follow and, where it says so, in which line of whose code."""
+    text = str(error)
+    fixed = re.search(r"size\(\)\[(\d)\] as dynamic but your code specialized it to be a constant \((\d+)\)", text)
+    if fixed:
+        axis = "rows" if fixed[1] == "0" else "steps"
+        reason = f"a part of it takes {fixed[2]} {axis} and no other number"
+    elif "aliasing detected" in text:
+        reason = "the cell's step takes a parameter apart by iterating over it; use parameter.unbind(0)"
+    else:
+        reason = root_cause(error)
+    places = re.findall(r'File "([^"]+)", line (\d+), in \w+', text.partition("from user code:")[2])
+    places = [place for place in places if "site-packages" not in place[0]]
+    return reason + (f" ({places[-1][0]}:{places[-1][1]})" if places else "")

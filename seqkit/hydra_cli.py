@@ -1,0 +1,223 @@
+"""The door of configuration: command-line overrides in, one plain, checked, hashed config out.
+
+Hydra and OmegaConf live here and nowhere behind it.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import make_dataclass
+from typing import Any
+
+from seqkit import registry, schema
+from seqkit.config import CHOICES, OPTIONAL, Config, Settings, check, unknown_setting
+from seqkit.errors import ConfigError, SeqkitError, shortened, unknown
+
+FLAGS_WITH_VALUE = frozenset(
+    ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
+)
+TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
+
+
+def compose(overrides: Sequence[str]) -> Config:
+    """Compose ``conf/train.yaml`` with overrides such as ``model=gru`` into a checked config.
+
+    Raises:
+        ConfigError: An override names or holds something wrong; one line.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_module
+
+    _store_nodes()
+    try:
+        with initialize_config_module("seqkit.conf", version_base="1.3"):
+            composed = hydra_compose("train", overrides=_without_null(overrides))
+    except Exception as error:
+        raise explain(error) from None
+    return plain(composed)
+
+
+def plain(config: Any) -> Config:
+    """Resolve an OmegaConf config into a checked plain one; raises ConfigError."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise explain(error) from None
+    assert isinstance(container, dict)
+    return check({str(key): value for key, value in container.items()})
+
+
+def train(overrides: Sequence[str] = (), fresh: bool = False) -> dict[str, Any]:
+    """Train one run and return its report, as ``seqkit train`` does.
+
+    Args:
+        overrides: As on the command line: ``["experiment=adding", "model.hidden_size=64"]``.
+        fresh: Start over where the run's id exists already.
+
+    Returns:
+        What ``report.json`` holds: the run's folder, scores, baselines, hashes, versions.
+
+    Raises:
+        SeqkitError: Something in the overrides or the data cannot work.
+    """
+    from seqkit import experiment
+
+    return experiment.train(compose(overrides), fresh)
+
+
+def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]], None]) -> None:
+    """Run Hydra's own command line: sweeps (``-m``), launchers, ``--cfg job``, ``--help``.
+
+    Args:
+        arguments: What follows ``seqkit train``.
+        job: Called for each job with its config, its number in the sweep ("" outside one) and its overrides.
+
+    Raises:
+        ConfigError: As ``compose``.
+    """
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    _store_nodes()
+
+    @hydra.main(config_path="pkg://seqkit.conf", config_name="train", version_base="1.3")
+    def main(config: Any) -> None:
+        current = HydraConfig.get()
+        number = str(current.job.num) if current.mode == RunMode.MULTIRUN else ""
+        try:
+            job(plain(config), number, list(current.overrides.task))
+        except Exception as error:
+            raise _FromJob(error) from error
+
+    # So that Hydra raises what it finds, for us to rewrite, and does not print it.
+    argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *_typed_words(arguments)], "1"
+    try:
+        main()
+    except _FromJob as carried:
+        raise carried.error from carried.error.__cause__
+    except BrokenPipeError:  # the reader of Hydra's own output has seen enough
+        raise
+    except Exception as error:
+        if full_error:
+            raise
+        raise explain(error) from None
+    finally:
+        sys.argv = argv
+        os.environ.pop("HYDRA_FULL_ERROR") if full_error is None else os.environ.update(HYDRA_FULL_ERROR=full_error)
+
+
+class _FromJob(BaseException):
+    """Carries an exception of a job past Hydra, which would print its own lines about it."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _without_null(overrides: Sequence[str]) -> list[str]:
+    """Say ``logger=null`` as Hydra wants it said."""
+    null = {f"{kind}=null": f"~{kind}" for kind in OPTIONAL}
+    return [null.get(text, text) for text in overrides]
+
+
+def _typed_words(words: Sequence[str]) -> list[str]:
+    """Return what a person typed as Hydra wants it: flags last, since it reads no override behind one.
+
+    Raises:
+        ConfigError: A key is given twice, of which Hydra would take the last.
+    """
+    overrides: dict[str, str] = {}
+    flags: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word.startswith("-"):
+            flags += [word, next(rest, "")] if word in FLAGS_WITH_VALUE else [word]
+            continue
+        key = word.lstrip("+~").partition("=")[0]
+        if key in overrides:
+            raise ConfigError(f"'{key}' is given twice: {overrides[key]} and {word}; give it once")
+        overrides[key] = word
+    return [*_without_null(list(overrides.values())), *flags]
+
+
+def _store_nodes() -> None:
+    """Put a typed node for every registered component into Hydra's ConfigStore."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    groups = [(kind, Any, None) for kind in CHOICES]
+    store.store(name="settings", node=make_dataclass("settings", groups, bases=(schema.node("own", Settings),)))
+    for kind in CHOICES:
+        for name in registry.names(kind):
+            factory = registry.find(kind, name).factory
+            store.store(group=kind, name=name, node=schema.node(name, factory, {"name": name}))
+
+
+def explain(error: Exception) -> SeqkitError:
+    """Rewrite an error of Hydra or OmegaConf as one line that names what would be right."""
+    from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, MissingConfigException):
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return unknown(group, name, [option for option in error.options or [] if not option.startswith("_")])
+    if isinstance(error, OverrideParseException):
+        return _unreadable_override(str(error.override))
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if isinstance(cause, OmegaConfBaseException):
+        return _explain_omegaconf(cause)
+    text = str(error)
+    if match := re.search(r"^In '(experiment/\w+)'.*Key '\w+' not in '(\w+)'\s+full_key: (\w+)\.(\w+)", text, re.S):
+        preset, chosen, group, option = match.groups()
+        return ConfigError(
+            f"{preset.replace('/', '=')} sets {group}.{option}, which {group}={chosen} does not have; "
+            "use another experiment, or none and set the options yourself"
+        )
+    if match := re.search(r"Ambiguous value for argument '(\S+)'", text):
+        return ConfigError(f"{match[1]} gives several values: add -m to train each, or write [a,b] for a list")
+    if "Got NoneType" in text:
+        return ConfigError("this group takes a name, not null")
+    if match := re.search(r"Could not override '([\w/@]+)'", text):
+        return unknown_setting(match[1])
+    return ConfigError(" ".join(text.split()))
+
+
+def _unreadable_override(override: str) -> ConfigError:
+    key, equals, value = override.partition("=")
+    if not equals or not re.fullmatch(r"[\w.+~/@-]+", key):
+        return ConfigError(f"cannot read the override '{shortened(override)}'; write group=name or group.option=value")
+    quoted = value.replace("'", "\\'")
+    return ConfigError(
+        f"cannot read the override '{shortened(override)}'; a value with spaces or signs such as ; ' $ # is quoted "
+        f"twice, for the shell and for Hydra: \"{shortened(key)}='{shortened(quoted)}'\""
+    )
+
+
+def _explain_omegaconf(error: Any) -> SeqkitError:
+    from omegaconf.errors import MissingMandatoryValue
+
+    key = str(error.full_key or error.key or "")
+    group, _, option = key.partition(".")
+    if isinstance(error, MissingMandatoryValue):
+        return ConfigError(f"{key} is required; say {key}=VALUE")
+    kind = getattr(error.object_type, "__name__", "")
+    if error.object_type is not None and hasattr(error.object_type, "__dataclass_fields__") and option:
+        known = [name for name in error.object_type.__dataclass_fields__ if name != "name"]
+        if option not in known:
+            return schema.unknown_option(registry.find(group, kind).factory, option, f"{group}={kind}")
+    if not option and kind == "settings" and f"'{key}' not in" in str(error):
+        return unknown_setting(key)
+    if option and group in CHOICES and error.object_type in (None, dict):
+        names = ", ".join(registry.names(group))
+        return ConfigError(f"{key}: no {group} is chosen yet; name it too, {group}=NAME {key}=VALUE. Known: {names}")
+    first = str(error.msg or error).partition("\n")[0]
+    if "is not Optional" in first:
+        return ConfigError(f"{key} cannot be null")
+    if match := re.fullmatch(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", first):
+        return ConfigError(f"{key}={match[1]}: not {TYPES.get(match[2], match[2])}")
+    return ConfigError(f"{key}: {first[:1].lower()}{first[1:]}" if key else first)

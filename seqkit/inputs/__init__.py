@@ -1,0 +1,5 @@
+"""The kinds of inputs that seqkit brings, each with its frontends."""
+
+from seqkit.inputs import frames as frames
+from seqkit.inputs import tokens as tokens
+from seqkit.inputs import waveform as waveform

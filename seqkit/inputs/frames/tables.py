@@ -1,0 +1,352 @@
+"""Tables of numbers from CSV and Parquet files: a cell that cannot be used is named, never guessed."""
+
+# R rows, N columns
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from seqkit.errors import DataError, nearest, shortened
+from seqkit.inputs.frames.csv_head import first_bad_line, plain_number, refuse_no_header, refuse_other_formats
+from seqkit.inputs.frames.times import Times, moment, months, offset, whole_number
+
+Fill = Literal["refuse", "forward", "interpolate"]
+
+FILE = "a CSV or Parquet file"
+LARGEST = float(np.finfo(np.float32).max)
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")  # cells of a CSV file that hold no value
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of numbers in the order of the file.
+
+    Attributes:
+        path: Where they were read.
+        names: N column names.
+        values_RN: The numbers, float64, nan where the file has none.
+        line_R: Where each row stands in the file, as messages name it; 0 where it does not.
+        text: Columns that hold no numbers and were left out.
+        times: When the rows were taken; None where that is not known.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    values_RN: np.ndarray
+    line_R: np.ndarray
+    text: tuple[str, ...] = ()
+    times: Times | None = None
+
+    def where(self, row: int) -> str:
+        """Say where a row is: the path with the line of a CSV file or the row of a Parquet file, from 1."""
+        return f"{self.path}, {'row' if _is_parquet(self.path) else 'line'} {self.line_R[row]}"
+
+
+def read_table(path: Path, time_column: str | None, wanted: Sequence[str] = (), others: bool = True) -> Table:
+    """Read the columns of numbers, and the times, of a file.
+
+    Args:
+        path: A CSV file (also gzipped) with a header line, or a Parquet file.
+        time_column: Column of ISO 8601 dates or times, or of whole numbers.
+        wanted: Columns that must hold numbers.
+        others: Whether to read all other columns of numbers too.
+
+    Raises:
+        DataError: The file cannot be read or is empty, a column is not there, or a cell is not what its column holds.
+    """
+    frame = _read_parquet(path) if _is_parquet(path) else _read_csv(path)
+    if not _is_parquet(path):
+        refuse_no_header(path, frame.columns, frame.row(0, named=True) if frame.height else {}, wanted)
+    known = [name for name in frame.columns if name != time_column]
+    for name in [*wanted, *([time_column] if time_column is not None else ())]:
+        if name not in frame.columns:
+            raise DataError(
+                f"{path}: no column '{shortened(name)}'. {nearest(name, frame.columns)}Columns: {_list(frame.columns)}"
+            )
+    if frame.height == 0:
+        raise DataError(f"{path}: has no rows below its header. Expected one row a time step")
+    line_R = np.arange(frame.height) + (1 if _is_parquet(path) else 2)
+    table = Table(path, (), np.empty((frame.height, 0)), line_R)
+
+    columns, text = {}, []
+    for name in known if others else [name for name in known if name in wanted]:
+        numbers = _numbers(table, frame[name], required=name in wanted)
+        if numbers is None:
+            text.append(name)
+        elif name == "":
+            number = frame.columns.index(name) + 1
+            raise DataError(
+                f"{path}: column {number} has no name in the header. Name it there, or list the columns to read in "
+                "data.inputs and data.targets"
+            )
+        elif np.isnan(numbers).all():
+            raise DataError(
+                f"{path}, column '{shortened(name)}': no value in any row. Leave it out of the file, or out of "
+                "data.inputs and data.targets"
+            )
+        else:
+            columns[name] = numbers
+    if not columns:
+        raise DataError(f"{path}: no column of numbers. Columns: {_list(frame.columns)}")
+    times = None if time_column is None else _times(table, frame[time_column])
+    return replace(
+        table, names=tuple(columns), values_RN=np.stack([*columns.values()], 1), text=tuple(text), times=times
+    )
+
+
+def fill(table: Table, how: Fill) -> tuple[Table, int]:
+    """Make the steps even and every cell a number.
+
+    Args:
+        table: As read.
+        how: ``refuse`` what is not so already; put in rows that are missing between even times, and fill every empty
+            cell with the last value before it (``forward``) or on the line between its neighbours (``interpolate``).
+
+    Returns:
+        The table and how many of its cells were filled.
+
+    Raises:
+        DataError: A value is missing and cannot or must not be filled; or times do not rise in even steps.
+    """
+    empty_RN = np.isnan(table.values_RN)
+    if how == "refuse" and empty_RN.any():
+        row, column = (int(index) for index in np.argwhere(empty_RN)[0])
+        raise DataError(
+            f"{table.where(row)}, column '{table.names[column]}': no value ({_count(int(empty_RN.sum()))}). Expected a "
+            "number; data.missing=forward or data.missing=interpolate fills what is missing"
+        )
+    for row, side in ((0, "before"), (-1, "after")):
+        if empty_RN[row].any() and (how == "interpolate" or row == 0):
+            column = int(empty_RN[row].argmax())
+            raise DataError(
+                f"{table.where(row)}, column '{table.names[column]}': no value, and none {side} it that "
+                f"data.missing={how} could fill it from. Leave such rows out of the file"
+            )
+    table = _even(table, how)
+    empty_RN = np.isnan(table.values_RN)
+    if not empty_RN.any():
+        return table, 0
+    row_R = np.arange(len(table.values_RN))
+    values_RN = table.values_RN.copy()
+    for column, empty_R in enumerate(empty_RN.T):
+        if how == "forward":
+            last_R = np.maximum.accumulate(np.where(empty_R, 0, row_R))
+            values_RN[:, column] = values_RN[last_R, column]
+        else:
+            values_RN[empty_R, column] = np.interp(row_R[empty_R], row_R[~empty_R], values_RN[~empty_R, column])
+    return replace(table, values_RN=values_RN), int(empty_RN.sum())
+
+
+def last_rows(table: Table, count: int) -> Table:
+    """Return the table's last ``count`` rows."""
+    return _select(table, np.arange(len(table.values_RN))[-count:])
+
+
+def without_repeats(table: Table) -> tuple[Table, int]:
+    """Drop each row whose time is that of the row before it; return the table and how many rows were dropped."""
+    if table.times is None:
+        return table, 0
+    keep_R = np.diff(table.times.at_R, prepend=table.times.at_R[0] - 1) != 0
+    return _select(table, keep_R), int((~keep_R).sum())
+
+
+def _select(table: Table, rows: np.ndarray) -> Table:
+    times = table.times
+    if times is not None:
+        moment_R = None if times.moment_R is None else times.moment_R[rows]
+        times = replace(times, at_R=times.at_R[rows], moment_R=moment_R)
+    return replace(table, values_RN=table.values_RN[rows], line_R=table.line_R[rows], times=times)
+
+
+def _read_csv(path: Path) -> Any:
+    import polars as pl
+
+    refuse_other_formats(path)
+    try:
+        # As text: polars would turn a whole column with one stray cell to text, and hide which cell it was.
+        frame = pl.read_csv(path, infer_schema=False)
+    except pl.exceptions.NoDataError:
+        raise DataError(f"{path}: is empty. Expected a header line and one line a time step") from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        if bad := first_bad_line(path):
+            raise DataError(f"{path}, line {bad[0]}: {bad[1]}") from None
+        raise DataError(f"{path}: cannot be read as CSV: {_first_line(error)}") from None
+    names = [re.sub(r"_duplicated_\d+$", "", name).strip() for name in frame.columns]
+    if any("\ufffd" in name for name in names):
+        raise DataError(f"{path}, line 1: the header is not UTF-8. Save the file as UTF-8")
+    repeated = [name for number, name in enumerate(names) if name and name in names[:number]]
+    if repeated:
+        raise DataError(f"{path}: two columns are named '{shortened(repeated[0])}'. Expected one each")
+    frame = frame.with_columns(pl.all().str.strip_chars()).with_columns(
+        pl.when(pl.all().is_in(MISSING)).then(None).otherwise(pl.all()).name.keep()
+    )
+    frame.columns = names
+    blank_R = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+    rows = len(blank_R) - int(np.argmin(blank_R[::-1])) if not blank_R.all() else 0
+    return frame.head(rows)  # blank lines at the end of a file are no rows
+
+
+def _read_parquet(path: Path) -> Any:
+    import polars as pl
+
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
+
+
+def _numbers(table: Table, series: Any, required: bool) -> np.ndarray | None:
+    """Return a column as float64, nan where empty; None for a column of text that nobody asked for."""
+    import polars as pl
+
+    if series.dtype.is_numeric() or (series.dtype == pl.Null and required):
+        numbers = series.cast(pl.Float64)
+    elif series.dtype == pl.String:
+        numbers = series.cast(pl.Float64, strict=False)
+        bad_R = (numbers.is_null() & series.is_not_null()).to_numpy()
+        if bad_R.any():
+            row = int(bad_R.argmax())
+            plain = plain_number(series[row])
+            if not required and bool((numbers.is_null() | numbers.is_nan()).all()):
+                if not all(plain_number(cell) for cell in series.drop_nulls()):
+                    return None
+                plain = f"{plain}, or list the columns to read in data.inputs and data.targets"
+            advice = f". Write it as {plain}" if plain else ""
+            raise DataError(
+                f"{table.where(row)}, column '{shortened(series.name)}': '{shortened(series[row])}' is not a number"
+                + advice
+            )
+    elif required:
+        raise DataError(f"{table.path}: column '{series.name}' holds {series.dtype}. Expected numbers")
+    else:
+        return None
+    values_R = numbers.fill_null(np.nan).to_numpy().astype(np.float64)
+    if np.isinf(values_R).any():
+        row = int(np.isinf(values_R).argmax())
+        raise DataError(f"{table.where(row)}, column '{series.name}': {values_R[row]} is not a finite number")
+    if (large_R := np.abs(values_R) > LARGEST).any():  # nan compares as False
+        row = int(large_R.argmax())
+        raise DataError(
+            f"{table.where(row)}, column '{shortened(series.name)}': {values_R[row]:g} does not fit single precision. "
+            f"Expected numbers up to {LARGEST:.1e}; scale the column"
+        )
+    return values_R
+
+
+def _times(table: Table, series: Any) -> Times:
+    cells = series.to_list()
+    parse, expected = moment, "an ISO 8601 time, as in the first row"
+    if moment(cells[0]) is None:
+        parse, expected = whole_number, "a whole number, as in the first row"
+    if parse(cells[0]) is None:
+        expected = "an ISO 8601 time such as 2016-07-01 or 2016-07-01 13:30, or a whole number"
+    at = []
+    for row, cell in enumerate(cells):
+        value = parse(cell)
+        if value is None:
+            found = "no time" if cell is None else f"'{shortened(cell)}' is not a time"
+            raise DataError(f"{table.where(row)}, column '{series.name}': {found}. Expected {expected}")
+        at.append(value)
+    at_R = np.array(at, dtype=np.int64)
+    if parse is whole_number:
+        return Times(series.name, "number", at_R)
+    _check_zones(table, series.name, cells, at_R)
+    months_R = months(at_R)
+    if months_R is not None:
+        return Times(series.name, "month", months_R, at_R)
+    return Times(series.name, "microsecond", at_R, at_R)
+
+
+def _check_zones(table: Table, column: str, cells: Sequence[Any], at_R: np.ndarray) -> None:
+    """Refuse times of which only some say their time zone, and those that fall where their zone changes."""
+    zones = [offset(cell) for cell in cells]
+    if len(set(zones)) < 2:
+        return
+    other_R = np.array([zone != zones[0] for zone in zones])
+    row = int(other_R.argmax())
+    if None in zones:
+        row = zones.index(None) if zones[0] else row
+        has, first = ("no time zone", zones[0]) if zones[0] else (f"time zone {zones[row]}", "none")
+        raise DataError(
+            f"{table.where(row)}, column '{column}': {has}, the first row has {first}. Expected one for all"
+        )
+    falls_R = np.diff(at_R) < 0
+    if falls_R.any():
+        row = int(falls_R.argmax()) + 1
+        raise DataError(
+            f"{table.where(row)}, column '{column}': an earlier time than the row before, because time zones are mixed "
+            f"({', '.join(sorted({zone or '' for zone in zones}))}). Expected one time zone"
+        )
+
+
+def _even(table: Table, how: Fill) -> Table:
+    """Check that times rise in even steps, putting in rows of nan for whole steps left out unless ``how`` refuses."""
+    times = table.times
+    if times is None or len(times.at_R) < 2:
+        return table
+    distance_R = np.diff(times.at_R)
+    if (distance_R <= 0).any():
+        row = int((distance_R <= 0).argmax()) + 1
+        raise DataError(f"{table.where(row)}, column '{times.column}': {_not_rising_reason(times.at_R, row)}")
+    step = times.step
+    whole_R = (distance_R % step == 0) & (times.unit != "month")  # the day of a month left out would be a guess
+    bad_R = (distance_R != step) & ((how == "refuse") | ~whole_R)
+    if bad_R.any():
+        row = int(bad_R.argmax()) + 1
+        distance = int(distance_R[row - 1])
+        fillable = "data.missing=forward or data.missing=interpolate puts in the rows left out; "
+        raise DataError(
+            f"{table.where(row)}, column '{times.column}': {times.distance(distance)} after the row before, where most "
+            f"rows are {times.distance(step)} apart. Expected even steps; {fillable if whole_R[row - 1] else ''}"
+            "without data.time_column the rows count as even"
+        )
+    if (distance_R == step).all():
+        return table
+    place_R = (times.at_R - times.at_R[0]) // step
+    rows = int(place_R[-1]) + 1
+    if rows > 2 * len(place_R):
+        row = int(distance_R.argmax()) + 1
+        far = times.distance(int(distance_R[row - 1]))
+        raise DataError(
+            f"{table.where(row)}, column '{times.column}': {far} after the row before; "
+            f"filling would make up {rows - len(place_R):,} of {rows:,} rows. Is the time right?"
+        )
+    values_RN = np.full((rows, len(table.names)), np.nan)
+    line_R = np.zeros(rows, dtype=np.int64)
+    values_RN[place_R], line_R[place_R] = table.values_RN, table.line_R
+    at_R = times.at_R[0] + step * np.arange(rows)
+    even = replace(times, at_R=at_R, moment_R=None if times.moment_R is None else at_R)
+    return replace(table, values_RN=values_RN, line_R=line_R, times=even)
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix in (".parquet", ".pq")
+
+
+def _not_rising_reason(at_R: np.ndarray, row: int) -> str:
+    """Return how times fail to rise at ``row``, the first of such rows, and what would be right."""
+    copies = int(np.unique(at_R, return_counts=True)[1].min())
+    if (copies > 1 and copies < len(at_R)) or (row > 1 and at_R[row] == at_R[0]):
+        goes = "goes back to its start" if at_R[row] == at_R[0] and row > 1 else f"has each time {copies} times"
+        return f"the column {goes}, as of several series in one table. Expected one series per file"
+    if (np.diff(at_R) < 0).all() and len(at_R) > 2:
+        return "an earlier time than the row before, as all rows. Expected rising times; turn the file upside down"
+    if at_R[row] < at_R[row - 1]:
+        return "an earlier time than the row before. Expected rising times"
+    return "the same time as the row before. Expected rising times; data.repeats=first keeps the first of such rows"
+
+
+def _first_line(error: Exception) -> str:
+    return shortened(str(error).partition("\n")[0], 200)
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(shortened(name) for name in names[:50]) + (", ..." if len(names) > 50 else "")
+
+
+def _count(missing: int) -> str:
+    return "the only one" if missing == 1 else f"the first of {missing:,}"

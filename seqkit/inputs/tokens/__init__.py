@@ -1,0 +1,4 @@
+"""Tokens: symbols from a vocabulary."""
+
+from seqkit.inputs.tokens import embedding as embedding
+from seqkit.inputs.tokens import spec as spec

@@ -1,0 +1,77 @@
+"""Text as token ids: from what a person gives, or from what a program gives piece by piece."""
+
+# T time (tokens)
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqkit.errors import DataError
+from seqkit.files import existing_file
+from seqkit.inputs.chunks import as_chunk
+from seqkit.inputs.tokens.tokenizers import Tokenizer
+
+
+def read(tokenizer: Tokenizer, source: Any) -> Tensor:
+    """Return the ids (T,) of a text, or of the content of a UTF-8 file.
+
+    Raises:
+        DataError: The file cannot be read, or there is no text.
+        ConfigError: Something in the text has no token.
+    """
+    text = str(source)
+    name = repr(text)
+    named = isinstance(source, Path) or (text.endswith(".txt") and len(text.split()) == 1)
+    if named or os.path.isfile(text):
+        path = existing_file(text, "a UTF-8 text file")
+        name, text = text, read_text([path])
+    ids_T = tokenizer.encode(text)
+    if not len(ids_T):
+        raise DataError(f"{name}: no text to predict from")
+    return ids_T
+
+
+def chunk_of_tokens(tokenizer: Tokenizer, chunk: Any) -> Tensor:
+    """Return a chunk, a string or token ids, as ids (T,); T may be 0."""
+    if isinstance(chunk, str):
+        return tokenizer.encode(chunk)
+    last = len(tokenizer.vocabulary) - 1
+    due = f"text, or token ids (tokens,) from 0 to {last}"
+    values = as_chunk(chunk, (), due)
+    if not values.numel():
+        return torch.empty(0, dtype=torch.int64)
+    strange = values.is_floating_point() or values.is_complex() or values.dtype == torch.bool
+    if strange or values.long().min() < 0 or values.long().max() > last:
+        raise DataError(f"a chunk must be {due}; this one holds {', '.join(map(str, values.tolist()[:5]))}")
+    return values.long()
+
+
+def read_text(files: Sequence[Path]) -> str:
+    """Return the text of UTF-8 files, one after the other, each ending its last line.
+
+    The line ends of Windows become ``\\n``: a ``\\r`` that always foretells the next token would flatter every score.
+
+    Raises:
+        DataError: A file cannot be read, is empty or is not UTF-8 text.
+    """
+    texts = []
+    for file in files:
+        try:
+            content = file.read_bytes()
+            text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read ({error.strerror})") from None
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            raise DataError(f"{file}: not UTF-8 at byte {error.start} (line {line}); save it as UTF-8") from None
+        if not text:
+            raise DataError(f"{file}: is empty. Expected UTF-8 text")
+        if "\0" in text:
+            where = f"byte {content.index(0)} (line {content.count(10, 0, content.index(0)) + 1})"
+            raise DataError(f"{file}: a NUL at {where}, so it is no UTF-8 text but UTF-16 or a binary file")
+        texts.append(text if text.endswith("\n") or len(files) == 1 else text + "\n")
+    return "".join(texts)

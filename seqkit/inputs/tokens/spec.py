@@ -1,0 +1,39 @@
+"""Tokens: symbols from a vocabulary."""
+
+# T time (tokens)
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from seqkit.inputs.tokens.reading import chunk_of_tokens, read
+from seqkit.inputs.tokens.tokenizers import Tokenizer
+from seqkit.registry import register_inputs
+
+
+@register_inputs("tokens")
+@dataclass(frozen=True)
+class Tokens:
+    """Token ids of a text, by a tokenizer."""
+
+    frontend: ClassVar[str] = "embedding"
+    meaning: ClassVar[str] = "tokens: places in spec.inputs.tokenizer.vocabulary"
+    example_steps: ClassVar[int] = 50
+    tokenizer: Tokenizer
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        return self.tokenizer.vocabulary
+
+    def read(self, source: Any, lookback: int | None = None) -> Tensor:
+        """Return the ids (T,) of a string, or of the content of a UTF-8 file."""
+        ids_T = read(self.tokenizer, source)
+        return ids_T[-lookback:] if lookback else ids_T
+
+    def chunk(self, chunk: Any) -> Tensor:
+        return chunk_of_tokens(self.tokenizer, chunk)
+
+    def example(self, rows: int, steps: int, draw: torch.Generator) -> Tensor:
+        return torch.randint(len(self.vocabulary), (rows, steps), generator=draw)

@@ -1,0 +1,161 @@
+"""Tokenizers: from text to token ids and back."""
+
+# T time (tokens), V vocabulary
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqkit.errors import ConfigError
+from seqkit.registry import register_tokenizer
+
+UNKNOWN = "<unk>"  # has id 0 in every vocabulary
+LINE_END = "<eos>"  # of words
+
+
+class Tokenizer(Protocol):
+    """Text as token ids and back: a frozen dataclass, registered with ``@register_tokenizer``.
+
+    A token's id is its place in ``vocabulary``.
+
+    It is trained in three steps that a corpus needs: ``pieces`` cuts a text, ``fit`` chooses the vocabulary by the
+    pieces of the training split, ``ids`` numbers pieces.
+    """
+
+    plural: ClassVar[str]
+    """The pieces in words, for the report: "characters"."""
+    vocabulary: tuple[str, ...]
+
+    @staticmethod
+    def pieces(text: str) -> Any: ...
+
+    @classmethod
+    def fit(cls, pieces: Any, size: int | None) -> Self: ...
+
+    def ids(self, pieces: Any) -> np.ndarray: ...
+
+    def encode(self, text: str) -> Tensor:
+        """Return the ids (T,) of a text that a person typed.
+
+        Raises:
+            ConfigError: Something in it has no token.
+        """
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids."""
+        ...
+
+    def continued(self, prompt: str, ids: Sequence[int]) -> str:
+        """Return a prompt and, after it, the text of token ids."""
+        ...
+
+    def sizes(self) -> Tensor:
+        """Return sizes_V2, the characters and the UTF-8 bytes of text that each token stands for."""
+        ...
+
+
+@register_tokenizer("char")
+@dataclass(frozen=True)
+class Characters:
+    """One token per character."""
+
+    plural: ClassVar[str] = "characters"
+    vocabulary: tuple[str, ...]
+
+    @staticmethod
+    def pieces(text: str) -> np.ndarray:
+        """Return the code point of each character."""
+        return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+
+    @classmethod
+    def fit(cls, pieces: np.ndarray, size: int | None) -> Self:
+        """Return the tokenizer of the ``size`` most frequent characters, ``<unk>`` among them; None keeps all."""
+        counts_by_code = np.bincount(pieces, minlength=1)
+        frequent = np.argsort(-counts_by_code, kind="stable")[: np.count_nonzero(counts_by_code)]
+        return cls((UNKNOWN, *map(chr, frequent[: None if size is None else size - 1])))
+
+    def ids(self, pieces: np.ndarray) -> np.ndarray:
+        """Return the id of each code point."""
+        codes = [ord(symbol) for symbol in self.vocabulary[1:]]
+        id_by_code = np.zeros(max([*codes, int(pieces.max(initial=0))]) + 1, dtype=np.int64)
+        id_by_code[codes] = np.arange(1, len(codes) + 1)
+        return id_by_code[pieces]
+
+    @cached_property
+    def _id_by_symbol(self) -> dict[str, int]:
+        return {symbol: place for place, symbol in enumerate(self.vocabulary)}
+
+    def encode(self, text: str) -> Tensor:
+        strange = [repr(char) for char in dict.fromkeys(text) if char not in self._id_by_symbol]
+        if strange:
+            more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
+            raise ConfigError(
+                f"unknown to the model: {', '.join(strange[:5])}{more}; its training text had none, leave that out"
+            )
+        return torch.tensor([self._id_by_symbol[char] for char in text], dtype=torch.long)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(self.vocabulary[place] for place in ids)
+
+    def continued(self, prompt: str, ids: Sequence[int]) -> str:
+        return prompt + self.decode(ids)
+
+    def sizes(self) -> Tensor:
+        """Return sizes_V2; ``<unk>`` counts as one character of one byte."""
+        rows = [(1, 1), *((1, len(symbol.encode())) for symbol in self.vocabulary[1:])]
+        return torch.tensor(rows, device="cpu")
+
+
+@register_tokenizer("word")
+@dataclass(frozen=True)
+class Words:
+    """One token per word between white space, and ``<eos>`` at each line end (as in WikiText, Merity et al. 2016)."""
+
+    plural: ClassVar[str] = "words"
+    vocabulary: tuple[str, ...]
+
+    @staticmethod
+    def pieces(text: str) -> list[str]:
+        """Return the words and line ends; the last line ends too."""
+        closed = text if text.endswith("\n") or not text else text + "\n"
+        return closed.replace("\n", f" {LINE_END} ").split()
+
+    @classmethod
+    def fit(cls, pieces: list[str], size: int | None) -> Self:
+        """Return the tokenizer of the ``size`` most frequent words, ``<unk>`` among them; None keeps all."""
+        counts = Counter(pieces)
+        counts.pop(UNKNOWN, None)  # has its place already
+        return cls((UNKNOWN, *(word for word, _ in counts.most_common(None if size is None else size - 1))))
+
+    def ids(self, pieces: list[str]) -> np.ndarray:
+        """Return the id of each word."""
+        return np.fromiter((self._id_by_symbol.get(word, 0) for word in pieces), dtype=np.int64, count=len(pieces))
+
+    @cached_property
+    def _id_by_symbol(self) -> dict[str, int]:
+        return {symbol: place for place, symbol in enumerate(self.vocabulary)}
+
+    def encode(self, text: str) -> Tensor:
+        """Return the ids (T,) of a text; a word outside the vocabulary is ``<unk>``, an unfinished line stays so."""
+        return torch.from_numpy(self.ids(text.replace("\n", f" {LINE_END} ").split()))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        words = ["\n" if self.vocabulary[place] == LINE_END else self.vocabulary[place] for place in ids]
+        return " ".join(words).replace(" \n", "\n").replace("\n ", "\n")
+
+    def continued(self, prompt: str, ids: Sequence[int]) -> str:
+        added = self.decode(ids)
+        apart = prompt and added and not prompt[-1].isspace() and not added[0].isspace()
+        return f"{prompt} {added}" if apart else prompt + added
+
+    def sizes(self) -> Tensor:
+        """Return sizes_V2; a word counts with the space or line end after it, so ``<eos>`` (and an empty line) as 0."""
+        rows = [(0, 0) if word == LINE_END else (len(word) + 1, len(word.encode()) + 1) for word in self.vocabulary]
+        return torch.tensor(rows, device="cpu")

@@ -1,0 +1,1 @@
+"""Backends: implementations of one layer over time that compute the same thing."""

@@ -1,0 +1,163 @@
+"""LSTMs and GRU as autograd functions with hand-written gradients, for every option of the stack.
+
+The input projection of all gates is one product for all steps. The loops over time are those in torch (any device), in
+C (CPU) or in Triton's kernels (CUDA), which give the same results; all weight gradients are single products after the
+loop, here.
+"""
+
+# T time, B batch, I input, H hidden, G all gates: 4H, or 3H for a coupled LSTM and for a GRU
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from seqkit.contracts.batch import State
+from seqkit.errors import PluginError
+from seqkit.models.backends.fused.c_loops import CLoops
+from seqkit.models.backends.fused.problem import GRUProblem, Loops, LSTMProblem
+from seqkit.models.backends.fused.torch_loops import TorchLoops, normalised
+from seqkit.models.backends.fused.triton_loops import TritonLoops
+from seqkit.models.projections import Projections
+from seqkit.models.regularisation import ZoneoutMask
+
+IN_TORCH, IN_C, IN_TRITON = TorchLoops(), CLoops(), TritonLoops()
+
+
+def fused_lstm(
+    cell: Any, x_TBI: Tensor, projections: Projections, masks: Sequence[ZoneoutMask], state: State
+) -> tuple[Tensor, ...]:
+    """Run one direction of a layer of LSTMs; see ``run_reference`` for the arguments and the result.
+
+    The gates are input, forget, cell and output, or forget, cell and output where the input gate is 1 - forget.
+    ``cell.peephole`` (3, H), where there is one, leads from the cell state to the input, forget and output gate.
+    """
+    a_TBG = projections.input_projection(x_TBI, both_biases=True).contiguous()
+    with torch.autocast(x_TBI.device.type, enabled=False):
+        weight, gain, peephole = projections.weights.weight_GH, projections.gain_hh_G, getattr(cell, "peephole", None)
+        if peephole is not None and len(projections.gates) != 4:
+            raise PluginError(f"{type(cell).__name__}: the fused LSTM has peepholes with four gates only")
+        return _LSTM.apply(a_TBG, weight, gain, peephole, projections.mask_BH, *masks, *state)
+
+
+def fused_gru(
+    cell: Any, x_TBI: Tensor, projections: Projections, masks: Sequence[ZoneoutMask], state: State
+) -> tuple[Tensor, ...]:
+    """Run one direction of a layer of GRUs; see ``run_reference`` for the arguments and the result."""
+    a_TBG = projections.input_projection(x_TBI).contiguous()
+    with torch.autocast(x_TBI.device.type, enabled=False):
+        _, weight, _, bias = projections.weights
+        return (_GRU.apply(a_TBG, weight, bias, projections.gain_hh_G, projections.mask_BH, *masks, *state),)
+
+
+def choose_loops(device: torch.device, dtype: torch.dtype, layer_norm: bool) -> tuple[Loops, str]:
+    """Return the loops that run on a device, and in words where they run and why."""
+    best: Loops = {"cuda": IN_TRITON, "cpu": IN_TORCH if layer_norm else IN_C}.get(device.type, IN_TORCH)
+    reason = best.unavailable_reason(device, dtype)
+    return (IN_TORCH, f"{IN_TORCH.description}, as {reason}") if reason else (best, best.description)
+
+
+def _loops(a_TBG: Tensor, weight_GH: Tensor, gain_G: Tensor | None) -> Loops:
+    loops, _ = choose_loops(a_TBG.device, a_TBG.dtype, gain_G is not None)
+    return IN_TORCH if loops is IN_C and not IN_C.is_faster(a_TBG, weight_GH) else loops
+
+
+class _LSTM(torch.autograd.Function):
+    """(input projection, U, ...) -> (h_1..h_T, c_1..c_T). Overwrites the input projection by the gates."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        a_TBG: Tensor,
+        weight_GH: Tensor,
+        gain_G: Tensor | None,
+        peephole_3H: Tensor | None,
+        mask_BH: Tensor | None,
+        zoneout_h: ZoneoutMask,
+        zoneout_c: ZoneoutMask,
+        h_BH: Tensor,
+        c_BH: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        hs, cs = _from(h_BH, len(a_TBG)), _from(c_BH, len(a_TBG))
+        problem = LSTMProblem(a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs)
+        raw = _loops(a_TBG, weight_GH, gain_G).lstm_forward(problem)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, hs, cs, raw)
+        ctx.zoneout = zoneout_h, zoneout_c
+        return hs[1:], cs[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dh_TBH: Tensor | None, dc_TBH: Tensor | None) -> tuple[Tensor | None, ...]:
+        a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, hs, cs, raw = ctx.saved_tensors
+        zoneout_h, zoneout_c = ctx.zoneout
+        problem = LSTMProblem(a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs)
+        with torch.autocast(a_TBG.device.type, enabled=False):
+            loops = _loops(a_TBG, weight_GH, gain_G)
+            d_TBG, d_raw, dh_BH, dc_BH = loops.lstm_backward(problem, raw, dh_TBH, dc_TBH)
+            dweight = _weight_gradient(d_raw, hs, mask_BH) if ctx.needs_input_grad[1] else None
+            dgain = _gain_gradient(d_TBG, raw, hs.shape[2]) if ctx.needs_input_grad[2] else None
+            dpeephole = _peephole_gradient(d_TBG, problem) if ctx.needs_input_grad[3] else None
+        return d_TBG, dweight, dgain, dpeephole, None, None, None, dh_BH, dc_BH
+
+
+class _GRU(torch.autograd.Function):
+    """(input projection, U, its bias, ...) -> h_1..h_T. Overwrites the input projection by the gates."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        a_TBG: Tensor,
+        weight_GH: Tensor,
+        bias_G: Tensor,
+        gain_G: Tensor | None,
+        mask_BH: Tensor | None,
+        zoneout: ZoneoutMask,
+        h_BH: Tensor,
+    ) -> Tensor:
+        hs = _from(h_BH, len(a_TBG))
+        problem = GRUProblem(a_TBG, weight_GH, bias_G, gain_G, mask_BH, zoneout, hs)
+        u_n, raw = _loops(a_TBG, weight_GH, gain_G).gru_forward(problem)
+        ctx.save_for_backward(a_TBG, weight_GH, bias_G, gain_G, mask_BH, hs, u_n, raw)
+        ctx.zoneout = zoneout
+        return hs[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dh_TBH: Tensor) -> tuple[Tensor | None, ...]:
+        a_TBG, weight_GH, bias_G, gain_G, mask_BH, hs, u_n, raw = ctx.saved_tensors
+        problem = GRUProblem(a_TBG, weight_GH, bias_G, gain_G, mask_BH, ctx.zoneout, hs)
+        with torch.autocast(a_TBG.device.type, enabled=False):
+            loops = _loops(a_TBG, weight_GH, gain_G)
+            d_TBG, d_u, d_raw, dh_BH = loops.gru_backward(problem, u_n, raw, dh_TBH)
+            dweight = _weight_gradient(d_raw, hs, mask_BH) if ctx.needs_input_grad[1] else None
+            dbias = d_u.sum((0, 1)) if ctx.needs_input_grad[2] else None
+            dgain = _gain_gradient(d_u, raw, hs.shape[2]) if ctx.needs_input_grad[3] else None
+        return d_TBG, dweight, dbias, dgain, None, None, dh_BH
+
+
+def _from(initial_BH: Tensor, steps: int) -> Tensor:
+    """Return a buffer for a state before and after every step, the first already there."""
+    every = initial_BH.new_empty(steps + 1, *initial_BH.shape)
+    every[0] = initial_BH
+    return every
+
+
+def _weight_gradient(d_raw: Tensor, hs: Tensor, mask_BH: Tensor | None) -> Tensor:
+    h_TBH = hs[:-1] if mask_BH is None else hs[:-1] * mask_BH
+    return d_raw.flatten(0, 1).t() @ h_TBH.flatten(0, 1)
+
+
+def _gain_gradient(d_TBG: Tensor, raw: Tensor, size: int) -> Tensor:
+    normal_TBgH, _ = normalised(raw, size)
+    return (d_TBG * normal_TBgH.flatten(2)).sum((0, 1))
+
+
+def _peephole_gradient(d_TBG: Tensor, problem: LSTMProblem) -> Tensor:
+    i, f, g, _ = problem.a_TBG.chunk(4, dim=2)
+    cs = problem.cs
+    d_i, d_f, _, d_o = d_TBG.chunk(4, dim=2)
+    c_seen = cs[1:] if problem.zoneout_c is None else i * g + f * cs[:-1]  # the output gate sees c before zoneout
+    return torch.stack([(d * c).sum((0, 1)) for d, c in ((d_i, cs[:-1]), (d_f, cs[:-1]), (d_o, c_seen))])

@@ -1,0 +1,85 @@
+"""The reference backend: a loop over a cell's ``step``, against which the other backends are tested."""
+
+# T time, B batch, I input, H hidden
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqkit.contracts.batch import State
+from seqkit.errors import PluginError
+from seqkit.models.backends.torch_compile import compiled_step
+from seqkit.models.deferred import refuse_double_backward
+from seqkit.models.projections import Projections
+from seqkit.models.regularisation import ZoneoutMask, apply_zoneout
+
+
+def run_reference(
+    cell: Any,
+    x_TBI: Tensor,
+    projections: Projections,
+    masks: Sequence[ZoneoutMask],
+    state: State,
+    compile: bool = False,
+) -> tuple[Tensor, ...]:
+    """Run one direction of one layer.
+
+    Args:
+        cell: Its ``step`` and the names of its states.
+        x_TBI: Input, finite in the padding too.
+        projections: Of the gates.
+        masks: Zoneout mask of each state.
+        state: Before the first step, one (B, H) per state name.
+        compile: Whether to compile the step.
+
+    Returns:
+        Each state after every step, (T, B, H).
+
+    Raises:
+        PluginError: The step returned something other than the next state.
+        ConfigError: The step cannot be compiled.
+    """
+    zoneout = any(mask is not None for mask in masks)
+    x_TBG = projections.input_projection(x_TBI)
+    every = []
+    with torch.autocast(x_TBI.device.type, enabled=False):
+        recur = projections.recurrent_projection(len(x_TBG))
+        step = compiled_step(cell, projections, x_TBG[0], state, len(x_TBG)) if compile else cell.step
+        for t, x_BG in enumerate(x_TBG.unbind(0)):
+            new = step(x_BG, recur, state)
+            if t == 0:
+                _check(cell, new, state)
+            if zoneout:
+                new = tuple(
+                    apply_zoneout(mask, t, part, old) for mask, part, old in zip(masks, new, state, strict=True)
+                )
+            state = new
+            every.append(state)
+    states = tuple(torch.stack(parts) for parts in zip(*every, strict=True))
+    if torch.is_grad_enabled() and projections.weights.weight_GH.requires_grad:
+        for part_TBH in states:
+            if part_TBH.requires_grad:
+                part_TBH.register_hook(refuse_double_backward)
+    return states
+
+
+def _check(cell: Any, new: Any, old: State) -> None:
+    name, states = type(cell).__name__, cell.states
+    if not isinstance(new, tuple) or len(new) != len(states):
+        got = f"{len(new)} values" if isinstance(new, tuple) else type(new).__name__
+        raise PluginError(f"{name}.step returned {got}; it must return a tuple of {', '.join(states)}")
+    for state, part, before in zip(states, new, old, strict=True):
+        if not isinstance(part, Tensor):
+            raise PluginError(f"{name}.step returned {type(part).__name__} for the state '{state}', not a tensor")
+        given, due = _properties(part), _properties(before)
+        for what in given:
+            if given[what] != due[what]:
+                raise PluginError(
+                    f"{name}.step returned the state '{state}' with {what} {given[what]}, not {due[what]}"
+                )
+
+
+def _properties(part: Tensor) -> dict[str, Any]:
+    return {"shape": tuple(part.shape), "dtype": part.dtype, "device": part.device}

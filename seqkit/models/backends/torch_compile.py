@@ -1,0 +1,103 @@
+"""The reference backend's step, compiled by torch.compile: one graph of one step, never of the unrolled sequence."""
+
+# B batch, H hidden, G all gates of the cell together (their number times H); K products of a step
+
+import logging
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from seqkit.contracts.batch import State
+from seqkit.errors import ConfigError
+from seqkit.models.deferred import append_argument, deferred_bias
+from seqkit.models.projections import Projections, RecurrentProjection
+
+LOG = logging.getLogger("seqkit")
+_called: set[tuple[type, bool]] = set()
+_products: WeakKeyDictionary[Any, list[str | None]] = WeakKeyDictionary()  # of each cell
+
+
+def compiled_step(cell: Any, projections: Projections, x_BG: Tensor, state: State, steps: int) -> Callable[..., State]:
+    """Return the compiled stand-in for ``cell.step`` in one call of the reference backend.
+
+    The products of a step are found in a first one, without gradients; every step must have the same.
+
+    Args:
+        cell: Its ``step`` is compiled.
+        projections: Of the gates.
+        x_BG: Of the first step.
+        state: Before it.
+        steps: Number of steps of the call.
+
+    Raises:
+        ConfigError: torch.compile does not work here, or not for this step.
+    """
+    if cell not in _products:
+        _products[cell] = _products_of(cell, projections, x_BG, state)
+    parts = [projections.recurrent(gate) for gate in _products[cell]]
+    deferred = [deferred_bias(part, steps, len(x_BG)) for part in parts]
+    biases = iter(zip(*(bias_TBG.unbind(0) for _, bias_TBG in deferred), strict=True) if deferred else [()] * steps)
+
+    def step(x_BG: Tensor, _: Any, state: State) -> State:
+        new, products = _first_call(cell, parts, next(biases), x_BG, state)
+        if len(products) != len(parts):
+            raise ConfigError(
+                f"model.compile=true: {type(cell).__name__}.step takes {len(parts)} products at one step and "
+                f"{len(products)} at another; set model.compile=false"
+            )
+        for (arguments, _), h_BH in zip(deferred, products, strict=True):
+            append_argument(arguments, h_BH)
+        return new
+
+    return step
+
+
+def _products_of(cell: Any, projections: Projections, x_BG: Tensor, state: State) -> list[str | None]:
+    """Return the gates whose recurrent half a step asks for, in order; None for all of them."""
+    gates: list[str | None] = []
+
+    def recur(h_BH: Tensor, gate: str | None = None) -> Tensor:
+        gates.append(gate)
+        return projections.recurrent(gate).apply(h_BH)
+
+    with torch.no_grad(), torch.random.fork_rng():
+        cell.step(x_BG, recur, state)
+    return gates
+
+
+def _first_call(cell: Any, *arguments: Any) -> tuple[State, list[Tensor]]:
+    """Run the compiled step; say how long its first call took."""
+    key = type(cell), torch.is_grad_enabled()
+    if key in _called:
+        return _compiled()(cell, *arguments)
+    started = time.monotonic()
+    try:
+        found = _compiled()(cell, *arguments)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ConfigError(f"model.compile=true: torch.compile fails on {type(cell).__name__}.step: {reason}") from error
+    _called.add(key)
+    LOG.info("compiled %s.step: the first call took %.1f s", type(cell).__name__, time.monotonic() - started)
+    return found
+
+
+@cache
+def _compiled() -> Callable[..., Any]:
+    return torch.compile(_step)
+
+
+def _step(cell: Any, parts: list[RecurrentProjection], biases: tuple[Tensor, ...], x_BG: Tensor, state: State) -> Any:
+    """Return the next state, and the argument of each product."""
+    products: list[Tensor] = []
+
+    def recur(h_BH: Tensor, gate: str | None = None) -> Tensor:
+        part, bias_BG = parts[len(products)], biases[len(products)]
+        products.append(part.masked(h_BH))
+        return part.finish(torch.addmm(bias_BG, products[-1], part.weight.detach().t()))
+
+    return cell.step(x_BG, recur, state), products

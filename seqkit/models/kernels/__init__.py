@@ -1,1 +1,0 @@
-"""The loops over time, fast and plain, one file each."""

@@ -1,0 +1,1 @@
+"""All that is on disk about runs: folders, checkpoints, metrics."""

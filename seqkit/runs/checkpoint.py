@@ -1,0 +1,277 @@
+"""Checkpoints on disk: written whole with a checksum, read through one function that trusts nothing.
+
+A checkpoint is the zip file that ``torch.save`` writes, with the sha256 of all that stands before it as the zip's
+comment. It holds tensors and plain data only.
+"""
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from seqkit.config import Config
+from seqkit.contracts.spec import DataSpec
+from seqkit.errors import ConfigError, SeqkitError
+from seqkit.files import atomic
+from seqkit.network import Network, assemble, network_weights
+from seqkit.registry import spec_from_json
+from seqkit.runs import provenance
+
+MARK = b"seqkit sha256 "
+COMMENT = len(MARK) + 64
+CONTENT: dict[str, type | tuple[type, ...]] = {
+    "state_dict": dict,
+    "global_step": int,
+    "callbacks": dict,
+    "optimizer_states": list,
+    "lr_schedulers": list,
+    "loops": dict,
+    "seqkit": dict,
+}
+METADATA: dict[str, type | tuple[type, ...]] = {
+    "config": dict,
+    "components": dict,
+    "conditions": dict,
+    "spec": dict,
+    "version": str,
+    "hash": str,
+    "fingerprint": str,
+    "started_in": str,
+    "latest": dict,
+    "seconds": (int, float),
+    "ranks": list,
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was read and validated.
+
+    Attributes:
+        path: The file.
+        content: As Lightning keeps it, with the metadata of seqkit under "seqkit".
+    """
+
+    path: Path
+    content: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> "Checkpoint":
+        """Read a checkpoint, tensors and plain data only.
+
+        Raises:
+            ConfigError: The file is missing, damaged, or not of seqkit.
+        """
+        return cls(path, read(path))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Config, spec, fingerprint of the data, conditions: what lets the checkpoint be used by itself."""
+        return self.content["seqkit"]
+
+    @property
+    def step(self) -> int:
+        """Finished optimizer steps."""
+        return self.content["global_step"]
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Weights of the network."""
+        return network_weights(self.content)
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """State of the callback that decides on the best checkpoint and on the end: best, waited, done."""
+        state = self.content["callbacks"].get("Checkpoints")
+        if not isinstance(state, dict) or "done" not in state:
+            raise _refusal(self.path, "its state of the training is missing")
+        return state
+
+    def config(self) -> Config:
+        """Return the checked config; raises ConfigError where it cannot be used here."""
+        return provenance.checked(self.metadata["config"], self.metadata["components"], str(self.path))
+
+    def spec(self) -> DataSpec:
+        """Return the spec of the data; raises ConfigError where it cannot be read."""
+        try:
+            return spec_from_json(self.metadata["spec"])
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: its data spec cannot be read: {error}") from None
+
+    def network(self) -> Network:
+        """Build the network that the config names, with the weights.
+
+        Sizes are compared before anything large is allocated.
+
+        Raises:
+            ConfigError: The weights do not fit the network, or no network can be built.
+        """
+        config, spec, weights = self.config(), self.spec(), self.weights
+        misfit = ConfigError(f"{self.path}: its weights do not fit the network that its config describes")
+        try:
+            with _no_larger_than(weights, misfit):
+                try:
+                    with torch.device("meta"):
+                        assemble(config, spec)
+                except SeqkitError as error:
+                    if error is misfit:
+                        raise
+                except (RuntimeError, TypeError, ValueError, NotImplementedError):
+                    pass  # a component that cannot be built without values; its size is still watched below
+                network = assemble(config, spec)
+        except SeqkitError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"{self.path}: no network can be built from its config: {_brief(error)}") from error
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError:
+            raise misfit from None
+        return network
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint, atomically and with its checksum."""
+    buffer = io.BytesIO()  # not the file itself: torch would turn a full disk into an error of its own
+    torch.save(content, buffer)
+    body = buffer.getbuffer()[:-2]  # the last two bytes are the length of the zip's comment, which is 0
+    length = struct.pack("<H", COMMENT)
+    digest = sha256(body)
+    digest.update(length)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as file:
+        for piece in (body, length, MARK, digest.hexdigest().encode()):
+            file.write(piece)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read and validate a checkpoint's content; the only way in which one is read.
+
+    Raises:
+        ConfigError: The file is missing, damaged, or not of seqkit.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such checkpoint")
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    reason = _damage_reason(raw)
+    if reason:
+        raise _refusal(path, reason)
+    try:
+        content = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    except Exception:  # the unpickler's advice is to read it without safety; ours is not
+        raise _refusal(path, "it holds something other than tensors and plain data") from None
+    reason = _content_reason(content)
+    if reason:
+        raise _refusal(path, reason)
+    return content
+
+
+def _damage_reason(raw: bytes) -> str:
+    """Return how a file differs from one that ``write`` wrote, or an empty string."""
+    if not raw:
+        return "it is empty"
+    if not raw.startswith(b"PK\x03\x04"):
+        return "it is no zip file with tensors"
+    signed, comment = memoryview(raw)[:-COMMENT], raw[-COMMENT:]
+    mark, digest = comment[: len(MARK)], comment[len(MARK) :]
+    if mark == MARK and digest == sha256(signed).hexdigest().encode():
+        return _record_reason(raw)
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            oversized = _oversized_reason(archive, len(raw))
+            bad = None if oversized else archive.testzip()
+    except Exception:
+        return "it is cut short, or its table of records is damaged"
+    if oversized or bad:
+        return oversized or f"its record {bad!r} does not have the checksum it was written with"
+    return "its bytes do not have the checksum they were written with" if MARK in comment else "it has no checksum"
+
+
+def _record_reason(raw: bytes) -> str:
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            return _oversized_reason(archive, len(raw))
+    except Exception:
+        return "its table of records is damaged"
+
+
+def _oversized_reason(archive: zipfile.ZipFile, size: int) -> str:
+    """Return the reason to read no record: a compressed one, or more in them than the file has bytes."""
+    records = archive.infolist()
+    for record in records:
+        if record.compress_type != zipfile.ZIP_STORED or record.file_size != record.compress_size:
+            return f"its record {record.filename!r} is compressed"
+    return "its records are larger than the file" if sum(record.file_size for record in records) > size else ""
+
+
+def _content_reason(content: Any) -> str:
+    """Return where the content differs in kind from that of a checkpoint, or an empty string."""
+    if not isinstance(content, dict):
+        return "it holds no table"
+    reason = _kinds_reason(content, CONTENT, "") or _kinds_reason(content["seqkit"], METADATA, "seqkit.")
+    if reason:
+        return reason
+    for name, value in content["state_dict"].items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            return f"its weight {name!r} is no named tensor"
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            return f"its weight {name!r} claims more values than the file holds"
+    for name, value in content["seqkit"]["latest"].items():
+        if not isinstance(name, str) or not isinstance(value, int | float):
+            return f"its score {name!r} is no number"
+    ranks = content["seqkit"]["ranks"]
+    if len(ranks) != 1 or not isinstance(ranks[0], dict) or not {"rng", "carried"} <= ranks[0].keys():
+        return "seqkit.ranks is not the state of one process"
+    return ""
+
+
+def _kinds_reason(table: dict, expected: Mapping[str, type | tuple[type, ...]], where: str) -> str:
+    if any(not isinstance(key, str) for key in table):
+        return "it has keys that are not strings"
+    missing = sorted(f"{where}{key}" for key in expected if key not in table)
+    if missing:
+        return f"it has no {', '.join(missing)}"
+    wrong = sorted(f"{where}{key}" for key, kind in expected.items() if not isinstance(table[key], kind))
+    return f"{', '.join(wrong)} is of another type than seqkit writes" if wrong else ""
+
+
+def _refusal(path: Path, reason: str) -> ConfigError:
+    return ConfigError(f"{path} is not a checkpoint of seqkit, or is damaged: {reason}")
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+
+
+@contextmanager
+def _no_larger_than(weights: Mapping[str, Tensor], refusal: ConfigError) -> Iterator[None]:
+    """Raise ``refusal`` as soon as the modules being built hold far more parameters than ``weights``."""
+    most, most_values = 4 * len(weights) + 100, 4 * sum(weight.numel() for weight in weights.values()) + 10_000
+    count, values = 0, 0
+
+    def watch(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal count, values
+        count, values = count + 1, values + (parameter.numel() if parameter is not None else 0)
+        if count > 2 * most or values > 2 * most_values:  # built twice
+            raise refusal
+
+    handle: Any = _register(watch)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+_register: Callable[..., Any] = register_module_parameter_registration_hook

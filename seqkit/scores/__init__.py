@@ -1,1 +1,0 @@
-"""Scores of the heads; apart from them, because torchmetrics is slow to import."""

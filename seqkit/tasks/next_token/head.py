@@ -1,0 +1,101 @@
+"""Language modelling head: a linear layer over the vocabulary."""
+
+# B batch, T time, H output size of the model, V vocabulary
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from seqkit.contracts.batch import Batch
+from seqkit.contracts.spec import DataSpec, wrong_task
+from seqkit.errors import ConfigError
+from seqkit.inputs.tokens.spec import Tokens
+from seqkit.padding import valid
+from seqkit.registry import register_head
+from seqkit.schema import Probability
+from seqkit.tasks.next_token.prediction import TokenPrediction
+from seqkit.tasks.next_token.spec import NextToken
+
+Memory = tuple[Tensor, float, int, int]
+"""Of a stream: the logits (1, V) after it; the nats, characters and number of the tokens that were predicted."""
+
+
+@register_head("next_token")
+class NextTokenHead(nn.Module):
+    """Probabilities of the next token, by cross-entropy.
+
+    Args:
+        output_size: Output size of the model.
+        spec: Of the data; tokens in, the next token out.
+        causal: Whether the model is unidirectional.
+        dropout: Probability of dropping an output of the model in training.
+
+    Raises:
+        ConfigError: The data has another task, or the model sees the token it is to predict.
+    """
+
+    monitor: tuple[str, Literal["min", "max"]] = ("bits_per_character", "min")
+    meaning = "logits of the token after each token, in the order of spec.inputs.tokenizer.vocabulary"
+
+    def __init__(self, output_size: int, spec: DataSpec, causal: bool, *, dropout: Probability = 0.0) -> None:
+        super().__init__()
+        if not isinstance(spec.task, NextToken):
+            raise wrong_task("next_token", "next tokens to predict", spec)
+        if not isinstance(spec.inputs, Tokens):
+            raise ConfigError(
+                f"head=next_token needs Tokens to read, this data gives {type(spec.inputs).__name__}; "
+                "use head=forecast and data that has Series to predict"
+            )
+        if not causal:
+            raise ConfigError(
+                "head=next_token predicts the next token, which a model that reads backwards too would see; "
+                "set model.bidirectional=false"
+            )
+        self.spec = spec
+        self.characters = spec.inputs.tokenizer.sizes()[:, 0].tolist()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(output_size, len(spec.inputs.vocabulary))
+
+    def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
+        """Return logits_BTV."""
+        return self.linear(self.dropout(y_BTH))
+
+    def loss(self, logits_BTV: Tensor, lengths_B: Tensor | None, batch: Batch) -> tuple[Tensor, int | Tensor]:
+        """Return the cross entropy in nats, summed over the valid tokens, and their number."""
+        targets_BT = batch.targets
+        assert targets_BT is not None
+        if lengths_B is None:
+            count: int | Tensor = targets_BT.numel()
+        else:
+            # Marking the targets, a small array, spares a copy of the logits.
+            targets_BT = targets_BT.masked_fill(~valid(lengths_B, targets_BT), -100)
+            count = lengths_B.sum()
+        nats = nn.functional.cross_entropy(
+            logits_BTV.flatten(0, 1), targets_BT.reshape(-1), ignore_index=-100, reduction="sum"
+        )
+        return nats, count
+
+    def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> TokenPrediction:
+        return TokenPrediction(outputs, lengths)
+
+    def stream(self, y_BTH: Tensor, batch: Batch, memory: Memory | None) -> tuple[Tensor, dict[str, Any], Memory]:
+        """Return the logits of new tokens of one row, the answer for all so far, and the memory for the next call.
+
+        Args:
+            y_BTH: New steps.
+            batch: The new tokens.
+            memory: As returned with the tokens before, None at the first.
+        """
+        logits_TV, ids_T = self(y_BTH, None, batch)[0], batch.inputs[0]
+        before_TV, nats, characters, count = memory or (logits_TV[:0], 0.0, 0, 0)
+        predicting_TV = torch.cat((before_TV, logits_TV[:-1]))
+        follow_T = ids_T[len(ids_T) - len(predicting_TV) :]
+        nats += float(nn.functional.cross_entropy(predicting_TV.detach().double(), follow_T, reduction="sum"))
+        characters += sum(self.characters[token] for token in follow_T.tolist())
+        count += len(follow_T)
+        answer = self.spec.task.answer(logits_TV[-1], self.spec)
+        if characters:
+            answer["bits_per_character"] = nats / characters / math.log(2)
+        return logits_TV[None], answer, (logits_TV[-1:].clone(), nats, characters, count)

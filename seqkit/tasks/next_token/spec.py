@@ -1,0 +1,66 @@
+"""Language modelling: the next token, and its prediction at every step."""
+
+# B batch, T time, V vocabulary
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from seqkit.contracts.batch import Split
+from seqkit.contracts.spec import Baseline, DataSpec, Metric, Results
+from seqkit.registry import register_task
+from seqkit.tasks.next_token.prediction import TokenPrediction
+
+LIKELIEST = 5  # tokens of which an answer gives the probability
+SAMPLE_LENGTH = 400  # tokens of a report's sample
+
+
+@register_task("next_token")
+@dataclass(frozen=True)
+class NextToken:
+    """The token after each token; the vocabulary is that of the inputs."""
+
+    head: ClassVar[str] = "next_token"
+
+    def metrics(self, spec: DataSpec) -> Metric:
+        from seqkit.tasks.next_token.metrics import NextTokenMetrics  # torchmetrics is slow to import
+
+        return NextTokenMetrics(spec.inputs.tokenizer.sizes())
+
+    def baselines(self, spec: DataSpec, data: Any, split: Split) -> dict[str, Baseline]:
+        from seqkit.tasks.next_token.baselines import baselines
+
+        return baselines(spec.inputs.tokenizer, data, split)
+
+    def continue_text(
+        self, network: Any, spec: DataSpec, prompt: str, length: int, temperature: float, top_k: int | None, seed: int
+    ) -> str:
+        """Return the prompt and the text that the network continues it with."""
+        from seqkit.tasks.next_token.generation import continue_text
+
+        return continue_text(network, spec.inputs.tokenizer, prompt, length, temperature, top_k, seed)
+
+    def sample(self, results: Results) -> str:
+        """Return a text that the network writes from a line's start."""
+        return self.continue_text(results.network, results.spec, "", SAMPLE_LENGTH, 0.7, None, 1)
+
+    def own_targets(self, inputs_BT: Tensor) -> Tensor:
+        return inputs_BT[:, 1:]
+
+    def answers(self, prediction: TokenPrediction, spec: DataSpec) -> list[dict[str, Any]]:
+        """Return for each row the probabilities of the likeliest tokens after its last one."""
+        logits_BTV, lengths_B = prediction.logits_BTV, prediction.lengths_B
+        ends = [logits_BTV.shape[1]] * len(logits_BTV) if lengths_B is None else lengths_B.tolist()
+        return [self.answer(logits_TV[end - 1], spec) for logits_TV, end in zip(logits_BTV, ends, strict=True)]
+
+    def answer(self, logits_V: Tensor, spec: DataSpec) -> dict[str, Any]:
+        """Return the probabilities of the likeliest tokens."""
+        best, ids = logits_V.detach().double().softmax(-1).topk(min(LIKELIEST, len(logits_V)))
+        vocabulary = spec.inputs.tokenizer.vocabulary
+        return {"next": {vocabulary[i]: p for i, p in zip(ids.tolist(), best.tolist(), strict=True)}}
+
+    def text(self, answer: dict[str, Any]) -> str:
+        likely = ", ".join(f"{token!r} {probability:.1%}" for token, probability in answer["next"].items())
+        scores = "  ".join(f"{name} {value:.4g}" for name, value in answer.items() if name != "next")
+        return f"next {likely}" + (f"\n    {scores}" if scores else "")

@@ -1,0 +1,179 @@
+"""A trained network from its run's folder or checkpoint alone: no training data, no original command."""
+
+import json
+import logging
+from collections.abc import Sequence
+from contextlib import chdir, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqkit.config import Config
+from seqkit.contracts.batch import Split
+from seqkit.contracts.spec import DataSpec
+from seqkit.errors import ConfigError, DataError
+from seqkit.evaluation import evaluate, rounded
+from seqkit.network import Network, device_of, float32_eval
+from seqkit.registry import build, spec_to_json
+from seqkit.runs.checkpoint import Checkpoint
+from seqkit.runs.folder import RunFolder
+from seqkit.runs.provenance import change_reason
+from seqkit.runs.resuming import missing_best_reason
+
+if TYPE_CHECKING:
+    from seqkit.export.portable import Format
+    from seqkit.inference.stream import Stream
+
+LOG = logging.getLogger("seqkit")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with what it needs to be used.
+
+    Attributes:
+        network: In evaluation mode.
+        spec: What its inputs and outputs are.
+        config: Of the run.
+        path: The checkpoint.
+        facts: Of the checkpoint: step, versions, hashes.
+    """
+
+    network: Network
+    spec: DataSpec
+    config: Config
+    path: Path
+    facts: dict[str, Any]
+
+    def predict(self, inputs: Any) -> list[Any]:
+        """Predict for new inputs; see ``seqkit.inference.predict.predict``."""
+        from seqkit.inference.predict import predict
+
+        with float32_eval(next(self.network.parameters()).device):
+            return predict(self.network, self.spec, inputs)
+
+    def text(self, answer: dict[str, Any]) -> str:
+        """Return one answer of ``predict`` as a person reads it."""
+        if hasattr(self.spec.task, "text"):
+            return self.spec.task.text(answer)
+        return json.dumps(answer, ensure_ascii=False)
+
+    def generate(
+        self, prompt: str = "", length: int = 500, temperature: float = 0.8, top_k: int | None = None, seed: int = 1
+    ) -> str:
+        """Continue a text; see ``seqkit.inference.generate.generate``."""
+        from seqkit.inference.generate import generate
+
+        with float32_eval(next(self.network.parameters()).device):
+            return generate(self.network, self.spec, prompt, length, temperature, top_k, seed)
+
+    def stream(self) -> "Stream":
+        """Take an input chunk by chunk as it comes; see ``seqkit.inference.stream.Stream``."""
+        from seqkit.inference.stream import Stream
+
+        return Stream(self.network, self.spec)
+
+    def evaluate(
+        self, split: Split = "test", batch_size: int | None = None, overrides: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Score the network on a part of its own data, beside the baselines.
+
+        Args:
+            split: "valid" or "test".
+            batch_size: Samples or streams side by side; None is that of training. Does not change the scores.
+            overrides: ``data.OPTION=VALUE``, for data that have moved.
+
+        Returns:
+            ``{"model": {score: value}, baseline: {score: value}, ...}``.
+
+        Raises:
+            DataError: The data are not what the network was trained for.
+        """
+        if batch_size is not None and batch_size < 1:
+            raise ConfigError(f"batch size {batch_size}: must be 1 or more")
+        config = self._data_config(overrides)
+        started_in = self.facts["started_in"]
+        # The paths in the config are relative to where the training started; some data read their files late.
+        with chdir(started_in) if started_in and Path(started_in).is_dir() else nullcontext():
+            data = build("data", config)
+            data.setup()
+            if data.spec != self.spec:
+                raise DataError("the data differ in kind, vocabulary or scale from those the network was trained on")
+            if not overrides and data.fingerprint != self.facts["fingerprint"]:
+                raise DataError("the data have changed since the training, so its numbers cannot be made again")
+            return evaluate(self.network, self.spec, data, split, batch_size or data.batch_size).scores
+
+    def export(self, path: str | Path | None = None, format: "Format" = "onnx") -> dict[str, Any]:
+        """Write the network to a file that needs no seqkit; see ``seqkit.export.exporting.export``."""
+        from seqkit.export.exporting import export
+
+        run = {"checkpoint": str(self.path), "step": self.facts["step"], "hash": self.facts["hash"]}
+        return export(self.network, self.spec, self.path, {"run": run, "config": self.config}, path, format)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the network is made of, as plain JSON."""
+        from seqkit.report.facts import backends_in_words
+
+        size = sum(parameter.numel() for parameter in self.network.parameters())
+        return {
+            "checkpoint": str(self.path),
+            "parameters": size,
+            **self.facts,
+            "backends": backends_in_words(self.network.model),
+            "spec": spec_to_json(self.spec),
+            "config": self.config,
+        }
+
+    def _data_config(self, overrides: Sequence[str]) -> dict[str, Any]:
+        import yaml
+
+        config = dict(self.config["data"])
+        for override in overrides:
+            key, equals, value = override.partition("=")
+            if not key.startswith("data.") or not equals:
+                raise ConfigError(f"'{override}': only data.OPTION=VALUE can be changed for an evaluation")
+            try:
+                parsed = yaml.safe_load(value)
+            except yaml.YAMLError:
+                raise ConfigError(f"cannot read the override '{override}'") from None
+            if isinstance(parsed, str) and Path(parsed).expanduser().exists():
+                parsed = str(Path(parsed).expanduser().resolve())
+            config[key.removeprefix("data.")] = parsed
+        return config
+
+
+def load(path: str | Path, device: str = "auto") -> Trained:
+    """Load a trained network.
+
+    Args:
+        path: A run's folder (its best checkpoint is taken) or a checkpoint file.
+        device: "auto" (a GPU where there is one), "cpu" or "gpu".
+
+    Raises:
+        ConfigError: There is no checkpoint, or it is not one of seqkit.
+    """
+    target = device_of(device)
+    saved = Checkpoint.read(_checkpoint(Path(path).expanduser()))
+    network, config = saved.network(), saved.config()
+    if changed := change_reason(config, saved.metadata["components"]):
+        LOG.warning("%s: %s", saved.path, changed)
+    kept = {key: saved.metadata[key] for key in ("version", "hash", "fingerprint", "started_in")}
+    scores = {name: rounded(value) for name, value in saved.metadata["latest"].items()}
+    return Trained(
+        network=network.to(target).eval(),
+        spec=saved.spec(),
+        config=config,
+        path=saved.path,
+        facts={"step": saved.step, **kept, "valid": scores},
+    )
+
+
+def _checkpoint(path: Path) -> Path:
+    if path.is_file():
+        return path
+    run = RunFolder(path)
+    if not run.config_json.is_file() or not run.started:
+        run.read_config()  # refuses what is not a run
+    if not run.best.exists():
+        raise ConfigError(missing_best_reason(run))
+    return run.best

@@ -1,0 +1,199 @@
+"""Callbacks of training: checkpoints at moments from which it goes on bit for bit, signals, progress."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from seqkit.errors import Stopped
+from seqkit.runs.checkpoint import read, write
+from seqkit.runs.folder import RunFolder
+from seqkit.training.module import SequenceModule
+
+SILENCE = 15.0  # seconds after which training says where it is
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Lightning's reading and writing of checkpoints, through ``seqkit.runs.checkpoint``."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        write(Path(path), checkpoint)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        return read(Path(path))
+
+
+class StopRequest:
+    """Whether the user or the system has asked for a stop; the training looks at it between two steps.
+
+    To be made before Lightning's Trainer, whose handlers ``close`` must not take for those of the user.
+    """
+
+    def __init__(self) -> None:
+        self.name = ""
+        self._before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            self._before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def __bool__(self) -> bool:
+        return bool(self.name)
+
+    def listen(self) -> None:
+        """Take the first SIGINT or SIGTERM as a request; another one acts at once."""
+
+        def request(number: int, frame: Any) -> None:
+            self.name = signal.Signals(number).name
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.write(2, f"\n{self.name}: stopping after this step; once more stops at once\n".encode())
+
+        for number in self._before:
+            signal.signal(number, request)
+
+    def close(self) -> None:
+        """Put back the handlers that were there when the request was made."""
+        for number, handler in self._before.items():
+            if handler is not None:  # None: it was not set from Python
+                signal.signal(number, handler)
+
+
+class Checkpoints(Checkpoint):
+    """Save ``last.ckpt`` every so many steps and after each validation, ``best.ckpt`` when a score is the best.
+
+    Args:
+        run: Folder of the run.
+        total_steps: Optimizer steps of the whole training; a last validation follows them.
+        every: Optimizer steps between saves beside those after validations; None for none.
+        patience: Validations without a better score after which training ends; None is never.
+        stop: Asked between two steps.
+    """
+
+    def __init__(
+        self, run: RunFolder, total_steps: int, every: int | None, patience: int | None, stop: StopRequest
+    ) -> None:
+        self.run, self.total_steps, self.every = run, total_steps, every
+        self.patience, self.stop = patience, stop
+        self.best: float | None = None
+        self.best_loss: float | None = None
+        self.waited = 0
+        self.done = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_loss": self.best_loss, "waited": self.waited, "done": self.done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.best_loss = state["best"], state["best_loss"]
+        self.waited, self.done = state["waited"], state["done"]
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        # Only now: Lightning has installed its own handlers, whose SIGTERM ends the process with exit code 0.
+        self.stop.listen()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        step = trainer.global_step
+        if step >= self.total_steps:
+            trainer.should_stop = True  # Lightning then validates once more, whatever the interval
+        interval = trainer.val_check_batch
+        if trainer.should_stop or (interval and (batch_idx + 1) % interval == 0):
+            return  # a validation follows; saved after it, with its outcome
+        if self.stop or (self.every and step % self.every == 0):
+            trainer.save_checkpoint(self.run.last)
+        self._stop_if_asked(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, SequenceModule)
+        score, loss = module.monitored, module.latest.get("loss")
+        better = self.best is None or (score < self.best if module.monitor[1] == "min" else score > self.best)
+        tie = score == self.best and loss is not None and self.best_loss is not None and loss < self.best_loss
+        self.waited = 0 if better else self.waited + 1
+        if self.patience is not None and self.waited >= self.patience:
+            trainer.should_stop = True
+        self.done = trainer.should_stop
+        if better or tie:
+            self.best, self.best_loss = score, loss
+            trainer.save_checkpoint(self.run.best)
+        trainer.save_checkpoint(self.run.last)
+        if not self.done:
+            self._stop_if_asked(trainer)
+
+    def _stop_if_asked(self, trainer: pl.Trainer) -> None:
+        if self.stop:
+            raise Stopped(self.stop.name, trainer.global_step, self.run.path)
+
+
+class ProgressBar(pl.Callback):
+    """A bar over the optimizer steps on a terminal, else a line at least every 15 s; a line after each validation.
+
+    Args:
+        total_steps: Optimizer steps of the whole training.
+        clock: Seconds, from any start.
+    """
+
+    def __init__(self, total_steps: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total_steps, self.clock = total_steps, clock
+        self.console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self._line = self._bar.add_task("training", total=total_steps, rate="")
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._started, self._first = self.clock(), trainer.global_step
+        self._said = self._started
+        self._bar.start()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self._bar.disable:
+            self._say_if_silent(trainer, f"{self._rate(trainer):.3g} steps/s")
+        else:
+            self._bar.update(self._line, completed=trainer.global_step, rate=f"{self._rate(trainer):.1f} steps/s")
+
+    def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._bar.update(self._line, description="validating")
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if self._bar.disable:
+            self._say_if_silent(trainer, "validating")
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, SequenceModule)
+        self._say(trainer, "valid: " + "  ".join(f"{name} {value:.4g}" for name, value in module.latest.items()))
+        self._bar.update(self._line, description="training")
+
+    def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
+        self._bar.stop()
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        self._bar.stop()
+
+    def _say_if_silent(self, trainer: pl.Trainer, text: str) -> None:
+        if self.clock() - self._said >= SILENCE:
+            self._say(trainer, text)
+
+    def _say(self, trainer: pl.Trainer, text: str) -> None:
+        self._said = self.clock()
+        elapsed = self._said - self._started
+        self.console.print(f"step {trainer.global_step}/{self.total_steps}  {elapsed:.0f} s  {text}")
+
+    def _rate(self, trainer: pl.Trainer) -> float:
+        return (trainer.global_step - self._first) / max(1e-9, self.clock() - self._started)

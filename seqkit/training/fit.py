@@ -1,0 +1,131 @@
+"""One training by Lightning, from the start or from a checkpoint, to its last step."""
+
+import logging
+import warnings
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.plugins.environments import LightningEnvironment
+
+from seqkit.config import Config
+from seqkit.contracts.components import Data
+from seqkit.data.loading import evaluation_loader
+from seqkit.errors import ConfigError
+from seqkit.network import device_of
+from seqkit.registry import build
+from seqkit.runs.checkpoint import Checkpoint
+from seqkit.runs.folder import RunFolder
+from seqkit.runs.metrics_csv import MetricsWriter
+from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar, StopRequest
+from seqkit.training.loader import TrainLoader, steps_per_epoch
+from seqkit.training.loggers import Loggers
+from seqkit.training.module import SequenceModule
+
+LOG = logging.getLogger("seqkit")
+
+
+def open_loggers(config: Config, run: RunFolder, last: Checkpoint | None) -> Loggers:
+    """Open ``metrics.csv``, without the lines beyond the checkpoint ``last``, and the chosen logger."""
+    if last and not run.metrics_csv.exists():
+        LOG.warning("%s is gone; it starts anew at step %d", run.metrics_csv, last.step)
+    writer = MetricsWriter(run.metrics_csv, keep=last.step if last else -1)
+    chosen = config["logger"]
+    return Loggers(writer, build("logger", chosen, run.path, config) if chosen else None)
+
+
+def fit(
+    config: Config,
+    data: Data,
+    run: RunFolder,
+    metadata: dict[str, Any],
+    last: Checkpoint | None,
+    loggers: Loggers,
+    exact: bool,
+) -> float:
+    """Train to the end and return the seconds it took over all starts; the checkpoints hold the network.
+
+    Args:
+        config: Of the run.
+        data: Set up.
+        run: Folder of the run.
+        metadata: For the checkpoints.
+        last: Checkpoint to go on from; None starts at step 0.
+        loggers: Where metrics go.
+        exact: Whether to refuse to go on where the checkpoint was saved under other conditions.
+    """
+    options = config["trainer"]
+    accumulate, workers = options["accumulate_grad_batches"], options["num_workers"]
+    epoch = steps_per_epoch(data, config["seed"], accumulate)
+    total_steps = _total_steps(options["max_steps"], options["max_epochs"], epoch)
+    module = SequenceModule(config, data.spec, total_steps, metadata, loggers, exact)
+    stop = StopRequest()
+    interval = min(options["val_check_interval"] or epoch, total_steps)
+    trainer = make_trainer(config, run, total_steps, interval, stop)
+    pin = trainer.strategy.root_device.type == "cuda"
+    loader = TrainLoader(
+        data, config["seed"], total_steps * accumulate, workers, pin, trainer.global_rank, trainer.world_size
+    )
+    valid = evaluation_loader(data, "valid", data.batch_size, workers, pin)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            trainer.fit(module, loader, valid, ckpt_path=last.path if last else None, weights_only=True)
+    except SystemExit:  # how Lightning answers Ctrl-C
+        raise KeyboardInterrupt from None
+    finally:
+        stop.close()
+    return module.seconds
+
+
+def make_trainer(
+    config: Config, run: RunFolder, total_steps: int, interval: int, stop: StopRequest | None = None
+) -> pl.Trainer:
+    """Return Lightning's Trainer for a run.
+
+    Args:
+        config: Of the run.
+        run: Folder of the run.
+        total_steps: Optimizer steps of the whole training.
+        interval: Optimizer steps between validations.
+        stop: By which the training can be stopped.
+
+    Raises:
+        ConfigError: Lightning refuses the options on this machine.
+    """
+    options = config["trainer"]
+    every, patience = options["checkpoint_every_n_steps"], options["early_stopping_patience"]
+    checkpoints = Checkpoints(run, total_steps, every, patience, stop or StopRequest())
+    try:
+        return pl.Trainer(
+            accelerator=device_of(options["accelerator"]).type,
+            devices=1,
+            precision=options["precision"],
+            max_epochs=1,  # see TrainLoader
+            max_steps=total_steps,
+            val_check_interval=interval * options["accumulate_grad_batches"],
+            limit_val_batches=options["limit_val_batches"] or 1.0,
+            accumulate_grad_batches=options["accumulate_grad_batches"],
+            gradient_clip_val=options["gradient_clip_val"],
+            deterministic=options["deterministic"],
+            detect_anomaly=options["detect_anomaly"],
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            logger=False,  # metrics go to Loggers, of which one that fails is dropped
+            default_root_dir=run.path,
+            plugins=[CheckpointFiles(), LightningEnvironment()],  # not SLURM's, which requeues on its own
+            callbacks=[ProgressBar(total_steps), checkpoints],
+        )
+    except pl.utilities.exceptions.MisconfigurationException as error:
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
+
+
+def _total_steps(max_steps: int | None, max_epochs: int | None, epoch: int) -> int:
+    """Return the optimizer steps of the training, and say so where one limit cuts the other short."""
+    if max_steps is None or max_epochs is None:
+        return max_steps or (max_epochs or 0) * epoch
+    first, other = ("max_steps", "max_epochs") if max_steps < max_epochs * epoch else ("max_epochs", "max_steps")
+    limits = {"max_steps": max_steps, "max_epochs": max_epochs}
+    LOG.info("trainer.%s=%d ends the training before trainer.%s=%d", first, limits[first], other, limits[other])
+    return min(max_steps, max_epochs * epoch)

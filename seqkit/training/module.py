@@ -1,0 +1,181 @@
+"""The one LightningModule: any network on any data, state carried over batches, RNG and state in the checkpoint."""
+
+import logging
+import math
+import time
+import warnings
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from seqkit.config import Config
+from seqkit.contracts.batch import Batch, State
+from seqkit.contracts.spec import DataSpec
+from seqkit.errors import ConfigError, TrainingError
+from seqkit.evaluation import MODEL, Scorer
+from seqkit.network import Network, assemble, carry
+from seqkit.registry import build
+from seqkit.rng import get_rng, set_rng
+from seqkit.runs.conditions import conditions, difference_reason
+from seqkit.training.loggers import Loggers
+from seqkit.training.optimizers import parameter_groups
+
+LOG = logging.getLogger("seqkit")
+
+
+class SequenceModule(pl.LightningModule):
+    """Train the network of a config; network, optimizer and schedule are built when Lightning asks for them.
+
+    Args:
+        config: Of the run.
+        spec: Of the data.
+        total_steps: Optimizer steps of the whole training.
+        metadata: Plain JSON that lets the checkpoint be used by itself: config, spec, fingerprint of the data.
+        loggers: Where metrics go; None is nowhere.
+        must_be_exact: Whether to refuse to go on where the checkpoint was saved under other conditions.
+    """
+
+    network: Network
+
+    def __init__(
+        self,
+        config: Config,
+        spec: DataSpec,
+        total_steps: int,
+        metadata: dict[str, Any],
+        loggers: Loggers | None = None,
+        must_be_exact: bool = False,
+    ) -> None:
+        super().__init__()
+        self.config, self.spec, self.total_steps = config, spec, total_steps
+        self.metadata, self.run_loggers, self.must_be_exact = metadata, loggers, must_be_exact
+        self.latest: dict[str, float] = {}  # scores of the last validation
+        self.seconds = 0.0  # of training and validation, over all starts of the run
+        self._carried: State | None = None
+        self._loaded: dict[str, Any] | None = None
+
+    @property
+    def monitor(self) -> tuple[str, str]:
+        """Name of the score that decides which checkpoint is best, and "min" or "max"."""
+        return self.network.head.monitor
+
+    @property
+    def monitored(self) -> float:
+        """The last validation's score that decides which checkpoint is best."""
+        if self.monitor[0] not in self.latest:
+            raise ConfigError(_monitor_reason(self.network.head, self.latest))
+        return self.latest[self.monitor[0]]
+
+    def configure_model(self) -> None:
+        if hasattr(self, "network"):
+            return
+        pl.seed_everything(self.config["seed"], verbose=False)
+        with torch.device("cpu"):  # the same initial weights on every device
+            self.network = assemble(self.config, self.spec)
+        _check_monitor(self.network, self.spec)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = build("optimizer", self.config["optimizer"], parameter_groups(self.network))
+        self._schedule = build("scheduler", self.config["scheduler"], self.total_steps, self.monitor[1])
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._schedule)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        size = sum(parameter.numel() for parameter in self.network.parameters())
+        LOG.info("%s parameters, %s steps on %s", f"{size:,}", f"{self.total_steps:,}", self.device)
+        self._conditions = conditions(self.network, self.device)
+        self._fresh = self._loaded is None
+        if self._loaded is not None:
+            LOG.info("going on from step %d", self.global_step)
+            differs = difference_reason(self._loaded["conditions"], self._conditions)
+            if differs and self.must_be_exact:
+                raise TrainingError(f"--exact: the checkpoint was saved under other conditions: {differs}")
+            if differs:
+                LOG.warning("going on may not be exact to the bit: %s", differs)
+        self._before, self._started = self.seconds, time.monotonic()
+        if self._loaded is not None:  # only now: everything that draws while setting up has done so
+            set_rng(self._loaded["ranks"][0]["rng"])
+            self._loaded = None
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        outputs, lengths_B, state = self.network(batch, carry(self._carried, batch, self.network.model))
+        self._carried = None if batch.fresh_B is None else tuple(part.detach() for part in state)
+        total, count = self.network.head.loss(outputs, lengths_B, batch)
+        loss = total / count
+        if self._fresh and batch_idx == 0 and not math.isfinite(first := loss.item()):
+            raise TrainingError(
+                f"the training loss is {first} at the first step, before any weight was changed: "
+                "look at the data, whose values may be infinite or too large"
+            )
+        accumulated = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
+        if accumulated and (self.global_step + 1) % self.config["trainer"]["log_every_n_steps"] == 0:
+            value = loss.item()
+            if math.isnan(value):
+                raise TrainingError(self._nan_reason(batch))
+            rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
+            self.log_metrics({"train/loss": value, "train/lr": rate}, self.global_step + 1)
+        return loss
+
+    def on_validation_start(self) -> None:
+        self._scorer = Scorer(self.network, self.spec)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._scorer.update(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self.latest = self._scorer.compute()[MODEL]
+        if math.isnan(self.monitored):
+            raise TrainingError(f"{self.monitor[0]} became NaN in validation; lower optimizer.lr, or look at the data")
+        if hasattr(self._schedule, "validated"):
+            self._schedule.validated(self.monitored)
+        self.log_metrics({f"valid/{name}": value for name, value in self.latest.items()}, self.global_step)
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:  # type: ignore[override]
+        """Log metrics under the number of finished optimizer steps."""
+        if self.run_loggers is not None:
+            self.run_loggers.log_metrics(metrics, step)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        carried = [part.cpu() for part in self._carried] if self._carried is not None else None
+        self.seconds = self._before + time.monotonic() - self._started
+        checkpoint["seqkit"] = {
+            **self.metadata,
+            "conditions": self._conditions,
+            "latest": self.latest,
+            "seconds": self.seconds,
+            "ranks": [{"rng": get_rng(), "carried": carried}],
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._loaded = saved = checkpoint["seqkit"]
+        self.latest, self.seconds = saved["latest"], saved["seconds"]
+        carried = saved["ranks"][0]["carried"]
+        if carried is not None:
+            self._carried = tuple(part.to(self.device) for part in carried)
+
+    def _nan_reason(self, batch: Batch) -> str:
+        reason = f"the training loss became NaN by step {self.global_step + 1}"
+        floats = [part for part in (batch.inputs, batch.targets) if part is not None and part.is_floating_point()]
+        if not all(bool(part.isfinite().all()) for part in floats):
+            return f"{reason}: its batch holds values that are not finite; look at the data"
+        return f"{reason}; lower optimizer.lr, or find where with trainer.detect_anomaly=true"
+
+
+def _check_monitor(network: Network, spec: DataSpec) -> None:
+    """Refuse a head whose ``monitor`` is no direction or no score of its own, before training."""
+    head = network.head
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            names: dict[str, Any] = dict(Scorer(network, spec).compute()[MODEL])
+        except Exception:  # scores that cannot be computed of nothing are looked at after the first validation
+            names = {head.monitor[0]: None}
+    if head.monitor[1] not in ("min", "max") or head.monitor[0] not in names:
+        raise ConfigError(_monitor_reason(head, names))
+
+
+def _monitor_reason(head: Any, names: dict[str, Any]) -> str:
+    known = ", ".join(sorted(names))
+    return f"{type(head).__name__}.monitor is {head.monitor!r}: expected (SCORE, 'min' or 'max'), SCORE one of {known}"

@@ -1,0 +1,46 @@
+"""A plugin of one file: labelled sentences, a known task on a known input kind."""
+
+from hashlib import sha256
+
+import torch
+
+import seqkit
+from seqkit import Batch, Classes, DataSpec, Tokens
+
+TEXTS = [("the film was good", "good"), ("a bad film", "bad"), ("good", "good"), ("so bad it was", "bad")] * 5
+
+
+@seqkit.register_data("sentences")
+class Sentences:
+    """A few labelled sentences.
+
+    Args:
+        tokenizer: What a token is.
+        batch_size: Sentences per batch.
+    """
+
+    def __init__(self, *, tokenizer: str = "word", batch_size: int = 4):
+        self.tokenizer, self.batch_size = tokenizer, batch_size
+
+    def setup(self):
+        from seqkit.registry import find
+
+        kind = find("tokenizer", self.tokenizer).factory
+        tokenizer = kind.fit(kind.pieces("\n".join(text for text, _ in TEXTS)), None)
+        names = ("bad", "good")
+        self.samples = [(tokenizer.encode(text), torch.tensor(names.index(label))) for text, label in TEXTS]
+        self.spec = DataSpec(Tokens(tokenizer), Classes(names, (10, 10)))
+        self.fingerprint = sha256(repr(TEXTS).encode()).hexdigest()
+        self.facts = {"train": "20 sentences"}
+
+    def part(self, split):
+        return self.samples
+
+    def collate(self, samples):
+        texts, labels = zip(*samples, strict=True)
+        lengths = torch.tensor([len(text) for text in texts])
+        padded = torch.nn.utils.rnn.pad_sequence(list(texts), batch_first=True)
+        return Batch(padded, lengths, torch.stack(labels))
+
+    def order(self, split, batch_size, seed, epoch):
+        return [list(range(start, min(start + batch_size, 20))) for start in range(0, 20, batch_size)]

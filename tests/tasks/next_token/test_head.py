@@ -1,0 +1,119 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from seqkit.contracts.batch import Batch
+from seqkit.contracts.spec import DataSpec
+from seqkit.errors import ConfigError
+from seqkit.inputs.frames.spec import Frames
+from seqkit.inputs.tokens.spec import Tokens
+from seqkit.inputs.tokens.tokenizers import Characters, Words
+from seqkit.registry import build
+from seqkit.rng import generator
+from seqkit.tasks.classify.spec import Classes
+from seqkit.tasks.forecast.spec import Series
+from seqkit.tasks.next_token.head import NextTokenHead
+from seqkit.tasks.next_token.spec import NextToken
+
+VOCABULARY = ("<unk>", "a", "b", "c", "d", "e", "f")
+SPEC = DataSpec(Tokens(Characters(VOCABULARY)), NextToken())
+WORDS = DataSpec(Tokens(Words(VOCABULARY)), NextToken())
+
+
+def made(rows=3, steps=5, lengths=None):
+    draw = generator("made", rows, steps)
+    logits_BTV = torch.randn(rows, steps, len(VOCABULARY), generator=draw)
+    tokens_BS = torch.randint(len(VOCABULARY), (rows, steps + 1), generator=draw)
+    lengths_B = None if lengths is None else torch.tensor(lengths)
+    return logits_BTV, lengths_B, Batch(tokens_BS[:, :-1], lengths_B, tokens_BS[:, 1:])
+
+
+def nats_by_hand(logits_BTV, lengths_B, batch):
+    """-log p of every valid target, one by one."""
+    found = []
+    for row in range(len(batch)):
+        steps = logits_BTV.shape[1] if lengths_B is None else int(lengths_B[row])
+        for step in range(steps):
+            scores = [math.exp(value) for value in logits_BTV[row, step].tolist()]
+            found.append(-math.log(scores[int(batch.targets[row, step])] / sum(scores)))
+    return found
+
+
+@pytest.mark.parametrize("lengths", [None, [5, 2, 4]])
+def test_loss_is_the_sum_over_valid_tokens_and_their_number(lengths):
+    logits_BTV, lengths_B, batch = made(lengths=lengths)
+    nats, count = NextTokenHead(4, SPEC, True).loss(logits_BTV, lengths_B, batch)
+    expected = nats_by_hand(logits_BTV, lengths_B, batch)
+    assert int(count) == len(expected)
+    assert float(nats) == pytest.approx(sum(expected), rel=1e-5)
+
+
+def test_padding_has_no_gradient():
+    logits_BTV, lengths_B, batch = made(lengths=[5, 2, 4])
+    logits_BTV.requires_grad_()
+    NextTokenHead(4, SPEC, True).loss(logits_BTV, lengths_B, batch)[0].backward()
+    assert torch.all(logits_BTV.grad[1, 2:] == 0)
+    assert torch.all(logits_BTV.grad[1, :2].abs().sum(-1) > 0)
+
+
+def test_forward_maps_to_the_vocabulary():
+    head = build("head", {"name": "next_token", "dropout": 0.5}, 4, SPEC, True).eval()
+    y_BTH = torch.randn(2, 3, 4)
+    logits_BTV = head(y_BTH, None, made()[2])
+    assert torch.allclose(logits_BTV, nn.functional.linear(y_BTH, head.linear.weight, head.linear.bias))
+
+
+def test_answers_are_the_likeliest_tokens_after_each_rows_last_one():
+    logits_TV = torch.full((3, len(VOCABULARY)), -torch.inf)
+    logits_TV[2, 4], logits_TV[2, 5] = math.log(3), 0.0
+    head = NextTokenHead(4, SPEC, True)
+    (found,) = SPEC.task.answers(head.predict(logits_TV[None], None, Batch(torch.tensor([[1, 2, 3]]))), SPEC)
+    assert list(found["next"])[:2] == ["d", "e"]
+    assert len(found["next"]) == 5
+    assert found["next"]["d"] == pytest.approx(0.75)
+    logits_BTV, lengths_B, batch = made(lengths=[5, 1, 4])
+    rows = SPEC.task.answers(head.predict(logits_BTV, lengths_B, batch), SPEC)
+    assert next(iter(rows[2]["next"])) == VOCABULARY[int(logits_BTV[2, 3].argmax())]
+
+
+def test_a_stream_scores_all_that_was_fed():
+    logits_TV = torch.full((3, len(VOCABULARY)), -torch.inf)
+    logits_TV[0, 2] = 0.0  # after "a" surely "b"
+    logits_TV[1, 3] = logits_TV[1, 4] = 0.0  # after "b" "c" or "d"
+    logits_TV[2, 4] = 0.0
+    for spec, characters in ((SPEC, 2), (WORDS, 4)):  # a word counts with the space behind it
+        head = NextTokenHead(len(VOCABULARY), spec, True)
+        with torch.no_grad():
+            head.linear.weight.copy_(torch.eye(len(VOCABULARY)))
+            head.linear.bias.zero_()
+        y_BTH = logits_TV.clamp(min=-1e4)[None]
+        _, first, memory = head.stream(y_BTH[:, :2], Batch(torch.tensor([[1, 2]])), None)
+        _, second, _ = head.stream(y_BTH[:, 2:], Batch(torch.tensor([[3]])), memory)
+        assert first["bits_per_character"] == pytest.approx(0, abs=1e-6)
+        assert second["bits_per_character"] == pytest.approx(1 / characters)  # 0 bits for "b", 1 for "c"
+
+
+def test_refuses_a_model_that_sees_the_answer():
+    with pytest.raises(ConfigError) as caught:
+        NextTokenHead(4, SPEC, False)
+    assert str(caught.value) == (
+        "head=next_token predicts the next token, which a model that reads backwards too would see; "
+        "set model.bidirectional=false"
+    )
+
+
+def test_refuses_other_tasks_naming_their_head():
+    frames = Frames(("x",), (0.0,), (1.0,))
+    with pytest.raises(ConfigError) as caught:
+        NextTokenHead(4, DataSpec(frames, Classes(("up", "down"), (1, 1))), True)
+    assert str(caught.value) == "head=next_token needs next tokens to predict, this data has Classes; use head=classify"
+    with pytest.raises(ConfigError, match=r"use head=forecast$"):
+        NextTokenHead(4, DataSpec(frames, Series(1, ("x",), (0.0,), (1.0,))), True)
+    with pytest.raises(ConfigError) as caught:
+        NextTokenHead(4, DataSpec(frames, NextToken()), True)
+    assert str(caught.value) == (
+        "head=next_token needs Tokens to read, this data gives Frames; "
+        "use head=forecast and data that has Series to predict"
+    )

@@ -1,0 +1,56 @@
+"""What cannot fit into memory is refused before the first step, with both figures."""
+
+import re
+
+import pytest
+import torch
+
+from seqkit import estimate
+from seqkit.errors import ConfigError
+from seqkit.hydra_cli import compose
+from seqkit.registry import build
+
+CPU = torch.device("cpu")
+
+
+def refusal(*overrides) -> str:
+    config = compose(["experiment=adding", *overrides])
+    data = build("data", config["data"])
+    data.setup()
+    with pytest.raises(ConfigError) as caught:
+        estimate.refuse_if_too_large(config, data, CPU)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.hidden_size=1000000", r"a model of [\d,]+ parameters needs 64 TB of memory in training; .+ are there"),
+        ("model.hidden_size=1" + 30 * "0", "a model of this size has more parameters than can be counted"),
+        ("data.train_size=1" + 13 * "0", r"a training part of 10,000,000,000,000 samples needs 80 TB .+ are there"),
+        ("trainer.num_workers=100000", r"trainer.num_workers=100000 needs 5 TB of memory or more; .+ are there"),
+    ],
+)
+def test_too_large_on_any_machine(override, message):
+    assert re.match(message, refusal(override))
+
+
+def test_large_batches(monkeypatch):
+    monkeypatch.setattr(estimate, "available_bytes", lambda device=None: 10**9)
+    line = refusal("data.batch_size=100000", "data.train_size=100000")
+    assert line.startswith("batches of 100,000 samples need about ")
+    assert line.endswith("of memory in training; 1 GB are there. Make data.batch_size smaller")
+
+
+def test_the_presets_fit_into_two_gigabytes(monkeypatch):
+    monkeypatch.setattr(estimate, "available_bytes", lambda device=None: 2 * 10**9)
+    for name in ("adding", "timing", "morse", "sea_temperature", "python_source"):
+        config = compose([f"experiment={name}"])
+        data = build("data", config["data"])
+        data.setup()
+        estimate.refuse_if_too_large(config, data, CPU)
+        assert estimate.on_meta(config, data) is not None
+
+
+def test_the_memory_of_this_machine_is_found():
+    assert 10**7 < estimate.available_bytes() < 10**15
