@@ -165,26 +165,6 @@ class AudioFolder:
                     f"{item.path.name} gives {gives:,}; is it the transcript of another file?"
                 )
 
-    def refuse_long_transcripts(self, steps: Callable[[int], int]) -> None:
-        """Refuse the first file whose transcript needs more output steps than its sound gives.
-
-        Connectionist temporal classification needs one step per symbol, and one between two equal symbols.
-
-        Args:
-            steps: Output steps of a waveform of so many samples at the spec's rate.
-
-        Raises:
-            DataError: Names the manifest's line, and both numbers.
-        """
-        for item in self._items if isinstance(self.spec.targets, Transcript) else ():
-            needs = len(item.target) + sum(left == right for left, right in pairwise(item.target))
-            gives = steps(ceil(item.samples * self._rate / item.rate))
-            if needs > gives:
-                raise DataError(
-                    f"{item.where}: a transcript of {len(item.target):,} symbols needs {needs:,} output steps, "
-                    f"{item.path.name} gives {gives:,}; is it the transcript of another file?"
-                )
-
     def _split(self, items: list[Item], stratified: bool) -> tuple[list[Item], str]:
         """Return the items with a split each, and how they came by it."""
         given = [split for split in SPLITS if any(item.split == split for item in items)]
