@@ -41,6 +41,10 @@ REFUSALS = {
     "quoted twice, for the shell and for Hydra: \"model.hidden_size='['\"",
     "model.hidden_size=4 model.hidden_size=8": "'model.hidden_size' is given twice: model.hidden_size=4 and model.hidden_size=8; "
     "give it once",
+    "data=adding data.length=1000000000": "data.length=1000000000: input should be less than or equal to 100000",
+    "data.batch_size=1" + 30 * "0": f"data.batch_size=1{30 * '0'}: no machine counts so far; give a smaller number",
+    "-x seed=3": "no flag -x; Known: --fresh, --exact, --json, -m, --multirun, --cfg, --resolve, --package, --config-dir, "
+    "--config-name, --config-path, --info, --hydra-help",
     "seed=-1": "seed=-1: input should be greater than or equal to 0",
     "id=a/b": "id=a/b: letters, digits and . _ - only, starting with a letter or digit",
     "trainer.max_steps=null": "how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N",
