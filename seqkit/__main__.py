@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from seqkit import __version__
 from seqkit.errors import SeqkitError, Stopped, shown, unknown
@@ -19,6 +20,18 @@ COMMANDS = {
     "list": "the experiments and components there are",
     "describe": "the options of a component, or what a run is made of",
 }
+
+
+class _Usage(Exception):  # noqa: N818 - as Stopped
+    """Wrong usage of a command, in one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises wrong usage instead of printing several lines about it."""
+
+    def error(self, message: str) -> NoReturn:
+        said = message.replace("the following arguments are required", "required")
+        raise _Usage(f"{said}; `{self.prog} --help` says more")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,6 +55,9 @@ def run(arguments: Sequence[str]) -> int:
     except Stopped as stopped:
         print(f"seqkit: {stopped}; go on with: seqkit resume {shown(stopped.folder)}", file=sys.stderr)
         return 130
+    except _Usage as usage:
+        print(f"seqkit: {usage}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("seqkit: interrupted", file=sys.stderr)
         return 130
@@ -61,7 +77,7 @@ def _run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
     command = import_module(f"seqkit.commands.{name}")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         f"seqkit {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     command.add_arguments(parser)

@@ -222,3 +222,16 @@ def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on():
     assert last.startswith("seqkit: stopped by SIGINT at step ")
     assert last.endswith(f"go on with: seqkit resume {Path('runs/adding/c')}")
     assert Path("runs/adding/c/checkpoints/last.ckpt").exists()
+
+
+@pytest.mark.parametrize(("words", "line"), [
+    ("evaluate", "required: run; `seqkit evaluate --help` says more"),
+    ("predict runs/x", "required: INPUT; "),
+    ("evaluate runs/x --split tests", "argument --split: invalid choice: 'tests' (choose from 'valid', 'test'); "),
+    ("generate runs/x --length ten", "argument --length: invalid int value: 'ten'; "),
+    ("resume runs/x trainer.max_steps=9", "unrecognized arguments: trainer.max_steps=9; "),
+])  # fmt: skip
+def test_wrong_usage_is_one_line(words, line, capsys):
+    assert run(words.split()) == 2
+    [printed] = capsys.readouterr().err.splitlines()
+    assert printed.startswith(f"seqkit: {line}")
