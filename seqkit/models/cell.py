@@ -21,7 +21,8 @@ A complete one, as a plugin would write it; ``@register_cell`` makes it ``model=
 # G all gates of the cell together (their number times H)
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -47,8 +48,8 @@ class Cell(Protocol):
       rows of ``weight_ih`` (H, I), ``weight_hh`` (H, P), ``bias_ih`` or ``bias_hh`` (H,), to be changed in place;
     - ``forget_bias``: start of the bias of its gate named forget, unless the user says otherwise;
     - ``no_decay``: names of its own parameters that weight decay leaves alone, as it does any vector;
-    - ``activations(...)``: a method that ``step`` uses, which returns the values of gates (B, H) by name, for
-      ``record_gates``. Without it they are traced through the step;
+    - ``activations(...)``: a method that ``step`` calls, which returns the values of gates (B, H) by name, for
+      ``record_gates``. Without such a call they are traced through the step;
     - ``native``: the function of torch that computes it exactly: ``torch.lstm``, ``torch.gru`` or ``torch.rnn_tanh``;
     - ``fused(x_TBI, projections, masks, state)``: a faster way to run one direction, with the arguments and result of
       ``run_reference``.
@@ -64,9 +65,9 @@ class Cell(Protocol):
 
         Args:
             x_BG: Input projection W x + b of all gates, computed for all steps at once.
-            recur: ``recur(h_BH)`` is the recurrent half U h + b of all gates (B, G), and ``recur(h_BH, "reset")`` that
-                of the gate named (B, H), for a product with something else than the last hidden state.
-            state: Before the step, one (B, H) a name in ``states``.
+            recur: ``recur(h_BH)`` is the recurrent projection U h + c of all gates (B, G), and ``recur(h_BH, "reset")``
+                that of the gate named (B, H), for a product with something else than the last hidden state.
+            state: Before the step, one (B, H) per name in ``states``.
         """
         ...
 
@@ -82,3 +83,20 @@ def backends_of(cell: nn.Module) -> tuple[str, ...]:
     first = min(number for number, own in enumerate(family) if own.keys() & {"step", "gates", "states"})
     faster = (name for name in ("native", "fused") if any(name in own for own in family[: first + 1]))
     return (*faster, "reference")
+
+
+@contextmanager
+def left_unchanged(cell: nn.Module) -> Iterator[None]:
+    """Restore a cell's buffers and attributes after steps that are no part of training or inference."""
+    before = [
+        (module, dict(vars(module)), [(name, b, b.clone()) for name, b in module._buffers.items() if b is not None])
+        for module in cell.modules()
+    ]
+    try:
+        yield
+    finally:
+        for module, attributes, buffers in before:
+            vars(module).clear()
+            vars(module).update(attributes)
+            for name, buffer, values in buffers:
+                module._buffers[name] = buffer.copy_(values)

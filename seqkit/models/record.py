@@ -142,23 +142,28 @@ class Watched:
 
     def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
         if not hasattr(self.cell, "activations"):
-            return self._traced_step(x_BG, recur, state)
+            new, gates = self._traced_step(x_BG, recur, state)
+            self.steps.append(gates)
+            return new
         stated, noted = self.cell.activations, {}
 
         def activations(*arguments: Any) -> dict[str, Tensor]:
             values = stated(*arguments)
+            for gate in values:
+                if gate not in self.cell.gates:
+                    raise unknown(f"gate of {type(self.cell).__name__}", gate, self.cell.gates)
             noted.update({gate: value.detach() for gate, value in values.items()})
             return values
 
         self.cell.activations = activations  # for this step, in front of the class's
         try:
-            new = self.cell.step(x_BG, recur, state)
+            new, traced = self._traced_step(x_BG, recur, state)
         finally:
             del self.cell.activations
-        self.steps.append(noted)
+        self.steps.append(noted or traced)  # a subclass's step may not call what its base states
         return new
 
-    def _traced_step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
+    def _traced_step(self, x_BG: Tensor, recur: Recur, state: State) -> tuple[State, dict[str, Tensor]]:
         gates = self.cell.gates
         size = x_BG.shape[1] // len(gates)
         follow = _Follow(gates, (len(x_BG), size))
@@ -173,8 +178,7 @@ class Watched:
         follow.mark(x_BG, bits_G)
         with follow:
             new = self.cell.step(x_BG, followed, state)
-        self.steps.append(follow.found)
-        return new
+        return new, follow.found
 
 
 class _Follow(TorchFunctionMode):

@@ -279,3 +279,25 @@ def test_gates_that_a_cell_states_are_the_ones_it_used():
     torch.testing.assert_close(forget * before + (1 - forget) * raw, y)
     assert "activations" not in vars(model.layers[0][0].cell)
     torch.testing.assert_close(model(x)[0], y)
+
+
+def test_a_subclass_whose_step_does_not_call_what_its_base_states_is_traced():
+    class Own(Stated):
+        def step(self, x_BG, recur, state):
+            f, n = (x_BG + recur(state[0])).chunk(2, dim=1)
+            return (torch.sigmoid(f) * torch.tanh(n),)
+
+    model = Recurrent(Own, 3, hidden_size=4)
+    with record_gates(model) as gates:
+        model(torch.randn(2, 6, 3))
+    assert [name for name in gates if ".gate." in name] == ["layer0.forward.gate.forget", "layer0.forward.gate.raw"]
+
+
+def test_a_stated_gate_that_the_cell_does_not_have_is_refused():
+    class Typo(Stated):
+        gates = "forgt", "raw"
+
+    model = Recurrent(Typo, 3, hidden_size=4)
+    with record_gates(model), pytest.raises(ConfigError) as error:
+        model(torch.randn(2, 6, 3))
+    assert str(error.value) == "no gate of Typo 'forget'. Did you mean 'forgt'? Known: forgt, raw"

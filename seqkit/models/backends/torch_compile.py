@@ -14,6 +14,7 @@ from torch import Tensor
 
 from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError
+from seqkit.models.cell import left_unchanged
 from seqkit.models.deferred import append_argument, deferred_bias
 from seqkit.models.projections import Projections, RecurrentProjection
 
@@ -58,14 +59,14 @@ def compiled_step(cell: Any, projections: Projections, x_BG: Tensor, state: Stat
 
 
 def _products_of(cell: Any, projections: Projections, x_BG: Tensor, state: State) -> list[str | None]:
-    """Return the gates whose recurrent half a step asks for, in order; None for all of them."""
+    """Return the gates of a step's recurrent projections in the order of its calls; None for all gates."""
     gates: list[str | None] = []
 
     def recur(h_BH: Tensor, gate: str | None = None) -> Tensor:
         gates.append(gate)
         return projections.recurrent(gate).apply(h_BH)
 
-    with torch.no_grad(), torch.random.fork_rng():
+    with torch.no_grad(), torch.random.fork_rng(), left_unchanged(cell):
         cell.step(x_BG, recur, state)
     return gates
 

@@ -11,7 +11,7 @@ import torch
 
 from seqkit.models.backends import fused
 
-NAMES = "triton_steps", "triton_persistent"
+NAMES = "triton_steps", "triton_persistent", "triton_persistent_kernels"
 
 
 @pytest.fixture(scope="session")
