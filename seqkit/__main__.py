@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from seqkit import __version__
 from seqkit.errors import SeqkitError, Stopped, shown, unknown
@@ -21,6 +22,18 @@ COMMANDS = {
 }
 
 
+class _Usage(Exception):  # noqa: N818 - as Stopped
+    """Wrong usage of a command, in one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises wrong usage instead of printing several lines about it."""
+
+    def error(self, message: str) -> NoReturn:
+        said = message.replace("the following arguments are required", "required")
+        raise _Usage(f"{said}; `{self.prog} --help` says more")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a seqkit command and exit: 0 when it worked, 1 on a refusal, 2 on wrong usage, 130 when interrupted.
 
@@ -33,13 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code."""
     try:
-        return _run(list(arguments))
+        code = _run(list(arguments))
+        sys.stdout.flush()  # here, where a reader that is gone is expected
+        return code
     except SeqkitError as error:
-        print(f"seqkit: {error}", file=sys.stderr)
+        print(f"seqkit: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
     except Stopped as stopped:
         print(f"seqkit: {stopped}; go on with: seqkit resume {shown(stopped.folder)}", file=sys.stderr)
         return 130
+    except _Usage as usage:
+        print(f"seqkit: {usage}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("seqkit: interrupted", file=sys.stderr)
         return 130
@@ -59,7 +77,7 @@ def _run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
     command = import_module(f"seqkit.commands.{name}")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         f"seqkit {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     command.add_arguments(parser)

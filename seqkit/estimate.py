@@ -115,9 +115,25 @@ def available_bytes(device: torch.device | None = None) -> int:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 found = min(found, int(line.split()[1]) * 1024)
-    with suppress(OSError, ValueError):
-        found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    for limit in _control_group_limits():
+        with suppress(OSError, ValueError):  # "max" is no limit
+            found = min(found, int(limit.read_text()))
     return found
+
+
+def _control_group_limits() -> list[Path]:
+    """Return the files that may limit the memory of this process: of its control group and of those above it."""
+    groups = ["/"]
+    with suppress(OSError):
+        lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+        groups += [group for _, controllers, group in lines if controllers in ("", "memory")]
+    found: dict[Path, None] = {}  # a set in order
+    for group in groups:
+        for place in (Path(group), *Path(group).parents):
+            inner = str(place).lstrip("/")
+            found[Path("/sys/fs/cgroup", inner, "memory.max")] = None
+            found[Path("/sys/fs/cgroup/memory", inner, "memory.limit_in_bytes")] = None
+    return list(found)
 
 
 def _words(size: int) -> str:

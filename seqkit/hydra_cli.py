@@ -14,9 +14,22 @@ from seqkit import registry, schema
 from seqkit.config import CHOICES, OPTIONAL, Config, Settings, check, unknown_setting
 from seqkit.errors import ConfigError, SeqkitError, shortened, unknown
 
-FLAGS_WITH_VALUE = frozenset(
-    ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
-)
+SHORT_FLAGS = {
+    "-m": "--multirun",
+    "-c": "--cfg",
+    "-p": "--package",
+    "-i": "--info",
+    "-cd": "--config-dir",
+    "-cn": "--config-name",
+    "-cp": "--config-path",
+}
+INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+# Hydra's own flags with the values that they take: () none, None any. It would take a shortened name too,
+# --experiment for --experimental-rerun.
+FLAGS: dict[str, tuple[str, ...] | None] = {
+    "--multirun": (), "--cfg": ("job", "hydra", "all"), "--resolve": (), "--package": None, "--config-dir": None,
+    "--config-name": None, "--config-path": None, "--info": INFO, "--hydra-help": (),
+}  # fmt: skip
 TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
 
 
@@ -129,20 +142,44 @@ def _typed_words(words: Sequence[str]) -> list[str]:
     """Return what a person typed as Hydra wants it: flags last, since it reads no override behind one.
 
     Raises:
-        ConfigError: A key is given twice, of which Hydra would take the last.
+        ConfigError: A flag that Hydra does not have, or a key given twice, of which Hydra would take the last.
     """
     overrides: dict[str, str] = {}
     flags: list[str] = []
-    rest = iter(words)
-    for word in rest:
+    rest = list(reversed(words))
+    while rest:
+        word = rest.pop()
         if word.startswith("-"):
-            flags += [word, next(rest, "")] if word in FLAGS_WITH_VALUE else [word]
+            flags += _flag(word, rest)
             continue
         key = word.lstrip("+~").partition("=")[0]
         if key in overrides:
             raise ConfigError(f"'{key}' is given twice: {overrides[key]} and {word}; give it once")
         overrides[key] = word
     return [*_without_null(list(overrides.values())), *flags]
+
+
+def _flag(word: str, rest: list[str]) -> list[str]:
+    """Return a flag with its value, which may be the next word; ``rest`` are the words after it, the next one last."""
+    name, equals, value = word.partition("=")
+    name = SHORT_FLAGS.get(name, name)
+    if name not in FLAGS:
+        bare = name.lstrip("-")
+        known = ", ".join(("--fresh", "--exact", "--json", "-m", *FLAGS))
+        raise ConfigError(f"no flag {name}; {f'write {bare}={value}' if value else f'Known: {known}'}")
+    choices = FLAGS[name]
+    if choices == ():
+        if equals:
+            raise ConfigError(f"{name} takes no value")
+        return [name]
+    if not equals and rest and (choices is None or rest[-1] in choices or ("=" not in rest[-1] and name != "--info")):
+        value = rest.pop()
+    if name == "--info" and not value:
+        value = "all"
+    if not value or (choices is not None and value not in choices):
+        what = f"one of {', '.join(choices)}" if choices else "a value"
+        raise ConfigError(f"{name} takes {what}{f', not {shortened(value)}' if value else ''}")
+    return [name, value]
 
 
 def _store_nodes() -> None:

@@ -21,6 +21,7 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Pattern of names that any file system, shell and logger takes."""
 
+LARGEST = 2**63  # of a signed 64-bit integer, in which tensors and ranges count
 MISSING = "???"  # how OmegaConf writes an option that has to be given
 
 
@@ -106,7 +107,12 @@ def check(component: Callable, given: Mapping[str, Any], where: str) -> dict[str
         checked = _validator(component)(**given)
     except ValidationError as error:
         raise ConfigError(_one_line(error, group, where)) from None
-    return {name: getattr(checked, name) for name in known}
+    values = {name: getattr(checked, name) for name in known}
+    for name, value in values.items():
+        if isinstance(value, int) and abs(value) >= LARGEST:
+            key = f"{group}.{name}" if group else name
+            raise ConfigError(f"{key}={shortened(value)}: no machine counts so far; give a smaller number")
+    return values
 
 
 def unknown_option(component: Callable, name: str, where: str) -> ConfigError:

@@ -41,6 +41,10 @@ REFUSALS = {
     "quoted twice, for the shell and for Hydra: \"model.hidden_size='['\"",
     "model.hidden_size=4 model.hidden_size=8": "'model.hidden_size' is given twice: model.hidden_size=4 and model.hidden_size=8; "
     "give it once",
+    "data=adding data.length=1000000000": "data.length=1000000000: input should be less than or equal to 100000",
+    "data.batch_size=1" + 30 * "0": f"data.batch_size=1{30 * '0'}: no machine counts so far; give a smaller number",
+    "-x seed=3": "no flag -x; Known: --fresh, --exact, --json, -m, --multirun, --cfg, --resolve, --package, --config-dir, "
+    "--config-name, --config-path, --info, --hydra-help",
     "seed=-1": "seed=-1: input should be greater than or equal to 0",
     "id=a/b": "id=a/b: letters, digits and . _ - only, starting with a letter or digit",
     "trainer.max_steps=null": "how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N",
@@ -218,3 +222,16 @@ def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on():
     assert last.startswith("seqkit: stopped by SIGINT at step ")
     assert last.endswith(f"go on with: seqkit resume {Path('runs/adding/c')}")
     assert Path("runs/adding/c/checkpoints/last.ckpt").exists()
+
+
+@pytest.mark.parametrize(("words", "line"), [
+    ("evaluate", "required: run; `seqkit evaluate --help` says more"),
+    ("predict runs/x", "required: INPUT; "),
+    ("evaluate runs/x --split tests", "argument --split: invalid choice: 'tests' (choose from 'valid', 'test'); "),
+    ("generate runs/x --length ten", "argument --length: invalid int value: 'ten'; "),
+    ("resume runs/x trainer.max_steps=9", "unrecognized arguments: trainer.max_steps=9; "),
+])  # fmt: skip
+def test_wrong_usage_is_one_line(words, line, capsys):
+    assert run(words.split()) == 2
+    [printed] = capsys.readouterr().err.splitlines()
+    assert printed.startswith(f"seqkit: {line}")

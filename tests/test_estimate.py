@@ -26,7 +26,7 @@ def refusal(*overrides) -> str:
     ("override", "message"),
     [
         ("model.hidden_size=1000000", r"a model of [\d,]+ parameters needs 64 TB of memory in training; .+ are there"),
-        ("model.hidden_size=1" + 30 * "0", "a model of this size has more parameters than can be counted"),
+        ("model.hidden_size=1" + 18 * "0", "a model of this size has more parameters than can be counted"),
         ("data.train_size=1" + 13 * "0", r"a training part of 10,000,000,000,000 samples needs 80 TB .+ are there"),
         ("trainer.num_workers=100000", r"trainer.num_workers=100000 needs 5 TB of memory or more; .+ are there"),
     ],
@@ -54,3 +54,11 @@ def test_the_presets_fit_into_two_gigabytes(monkeypatch):
 
 def test_the_memory_of_this_machine_is_found():
     assert 10**7 < estimate.available_bytes() < 10**15
+
+
+def test_the_limit_of_a_control_group_counts(monkeypatch, tmp_path):
+    (tmp_path / "none").write_text("max\n")
+    (tmp_path / "limit").write_text("50000000\n")
+    places = [tmp_path / "none", tmp_path / "limit", tmp_path / "missing"]
+    monkeypatch.setattr(estimate, "_control_group_limits", lambda: places)
+    assert estimate.available_bytes() == 50_000_000

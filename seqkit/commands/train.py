@@ -15,12 +15,9 @@ import json
 from typing import Any
 
 from seqkit.config import Config
-from seqkit.errors import ConfigError
 from seqkit.hydra_cli import hydra_main
 
 TAKES_OVERRIDES = True
-# Hydra's own; its parser would take a shortened name too, --experiment for --experimental-rerun.
-FLAGS = ("multirun", "cfg", "resolve", "package", "config-dir", "config-name", "config-path", "info", "hydra-help")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,15 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
     from seqkit.report.terminal import sweep_table, terminal_summary
     from seqkit.runs.folder import new_id
 
-    for word in arguments.overrides:
-        flag, _, value = word.removeprefix("--").partition("=")
-        if word.startswith("--") and flag not in FLAGS:
-            hint = (
-                f"write {flag}={value}"
-                if value
-                else f"Known: --fresh, --exact, --json, {', '.join(f'--{f}' for f in FLAGS)}"
-            )
-            raise ConfigError(f"no flag --{flag}; {hint}")
     reports: list[dict[str, Any]] = []
     sweep = new_id()
 

@@ -79,7 +79,7 @@ class Adding:
     def __init__(
         self,
         *,
-        length: Annotated[int, Field(ge=2)] = 200,
+        length: Annotated[int, Field(ge=2, le=100_000)] = 200,  # BLOCK of them lie in memory at once
         train_size: PositiveInt = 10_000,
         valid_size: PositiveInt = 1000,
         test_size: PositiveInt = 1000,

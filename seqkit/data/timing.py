@@ -14,11 +14,14 @@ from torch.utils.data import Dataset
 from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.ordering import Order, sequential
+from seqkit.errors import ConfigError
 from seqkit.inputs.frames.spec import Frames
 from seqkit.padding import pad
 from seqkit.registry import register_data
 from seqkit.rng import generator
 from seqkit.tasks.classify.spec import Classes
+
+LONGEST = 10_000_000  # steps of a sequence, which is made in memory
 
 
 class Pulses(Dataset):
@@ -86,6 +89,11 @@ class Timing:
         seed: int = 0,
         batch_size: PositiveInt = 64,
     ) -> None:
+        if (longest := (pulses - 1) * distance + 1 + offset) > LONGEST:
+            raise ConfigError(
+                f"data.distance={distance}, data.pulses={pulses} and data.offset={offset} make sequences of "
+                f"{longest:,} steps; at most {LONGEST:,} can be made"
+            )
         self.distance = distance
         self.pulses = pulses
         self.offset = offset

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from seqkit.data.timing import Timing
+from seqkit.errors import ConfigError
 from seqkit.inputs.frames.spec import Frames
 from seqkit.tasks.classify.spec import Classes
 
@@ -87,3 +88,8 @@ def test_fingerprint_follows_the_content():
     assert made().fingerprint == made(batch_size=1).fingerprint
     changed = [{}, {"seed": 1}, {"distance": 49}, {"pulses": 3}, {"offset": 1}, {"test_size": 7}]
     assert len({made(**options).fingerprint for options in changed}) == len(changed)
+
+
+def test_sequences_longer_than_memory_are_refused():
+    with pytest.raises(ConfigError, match=r"make sequences of 1,000,000,100 steps; at most 10,000,000 can be made"):
+        Timing(distance=10**9)

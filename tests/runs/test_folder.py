@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from seqkit.errors import ConfigError, SeqkitError, TrainingError
+from seqkit.errors import ConfigError, DataError, SeqkitError, TrainingError
 from seqkit.hydra_cli import compose
 from seqkit.runs.folder import RunFolder, config_difference, new_id, open_run
 from tests.conftest import TINY
@@ -43,12 +43,14 @@ def test_a_new_folder_goes_again_when_its_run_is_refused():
     assert list(Path("runs").iterdir()) == []
 
 
-def test_a_folder_that_is_no_run_is_not_cleared():
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_folder_that_is_no_run_is_neither_cleared_nor_deleted(fresh):
     Path("runs/tiny/mine").mkdir(parents=True)
     Path("runs/tiny/mine/thesis.tex").write_text("years of work")
-    with pytest.raises(ConfigError, match="so --fresh does not clear it"), open_run(compose([*TINY, "id=mine"]), True):
-        pass
-    assert Path("runs/tiny/mine/thesis.tex").exists()
+    refusal = pytest.raises(ConfigError, match="is there already and is no run")
+    with refusal, open_run(compose([*TINY, "id=mine"]), fresh):
+        raise DataError("refused later")
+    assert [entry.name for entry in Path("runs/tiny/mine").iterdir()] == ["thesis.tex"]
 
 
 def test_runs_without_an_id_get_different_folders():

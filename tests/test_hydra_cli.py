@@ -1,0 +1,32 @@
+import pytest
+
+from seqkit.errors import ConfigError
+from seqkit.hydra_cli import _typed_words
+
+
+@pytest.mark.parametrize(("typed", "given"), [
+    ("a=1 -m b=2", "a=1 b=2 --multirun"),
+    ("a=1 --config-dir x b=2 --resolve", "a=1 b=2 --config-dir x --resolve"),
+    ("--config-dir=x b=2", "b=2 --config-dir x"),
+    ("-c job a=1", "a=1 --cfg job"),
+    ("--info a=1", "a=1 --info all"),
+    ("--info defaults a=1", "a=1 --info defaults"),
+    ("logger=null", "~logger"),
+])  # fmt: skip
+def test_overrides_come_before_flags(typed, given):
+    assert _typed_words(typed.split()) == given.split()
+
+
+@pytest.mark.parametrize(("typed", "line"), [
+    ("a=1 b=2 +a=3", "'a' is given twice: a=1 and +a=3; give it once"),
+    ("-x", "no flag -x; Known: --fresh, "),
+    ("--seed=3", "no flag --seed; write seed=3"),
+    ("--cfg", "--cfg takes one of job, hydra, all"),
+    ("--cfg jobs", "--cfg takes one of job, hydra, all, not jobs"),
+    ("a=1 --config-dir", "--config-dir takes a value"),
+    ("--multirun=yes", "--multirun takes no value"),
+])  # fmt: skip
+def test_what_hydra_would_answer_with_its_usage_is_refused(typed, line):
+    with pytest.raises(ConfigError) as caught:
+        _typed_words(typed.split())
+    assert str(caught.value).startswith(line)
