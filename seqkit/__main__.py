@@ -8,12 +8,12 @@ from importlib import import_module
 from typing import NoReturn
 
 from seqkit import __version__
-from seqkit.errors import SeqkitError, Stopped, shown, unknown
+from seqkit.errors import SeqkitError, Stopped, program, shown, unknown
 
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
     "resume": "go on with a run that was stopped or killed, bit for bit",
-    "evaluate": "score a run on a part of its data, beside the naive baselines",
+    "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",
     "generate": "continue a text with a language model",
     "export": "write a run's network as one file, for onnxruntime or torch",
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"seqkit: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
     except Stopped as stopped:
-        print(f"seqkit: {stopped}; go on with: seqkit resume {shown(stopped.folder)}", file=sys.stderr)
+        print(f"seqkit: {stopped}; go on with: {program()} resume {shown(stopped.folder)}", file=sys.stderr)
         return 130
     except _Usage as usage:
         print(f"seqkit: {usage}", file=sys.stderr)

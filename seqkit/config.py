@@ -21,19 +21,19 @@ Name = Annotated[str, Field(pattern=schema.NAME)]
 @registry.register("trainer", "lightning")
 @dataclass(frozen=True, kw_only=True)
 class TrainerOptions:
-    """How long to train, on what, and how often to look.
+    """Length, device, precision and intervals of training.
 
     Args:
         accelerator: Device to train on; ``auto`` is a GPU (CUDA) where there is one.
-        precision: Number format of training, as in Lightning's Trainer; scores are always computed in float32.
+        precision: Number format of training, as in Lightning's Trainer; metrics are always computed in float32.
         max_steps: Optimizer steps to train for; with ``max_epochs`` too, training ends at what comes first.
-        max_epochs: Passes over the training part to train for.
+        max_epochs: Epochs over the training split to train for.
         val_check_interval: Optimizer steps between validations; null is once a pass over the training part.
         limit_val_batches: Batches of each validation; null is the whole part.
         accumulate_grad_batches: Batches whose gradients are averaged into one optimizer step.
         gradient_clip_val: Norm that the gradient of all parameters together is clipped to; null is not at all.
         early_stopping_patience: Validations without a better score after which training stops; null is never.
-        checkpoint_every_n_steps: Optimizer steps between checkpoints, beside the one after each validation.
+        checkpoint_every_n_steps: Optimizer steps between checkpoints; one is also saved after each validation.
         log_every_n_steps: Optimizer steps between the lines of the training metrics.
         num_workers: Processes that load data; 0 loads in the training process.
         deterministic: Refuse operations that are not reproducible on a GPU.
@@ -63,7 +63,7 @@ class Settings:
     Args:
         name: First folder of the run, ``runs/NAME/ID``; null is the name of the data.
         id: Second folder of the run, the same in wandb; null is the time of the start.
-        seed: Of everything that is drawn: initial weights, order of the data, dropout.
+        seed: Seed of the initial weights, the data order and dropout.
         runs: Folder that holds all runs.
     """
 

@@ -1,5 +1,6 @@
 """One voice for every refusal: a single line that says what is wrong, where, and what would be right."""
 
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -50,6 +51,13 @@ def shortened(text: object, width: int = 60) -> str:
     whole = str(text)
     start = "".join(char if char.isprintable() else repr(char)[1:-1] for char in whole[:width])
     return start if len(whole) <= width else f"{start}... ({len(whole):,} characters)"
+
+
+def program() -> str:
+    """Return the command that this process was started by: seqkit, or the author's own script."""
+    script = Path(sys.argv[0])
+    own = script.suffix == ".py" and script.name != "__main__.py"
+    return f"python {script.name}" if own else "seqkit"
 
 
 def shown(place: Path) -> Path:

@@ -61,8 +61,8 @@ def refuse_if_too_large(config: Mapping[str, Any], data: Data, device: torch.dev
         return
     if need > there:
         raise ConfigError(
-            f"batches of {rows:,} samples need about {_words(need)} of memory in training; {_words(there)} are there. "
-            "Make data.batch_size smaller"
+            f"data.batch_size={data.batch_size}: batches of {rows:,} samples need about {_words(need)} of memory in "
+            f"training; {_words(there)} are there. Make data.batch_size smaller"
         )
 
 

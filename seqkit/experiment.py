@@ -15,7 +15,7 @@ import torch
 import seqkit
 from seqkit.config import Config, config_hash
 from seqkit.data.loading import set_up
-from seqkit.errors import ConfigError, DataError, TrainingError, shown
+from seqkit.errors import ConfigError, DataError, TrainingError, program, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.files import disk_reason
 from seqkit.network import device_of
@@ -24,7 +24,7 @@ from seqkit.report.facts import write_report
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference, open_run
 from seqkit.runs.provenance import change_reason, components
-from seqkit.runs.resuming import checkpoint_to_continue
+from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
 
 LOG = logging.getLogger("seqkit")
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -73,10 +73,12 @@ def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
             return None
         _refuse_other_config(last, config, run)
     print(
-        f"run {shown(run.path)} is finished; its report is left as it was (`seqkit resume {shown(run.path)} --report` "
-        "makes it again). To train longer, train a new id with a larger trainer.max_steps",
+        f"run {shown(run.path)} is finished; its report is left as it was (`{program()} resume {shown(run.path)} "
+        "--report` makes it again). To train longer, train a new id with a larger trainer.max_steps",
         file=sys.stderr,
     )
+    if not run.best.exists():
+        print(f"seqkit: {missing_best_reason(run)}", file=sys.stderr)
     return report
 
 
@@ -96,7 +98,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool) -> dict[str, An
         _check_steps(config, data)
         last = checkpoint_to_continue(run)
         if last:
-            _check_continuation(last, config, data, run)
+            _check_continuation(last, config, data, run, exact)
         loggers = open_loggers(config, run, last)
         try:
             if last and last.progress["done"]:
@@ -138,7 +140,7 @@ def _metadata(config: Config, data: Any) -> dict[str, Any]:
     }
 
 
-def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFolder) -> None:
+def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFolder, exact: bool) -> None:
     """Refuse to go on under another config or on other data; say which components have changed."""
     _refuse_other_config(last, config, run)
     if last.metadata["fingerprint"] != data.fingerprint:
@@ -147,7 +149,10 @@ def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFol
             "put the data back, or start over with --fresh"
         )
     last.network()  # refuses weights that do not fit, before anything large is made
-    if changed := change_reason(config, last.metadata["components"]):
+    changed = change_reason(config, last.metadata["components"])
+    if changed and exact:
+        raise TrainingError(f"--exact: {changed}")
+    if changed:
         LOG.warning("%s", changed)
 
 

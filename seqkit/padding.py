@@ -13,7 +13,7 @@ def pad(rows: Sequence[Tensor], value: float = 0) -> tuple[Tensor, Tensor | None
 
     Args:
         rows: B tensors (T_b, ...), alike but for their first axis.
-        value: What fills the padding.
+        value: Padding value.
 
     Returns:
         The stack (B, T, ...) and the lengths (B,), or None for the lengths where all are the same.

@@ -36,7 +36,7 @@ class Component:
 
     Attributes:
         kind: One of ``KINDS`` or ``SPEC_KINDS``.
-        name: By which it is chosen.
+        name: Name in the config.
         factory: The class or function that makes it.
         origin: Module that defines it.
         qualname: Name in that module.
@@ -77,7 +77,7 @@ def register(kind: str, name: str, source: Any = None, doc: str | None = None) -
 
     Args:
         kind: One of ``KINDS`` or ``SPEC_KINDS``.
-        name: By which it is chosen.
+        name: Name in the config.
         source: The class or function that an author wrote, where it is not the registered one itself.
         doc: Docstring, where it is not that of the registered one.
 

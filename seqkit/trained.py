@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqkit.config import Config
+from seqkit.config import Config, config_hash
 from seqkit.contracts.batch import Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import set_up
@@ -17,7 +17,7 @@ from seqkit.evaluation import evaluate, rounded
 from seqkit.network import Network, device_of, float32_eval
 from seqkit.registry import build, spec_to_json
 from seqkit.runs.checkpoint import Checkpoint
-from seqkit.runs.folder import RunFolder
+from seqkit.runs.folder import RunFolder, config_difference
 from seqkit.runs.provenance import change_reason
 from seqkit.runs.resuming import missing_best_reason
 
@@ -158,8 +158,16 @@ def load(path: str | Path, device: str = "auto") -> Trained:
         ConfigError: There is no checkpoint, or it is not one of seqkit.
     """
     target = device_of(device)
-    saved = Checkpoint.read(_checkpoint(Path(path).expanduser()))
+    run = RunFolder(Path(path).expanduser())
+    try:
+        saved = Checkpoint.read(_checkpoint(run.path))
+    except ConfigError as error:
+        if run.best.exists() and run.last.exists():
+            raise ConfigError(f"{error}; {run.last} can be named instead") from None
+        raise
     network, config = saved.network(), saved.config()
+    if run.config_json.is_file() and (other := _edited_reason(run, config)):
+        LOG.warning("%s: %s; the checkpoint's own config is used", run.config_json, other)
     if changed := change_reason(config, saved.metadata["components"]):
         LOG.warning("%s: %s", saved.path, changed)
     kept = {key: saved.metadata[key] for key in ("version", "hash", "fingerprint", "started_in")}
@@ -171,6 +179,15 @@ def load(path: str | Path, device: str = "auto") -> Trained:
         path=saved.path,
         facts={"step": saved.step, **kept, "valid": scores},
     )
+
+
+def _edited_reason(run: RunFolder, config: Config) -> str:
+    """Return how a run's config.json differs from the config that its checkpoint holds, or an empty string."""
+    try:
+        written, _ = run.read_config()
+    except ConfigError:
+        return "cannot be read"
+    return "" if config_hash(written) == config_hash(config) else f"edited, {config_difference(config, written)}"
 
 
 def _checkpoint(path: Path) -> Path:

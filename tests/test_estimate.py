@@ -38,7 +38,7 @@ def test_too_large_on_any_machine(override, message):
 def test_large_batches(monkeypatch):
     monkeypatch.setattr(estimate, "available_bytes", lambda device=None: 10**9)
     line = refusal("data.batch_size=100000", "data.train_size=100000")
-    assert line.startswith("batches of 100,000 samples need about ")
+    assert line.startswith("data.batch_size=100000: batches of 100,000 samples need about ")
     assert line.endswith("of memory in training; 1 GB are there. Make data.batch_size smaller")
 
 

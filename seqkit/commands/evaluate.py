@@ -1,4 +1,4 @@
-"""Score a run on a part of its data, beside the naive baselines: the very numbers of its report."""
+"""Evaluate a run on a split of its data, beside the baselines: the very numbers of its report."""
 
 import argparse
 import json

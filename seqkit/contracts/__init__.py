@@ -1,1 +1,1 @@
-"""What flows between the parts, and what each part must do. Pure torch."""
+"""Protocols of the components, and the types passed between them. Pure torch."""

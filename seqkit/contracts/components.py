@@ -1,4 +1,4 @@
-"""What each component must do: data, frontend, model and head."""
+"""Protocols of data, frontend, model and head."""
 
 # B batch, T time (steps), I input size, H output size of the model
 
@@ -13,7 +13,9 @@ from seqkit.contracts.spec import DataSpec, Prediction
 
 
 class Data(Protocol):
-    """Builds the splits and says what they are. Constructing checks the arguments and that files exist; no more.
+    """A data set: its splits, its spec, and how samples are batched.
+
+    Constructing checks the arguments and that files exist; no more.
 
     It may have ``prepare()``, which is called once per node before any ``setup``: downloads, conversions. ``setup``, in
     every process, reads or makes the data; everything below it in this list is there afterwards. It may have
@@ -37,8 +39,8 @@ class Data(Protocol):
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Sequence[Sequence[int]]:
         """Return the batches of one pass as lists of sample indices.
 
-        A pure function of its arguments. Only ``train`` may be shuffled; the evaluation parts hold every sample
-        exactly once, and their scores must not depend on ``batch_size``.
+        A pure function of its arguments. Only ``train`` may be shuffled; the evaluation splits hold every sample
+        exactly once, and their metrics must not depend on ``batch_size``.
         """
         ...
 
@@ -83,7 +85,7 @@ class Head(Protocol):
     Refuses (ConfigError) a spec or a non-causal model that it cannot serve, naming one that it can. It may have
 
     - ``metrics()``: a further metric, for what its predictions hold beyond those of the task;
-    - ``meaning``: what its outputs are, for the description of an exported file;
+    - ``meaning``: a description of its outputs, for an exported file;
     - ``stream(y_BTH, batch, memory) -> (outputs, answer, memory)``, so that it can be streamed; see
       ``seqkit.inference.stream``;
     - a parameter ``rows_per_sequence`` after ``causal``, where it serves a frontend that makes several rows of one.

@@ -1,4 +1,4 @@
-"""What a data set is: the kind of its inputs and its task."""
+"""Specification of a data set: its input kind and its task."""
 
 # B batch, T time
 
@@ -13,12 +13,12 @@ from seqkit.contracts.batch import Batch, Split
 from seqkit.errors import ConfigError
 
 Prediction = Any
-"""What a head predicts for a batch, in the units of the data: one small dataclass per task."""
+"""Prediction of a head for a batch, in the units of the data; one dataclass per task."""
 
 Predictor = Callable[[Batch], Prediction]
 
 Baseline = Predictor | dict[str, float]
-"""A naive way to predict, or (for n-grams) the scores of one by the names of the task's metrics."""
+"""A baseline: a function Batch -> Prediction, or (for n-grams) its finished metrics by name."""
 
 
 class InputKind(Protocol):
@@ -30,7 +30,7 @@ class InputKind(Protocol):
     frontend: ClassVar[str]
     """Name of the frontend that reads it unless the user chooses another."""
     meaning: ClassVar[str]
-    """What the numbers of an input are, for the description of an exported file."""
+    """Meaning and unit of the input values, for the description of an exported file."""
     example_steps: int
     """Length of an example that is long enough for every frontend."""
 
@@ -64,10 +64,10 @@ class Metric(Protocol):
 
 
 class Task(Protocol):
-    """What a network gives: a frozen dataclass, registered with ``@register_task``; fields as of an ``InputKind``.
+    """A prediction task: a frozen dataclass, registered with ``@register_task``; fields as of an ``InputKind``.
 
-    All but ``head``, ``metrics`` and ``answers`` may be left out. Each method is given the whole spec, since some tasks
-    need to know what they stand on.
+    Each method is given the whole spec, since some tasks need to know what they stand on. ``OptionalTask`` says what a
+    task may have beside these.
     """
 
     head: ClassVar[str]
@@ -80,6 +80,10 @@ class Task(Protocol):
     def answers(self, prediction: Any, spec: "DataSpec") -> list[dict[str, Any]]:
         """Return each row of a prediction as plain JSON."""
         ...
+
+
+class OptionalTask(Protocol):
+    """Methods that a task may have beside those of ``Task``; one that is left out is done without."""
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return an answer as a person reads it; JSON where left out."""
@@ -107,7 +111,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a data set is: enough to build the ends of a model and to predict without the training data."""
+    """Input kind and task of a data set: enough to build frontend and head and to predict without the training data."""
 
     inputs: Any
     task: Any
@@ -115,7 +119,7 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class Results:
-    """What figures and samples are made from, after the evaluation of a split.
+    """Input of ``Task.figures`` and ``Task.sample``, after the evaluation of a split.
 
     Attributes:
         spec: Of the data.

@@ -51,7 +51,7 @@ class AudioFolder:
         test_fraction: Part of the files drawn for the test, where a manifest does not say which.
         seed: Of these draws.
         cache_mb: Decoded sound is kept in memory if all of it fits in so many megabytes; else it is decoded each time.
-        batch_size: Files a batch.
+        batch_size: Files per batch.
 
     Raises:
         ConfigError: Both or neither of ``path`` and ``manifest``, or fractions that leave no training part.

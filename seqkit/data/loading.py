@@ -19,7 +19,7 @@ def set_up(data: Data) -> None:
 
 def load_batches(data: Data, split: Split, order: Iterable[Sequence[int]], workers: int, pin: bool) -> DataLoader:
     """Return a loader of the batches in ``order``, each a list of sample indices."""
-    # A generator of its own keeps the loader from drawing on torch's, which dropout shares.
+    # Without its own generator a DataLoader draws its base seed from torch's global one, which dropout uses.
     own = torch.Generator().manual_seed(0)
     dataset: Any = data.part(split)
     batches: Any = order

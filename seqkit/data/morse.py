@@ -74,12 +74,12 @@ class Morse:
         words: Fewest and most words a message.
         word_length: Fewest and most symbols a word.
         figures: Probability that a word is a group of figures.
-        sample_rate: Samples a second.
-        train_size: Messages an epoch.
+        sample_rate: Samples per second.
+        train_size: Messages per epoch.
         valid_size: Messages of the validation part.
         test_size: Messages of the test part.
         seed: Of the messages.
-        batch_size: Messages a batch.
+        batch_size: Messages per batch.
 
     Raises:
         ConfigError: A range is the wrong way round, or the tone does not fit the sample rate.
@@ -202,7 +202,7 @@ class Message:
 
     @property
     def units(self) -> list[float]:
-        """Lengths of the key's spells in units, from ``before`` to ``after``: up, down, up, ..., down, up."""
+        """Durations of the intervals between key moves, in units, from ``before`` to ``after``: up, down, ..., up."""
         spells: list[float] = [self.before]
         for symbol in self.text:
             if symbol == " ":
@@ -225,7 +225,7 @@ def key(message: Message, sample_rate: int, jitter: float, draw: torch.Generator
 
     Args:
         message: What to send and how.
-        sample_rate: Samples a second.
+        sample_rate: Samples per second.
         jitter: Standard deviation of each spell, as a part of its length; drawn within three of them.
         draw: Generator of jitter and noise.
     """

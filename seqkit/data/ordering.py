@@ -54,7 +54,7 @@ def bucketed(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, poo
 
     Args:
         lengths: Length of each sample.
-        batch_size: Samples a batch.
+        batch_size: Samples per batch.
         seed: Of the run.
         epoch: Pass over the data, from 0.
         pool: Batches' worth of randomly drawn samples that are sorted by length together.

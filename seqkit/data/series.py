@@ -98,7 +98,7 @@ class SeriesCsv:
         stride: Rows between the starts of neighbouring training windows.
         mirror: Also train on every window upside down, mirrored about its last row before the horizon, so that no
             drift of the training part is learnt as a rule.
-        batch_size: Windows a batch.
+        batch_size: Windows per batch.
 
     Raises:
         ConfigError: The options contradict each other.
@@ -270,7 +270,7 @@ def sea_temperature(
         season: Half hours of one period of the seasonal naive forecast.
         stride: Half hours between the starts of neighbouring training windows.
         mirror: Also train on every window upside down, so that the warming of spring is not learnt as a rule.
-        batch_size: Windows a batch.
+        batch_size: Windows per batch.
     """
     return SeriesCsv(
         path=str(SAMPLE),

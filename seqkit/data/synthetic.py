@@ -1,4 +1,4 @@
-"""Made-up problems with exact answers, for what a recurrent network can and cannot learn."""
+"""Synthetic data with exact targets: the adding problem."""
 
 # N samples, T steps
 
@@ -25,7 +25,7 @@ BLOCK = 1024  # samples drawn at once; part of what the samples are
 class Sums(Dataset):
     """Sequences (T, 2) of the adding problem with their sums (1, 1): a pure function of (seed, split, index).
 
-    There is a sample at every index from 0, without end; ``len`` is what a pass takes of them.
+    Every index from 0 has a sample; ``len`` is the number of samples per epoch.
     """
 
     def __init__(self, length: int, size: int, seed: int, split: Split) -> None:
@@ -44,7 +44,7 @@ class Sums(Dataset):
 
     def _block(self, number: int) -> tuple[Tensor, Tensor]:
         if number not in self._drawn:
-            # A pass goes through the blocks in order; two are kept, because a batch may lie across a border.
+            # Cache the last two blocks: samples come in order, and a batch may span two blocks.
             self._drawn = dict([*self._drawn.items()][-1:]) | {number: self._draw(number)}
         return self._drawn[number]
 
@@ -69,11 +69,11 @@ class Adding:
 
     Args:
         length: Steps T of each sequence.
-        train_size: Training sequences a pass.
+        train_size: Training sequences per epoch.
         valid_size: Sequences of the validation part.
         test_size: Sequences of the test part.
-        seed: Of the draws.
-        batch_size: Sequences a batch.
+        seed: Seed of the samples.
+        batch_size: Sequences per batch.
     """
 
     def __init__(

@@ -40,8 +40,8 @@ class PythonSource:
     5 % for testing.
 
     Args:
-        batch_size: Streams that training reads side by side.
-        seq_len: Characters a chunk, through which training propagates back.
+        batch_size: Batch size: streams read in parallel.
+        seq_len: Characters per chunk (length of truncated backpropagation).
         eval_streams: Streams that the valid and test parts are cut into, whatever the batch size.
     """
 
@@ -92,8 +92,8 @@ class TextFiles:
         test: File or folder to test on.
         unit: Tokenizer: char, word, or one that a plugin registers.
         vocab_size: Most frequent tokens to keep, ``<unk>`` among them; all by default.
-        batch_size: Streams that training reads side by side.
-        seq_len: Tokens a chunk, through which training propagates back.
+        batch_size: Batch size: streams read in parallel.
+        seq_len: Tokens per chunk (length of truncated backpropagation).
         eval_streams: Streams that the valid and test parts are cut into, whatever the batch size.
     """
 

@@ -27,7 +27,7 @@ LONGEST = 10_000_000  # steps of a sequence, which is made in memory
 class Pulses(Dataset):
     """Sequences (T, 1) of pulses with their classes (): a pure function of (seed, split, index).
 
-    There is a sample at every index from 0, without end; ``len`` is what a pass takes of them.
+    Every index from 0 has a sample; ``len`` is the number of samples per epoch.
     """
 
     def __init__(self, distance: int, pulses: int, offset: int, size: int, seed: int, split: Split) -> None:
@@ -70,11 +70,11 @@ class Timing:
         distance: Steps from pulse to pulse in the second class; in the first it is one less.
         pulses: Pulses of each sequence.
         offset: Most steps by which the pulses come later; how many is drawn for each pair, each number equally likely.
-        train_size: Training sequences a pass.
+        train_size: Training sequences per epoch.
         valid_size: Sequences of the validation part.
         test_size: Sequences of the test part.
-        seed: Of the draws.
-        batch_size: Sequences a batch.
+        seed: Seed of the samples.
+        batch_size: Sequences per batch.
     """
 
     def __init__(

@@ -69,7 +69,7 @@ class Portable(nn.Module):
         Args:
             inputs: As in ``Batch``.
             lengths_B: Valid steps of each row of ``inputs``.
-            state: Before the first step, one (L*D, B, H) a state name of the cell.
+            state: Before the first step, one (L*D, B, H) per state name of the cell.
         """
         x_BTI, steps_B = self.frontend(inputs, lengths_B)
         y_BTO, after = self._stack(x_BTI, steps_B, state)

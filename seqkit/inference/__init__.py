@@ -1,1 +1,1 @@
-"""Using trained networks."""
+"""Inference with trained networks: prediction, generation, streaming."""

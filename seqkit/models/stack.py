@@ -164,7 +164,7 @@ class Recurrent(nn.Module):
         Args:
             x_BTI: Input; what stands in the padding does not matter.
             lengths_B: Valid steps of each row, None where all are.
-            state: One (L*D, B, H) a state name of the cell, in the order of torch.nn: layer by layer, forward before
+            state: One (L*D, B, H) per state name of the cell, in the order of torch.nn: layer by layer, forward before
                 backward. None starts from ``initial_state``. With a projection it is the hidden state before that.
 
         Returns:

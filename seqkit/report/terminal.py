@@ -8,7 +8,7 @@ from seqkit.report.text import columns_of, indented, number
 
 
 def terminal_summary(report: dict[str, Any]) -> str:
-    """Return what is printed at the end of a run: scores beside the naive ones, a sample, the path."""
+    """Return what is printed at the end of a run: metrics beside those of the baselines, a sample, the path."""
     parts = [score_table({"model": report["test"], **report["baselines"]}, "test")]
     if report["sample"]:
         parts.append(f"sample:\n{indented(report['sample'])}")
@@ -17,7 +17,7 @@ def terminal_summary(report: dict[str, Any]) -> str:
 
 
 def score_table(scores: dict[str, dict[str, float]], split: str) -> str:
-    """Return a text table, one line a predictor, one column a score."""
+    """Return a text table, one line per predictor, one column per metric."""
     columns = columns_of(scores.values())
     return _table([split, *columns], [{split: name, **_numbers(row, columns)} for name, row in scores.items()])
 

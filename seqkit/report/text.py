@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def number(value: float | None) -> str:
-    """Return a score to four significant digits."""
+    """Format a metric to four significant digits; "-" for None."""
     return "-" if value is None else f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3e}"
 
 
@@ -14,5 +14,5 @@ def columns_of(scores: Iterable[dict[str, float]]) -> list[str]:
 
 
 def indented(text: str) -> str:
-    """Return a text as a block of a Markdown or terminal report."""
+    """Return a text indented by four spaces (a code block in Markdown)."""
     return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""What the last bits of a training depend on beside config and data: software, processor, threads, backends."""
+"""Conditions of bit-exact training beside config and data: software, processor, threads, backends."""
 
 import platform
 from typing import Any

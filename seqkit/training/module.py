@@ -33,8 +33,8 @@ class SequenceModule(pl.LightningModule):
         spec: Of the data.
         total_steps: Optimizer steps of the whole training.
         metadata: Plain JSON that lets the checkpoint be used by itself: config, spec, fingerprint of the data.
-        loggers: Where metrics go; None is nowhere.
-        must_be_exact: Whether to refuse to go on where the checkpoint was saved under other conditions.
+        loggers: Loggers of the metrics; None logs nothing.
+        must_be_exact: Refuse to resume if software, device, threads or backends differ from the checkpoint's.
     """
 
     network: Network
@@ -86,7 +86,7 @@ class SequenceModule(pl.LightningModule):
         size = sum(parameter.numel() for parameter in self.network.parameters())
         LOG.info("%s parameters, %s steps on %s", f"{size:,}", f"{self.total_steps:,}", self.device)
         self._conditions = conditions(self.network, self.device)
-        self._fresh = self._loaded is None
+        self._from_scratch = self._loaded is None
         if self._loaded is not None:
             LOG.info("going on from step %d", self.global_step)
             differs = difference_reason(self._loaded["conditions"], self._conditions)
@@ -95,7 +95,7 @@ class SequenceModule(pl.LightningModule):
             if differs:
                 LOG.warning("going on may not be exact to the bit: %s", differs)
         self._before, self._started = self.seconds, time.monotonic()
-        if self._loaded is not None:  # only now: everything that draws while setting up has done so
+        if self._loaded is not None:  # restored last: setting up has drawn random numbers
             own = self._loaded["ranks"][0]
             set_rng(own["rng"])
             if own["carried"] is not None:
@@ -107,7 +107,7 @@ class SequenceModule(pl.LightningModule):
         self._carried = None if batch.fresh_B is None else tuple(part.detach() for part in state)
         total, count = self.network.head.loss(outputs, lengths_B, batch)
         loss = total / count
-        if self._fresh and batch_idx == 0 and not math.isfinite(first := loss.item()):
+        if self._from_scratch and batch_idx == 0 and not math.isfinite(first := loss.item()):
             raise TrainingError(
                 f"the training loss is {first} at the first step, before any weight was changed: "
                 "look at the data, whose values may be infinite or too large"
@@ -175,7 +175,7 @@ def _check_monitor(network: Network, spec: DataSpec) -> None:
         warnings.simplefilter("ignore")
         try:
             names: dict[str, Any] = dict(Scorer(network, spec).compute()[MODEL])
-        except Exception:  # scores that cannot be computed of nothing are looked at after the first validation
+        except Exception:  # metrics undefined without data are checked after the first validation
             names = {head.monitor[0]: None}
     if head.monitor[1] not in ("min", "max") or head.monitor[0] not in names:
         raise ConfigError(_monitor_reason(head, names))

@@ -35,7 +35,7 @@ def adamw(
         beta1: Decay of the mean of gradients.
         beta2: Decay of the mean of squared gradients.
         eps: Added to the root of the latter.
-        weight_decay: Decoupled decay, times the learning rate, a step.
+        weight_decay: Decoupled weight decay per step, multiplied by the learning rate.
     """
     groups = with_weight_decay(parameters, weight_decay)
     return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps)
@@ -56,7 +56,7 @@ def sgd(
         parameters: What to train, by ``parameter_groups``.
         lr: Learning rate.
         momentum: Decay of the running gradient.
-        nesterov: Whether to look ahead along it; needs momentum above 0.
+        nesterov: Nesterov momentum; needs momentum above 0.
         weight_decay: L2 penalty's gradient factor.
     """
     if nesterov and momentum == 0:

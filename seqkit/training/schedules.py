@@ -59,7 +59,7 @@ class Plateau:
         mode: Whether a lower ("min") or a higher ("max") score is better.
         warmup: Optimizer steps of the warm-up.
         patience: Validations without a better score before the rate is lowered.
-        reduce: What the rate is multiplied by then.
+        reduce: Factor by which the rate is then multiplied.
         minimum: Factor below which it never falls.
     """
 

@@ -58,3 +58,7 @@ class Quantile(nn.Module):
     def predict(self, outputs, lengths, batch):
         in_order = self.series.in_units(outputs.transpose(2, 3)).transpose(2, 3).sort(-1).values
         return SeriesPrediction(in_order[..., 1], in_order, LEVELS)
+
+
+if __name__ == "__main__":
+    seqkit.main()

@@ -44,3 +44,7 @@ class Sentences:
 
     def order(self, split, batch_size, seed, epoch):
         return [list(range(start, min(start + batch_size, 20))) for start in range(0, 20, batch_size)]
+
+
+if __name__ == "__main__":
+    seqkit.main()

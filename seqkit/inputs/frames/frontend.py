@@ -22,7 +22,7 @@ class FramesFrontend(nn.Module):
     cut from their end; one that does not divide evenly is filled up at its start by repeating its first frame.
 
     Args:
-        center: What to subtract from the scaled frames of each sequence: nothing, or its last frame, so that the model
+        center: Value subtracted from the scaled frames of each sequence: none, or its last frame, so that the model
             sees changes only (NLinear of Zeng et al. 2022, "Are Transformers Effective for Time Series Forecasting?").
         channels: What one sequence of the model is: all channels together, or each apart, the model's weights shared
             (a row of the batch becomes I rows).

@@ -1,6 +1,6 @@
 """Long short-term memory."""
 
-# T time, B batch, I input, H hidden, G = 4H gates
+# B batch, H hidden, G = 4H gates
 
 import torch
 from torch import Tensor, nn

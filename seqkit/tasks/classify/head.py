@@ -26,7 +26,7 @@ class Classify(nn.Module):
             the last valid step, ``attention`` a mean with learned weights. With a bidirectional model ``last`` takes
             the forward half at the last valid step and the backward half at the first, where each has read it all.
         dropout: Probability that an element of the pooled vector is dropped in training.
-        label_smoothing: Part of the training target that is spread evenly over all classes.
+        label_smoothing: Label smoothing: probability mass of the target spread evenly over all classes.
 
     Raises:
         ConfigError: The targets of the data are not classes, or a bidirectional model has an odd number of outputs.
@@ -81,7 +81,7 @@ class Classify(nn.Module):
     def stream(
         self, y_BTH: Tensor, batch: Batch, memory: tuple[Tensor, ...] | None
     ) -> tuple[Tensor, dict[str, Any], tuple[Tensor, ...]]:
-        """Return the logits and the label of all steps so far, from new ones and what is kept of the earlier.
+        """Return the logits and the label of all steps so far, from the new steps and the memory of the earlier ones.
 
         Args:
             y_BTH: New steps of a causal model, one or more.

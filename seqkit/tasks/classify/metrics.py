@@ -31,7 +31,7 @@ class ClassifyMetrics(Metric):
         self.add_state("loss_sum", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, prediction: ClassPrediction, batch: Batch) -> None:
-        """Count a batch."""
+        """Add a batch to the counts."""
         assert batch.targets is not None
         predicted_B = prediction.logits_BC.argmax(1)
         self.confusion += multiclass_confusion_matrix(

@@ -23,7 +23,7 @@ class Transcribe(nn.Module):
     The loss is in nats per symbol of the transcripts and computed in float32; on the CPU its gradient is deterministic.
 
     Args:
-        decoder: How the text is found: greedy takes the best output of every step, joins repeats and drops blanks.
+        decoder: Decoder: greedy (best path) takes the argmax of each step, merges repeats and drops blanks.
 
     Raises:
         ConfigError: The targets of the data are not transcripts.

@@ -39,7 +39,7 @@ class TranscribeMetrics(Metric):
         self.add_state("loss_sum", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, prediction: TranscriptPrediction, batch: Batch) -> None:
-        """Count a batch."""
+        """Add a batch to the counts."""
         texts, truths = prediction.texts, self.truths(batch)
         if prediction.nats_B is not None:
             symbols_B = torch.tensor([len(truth) for truth in truths], device=prediction.nats_B.device)
