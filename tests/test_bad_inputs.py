@@ -98,7 +98,7 @@ LATE = {
     "another frontend": ({}, "data=adding frontend=embedding", "frontend=embedding needs tokens, this data has Frames; use frontend=frames"),
     "another head": ({}, "data=adding head=classify", "head=classify needs classes, this data has Series; use head=forecast"),
     "a model larger than memory": ({}, "data=adding model.hidden_size=1000000", "parameters needs 64 TB of memory in training"),
-    "a model larger than numbers": ({}, f"data=adding model.hidden_size={10**30}", "more parameters than can be counted; make it smaller"),
+    "a model larger than numbers": ({}, f"data=adding model.hidden_size={10**18}", "more parameters than can be counted; make it smaller"),
     "a batch larger than memory": ({}, "data=adding data.batch_size=1000000000 data.train_size=1000000000", "batches of 1,000,000,000 samples need about"),
     "an order larger than memory": ({}, f"data=adding data.train_size={10**13}", "a training part of 10,000,000,000,000 samples needs 80 TB of memory"),
     "workers without end": ({}, "data=adding trainer.num_workers=100000", "trainer.num_workers=100000 needs 5 TB of memory"),

@@ -1,0 +1,165 @@
+import logging
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torchmetrics import Metric
+
+from seqkit.contracts.batch import Batch
+from seqkit.data.ordering import sequential, stream_starts, streams
+from seqkit.evaluation import Scorer, evaluate, rounded
+from seqkit.network import Network
+
+
+class Mean(Metric):
+    """Mean over the steps of the predictions, and their number."""
+
+    def __init__(self, name="mean"):
+        super().__init__()
+        self.name = name
+        self.add_state("total", torch.zeros((), dtype=torch.float64), "sum")
+        self.add_state("count", torch.zeros((), dtype=torch.int64), "sum")
+
+    def update(self, prediction, batch):
+        self.total += prediction.double().sum()
+        self.count += prediction.numel()
+
+    def compute(self):
+        return {self.name: self.total / self.count, "count": self.count}
+
+
+class Task:
+    def __init__(self, baselines=None):
+        self.found = baselines or {}
+
+    def metrics(self, spec):
+        return Mean()
+
+    def baselines(self, spec, data, split):
+        return self.found
+
+
+class Sum(nn.Module):
+    """The sum of all inputs so far, so that every output shows the state that was carried."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x_BT, lengths_B=None, state=None):
+        start_B1 = torch.zeros(len(x_BT), 1) if state is None else state[0][0]
+        y_BT = self.dropout(start_B1 + self.weight * x_BT.cumsum(1))
+        return y_BT, (y_BT[:, -1:][None],)
+
+
+class Head(nn.Module):
+    def forward(self, y_BT, lengths_B, batch):
+        return y_BT
+
+    def predict(self, outputs, lengths_B, batch):
+        return outputs
+
+
+class OwnHead(Head):
+    def metrics(self):
+        return Mean("own")
+
+
+class Frontend(nn.Module):
+    def forward(self, inputs, lengths_B):
+        return inputs, lengths_B
+
+
+class Numbers:
+    """Samples of two steps, the sample's number; as streams where ``count`` is given."""
+
+    def __init__(self, size=10, count=None):
+        self.size, self.count = size, count
+
+    def part(self, split):
+        return range(self.size)
+
+    def collate(self, samples):
+        fresh_B = None
+        if self.count:
+            starts = stream_starts(self.size, self.count)
+            fresh_B = torch.tensor([sample in starts for sample in samples])
+        return Batch(torch.tensor([[float(sample)] * 2 for sample in samples]), fresh_B=fresh_B)
+
+    def order(self, split, batch_size, seed, epoch):
+        return streams(self.size, self.count, batch_size) if self.count else sequential(self.size, batch_size)
+
+
+def network(head=None):
+    return Network(Frontend(), Sum(), head or Head())
+
+
+def scores(net=None, data=None, baselines=None, batch_size=3, beside=True):
+    spec = SimpleNamespace(task=Task(baselines))
+    return evaluate(net or network(), spec, data or Numbers(), "test", batch_size, beside)
+
+
+def zeros(batch):
+    return torch.zeros_like(batch.inputs)
+
+
+def test_every_sample_is_scored_once_with_the_model_in_evaluation_mode():
+    net = network().train()
+    found = scores(net)
+    assert found.model == {"mean": 6.75, "count": 20.0}  # of n and 2n for n from 0 to 9
+    assert not net.training
+
+
+def test_baselines_are_scored_beside_the_model_unless_they_are_left_out():
+    found = scores(baselines={"zeros": zeros, "known": {"mean": 1.23456789}})
+    assert found.baselines == {"known": {"mean": 1.23457}, "zeros": {"mean": 0.0, "count": 20.0}}
+    assert scores(baselines={"zeros": zeros}, beside=False).baselines == {}
+
+
+def test_a_baseline_that_fails_is_dropped_with_a_warning(caplog):
+    def failing(batch):
+        raise RuntimeError("no such row")
+
+    with caplog.at_level(logging.WARNING, "seqkit"):
+        found = scores(baselines={"broken": failing, "zeros": zeros})
+    assert set(found.scores) == {"model", "zeros"}
+    assert found.model["count"] == 20
+    assert [record.getMessage() for record in caplog.records] == [
+        "baseline 'broken' fails and is left out: RuntimeError: no such row"
+    ]
+
+
+def test_a_heads_own_metrics_are_added_to_the_model_only():
+    found = scores(network(OwnHead()), baselines={"zeros": zeros})
+    assert found.model == {"mean": 6.75, "own": 6.75, "count": 20.0}
+    assert set(found.baselines["zeros"]) == {"mean", "count"}
+
+
+def test_state_is_carried_along_streams_and_reset_between_two_evaluations():
+    net = network()
+    sums, total = 0, 0
+    for sample in range(10):
+        total = 0 if sample == 5 else total
+        sums += (total + sample) + (total + 2 * sample)
+        total += 2 * sample
+    assert scores(net, Numbers(count=2)).model["mean"] == sums / 20
+    assert scores(net, Numbers(count=2)).model["mean"] == sums / 20
+
+
+@pytest.mark.parametrize("count", [None, 4])
+def test_any_batch_size_gives_the_same_scores(count):
+    found = [scores(data=Numbers(11, count), baselines={"zeros": zeros}, batch_size=size).scores for size in (1, 3, 20)]
+    assert found[0] == found[1] == found[2]
+
+
+def test_state_is_not_carried_where_there_are_no_streams():
+    scorer = Scorer(network().eval(), SimpleNamespace(task=Task()))
+    for _ in range(2):
+        scorer.update(Batch(torch.ones(1, 2)))
+    assert scorer.compute() == {"model": {"mean": 1.5, "count": 4.0}}
+
+
+def test_scores_have_six_significant_digits():
+    assert [rounded(value) for value in (123456.789, 0.000123456789, 0.0)] == [123457.0, 0.000123457, 0.0]
