@@ -202,6 +202,7 @@ def _logging_to(path: Path) -> Iterator[None]:
     file = _LogFile(path)
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), file]
+    before = LOG.level, LOG.propagate
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
     LOG.disabled = False  # Hydra disables loggers that it does not know
@@ -215,3 +216,5 @@ def _logging_to(path: Path) -> Iterator[None]:
         for handler in handlers:
             LOG.removeHandler(handler)
             handler.close()
+        LOG.setLevel(before[0])
+        LOG.propagate = before[1]
