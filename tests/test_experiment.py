@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -20,6 +21,14 @@ from seqkit.runs.checkpoint import Checkpoint, read, write
 from seqkit.runs.folder import RunFolder
 from seqkit.training.loggers import Loggers
 from tests.conftest import TINY
+
+
+@pytest.fixture(autouse=True)
+def _captured(caplog):
+    """Capture seqkit's log during a training too, when it does not reach the root logger."""
+    logging.getLogger("seqkit").addHandler(caplog.handler)
+    yield
+    logging.getLogger("seqkit").removeHandler(caplog.handler)
 
 
 def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:

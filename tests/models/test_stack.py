@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from seqkit import registry, schema
 from seqkit.errors import ConfigError, PluginError
 from seqkit.models import Recurrent, register_cell
-from seqkit.models.backends.fused.c_loops import CLoops
 
 torch.set_num_threads(1)
 
@@ -190,18 +189,6 @@ def test_autocast_takes_and_returns_state(build, name, lengths):
     assert all(weight.grad.dtype == torch.float32 for weight in model.parameters())
 
 
-# --- registration
-
-
-def test_build_takes_options_of_stack_and_cell(registered):
-    model = registry.build("model", {"name": "lstm", "hidden_size": 8, "num_layers": 2, "forget_bias": 2.0}, 3)
-    assert isinstance(model, Recurrent)
-    direction = model.layers[1][0]
-    assert direction.weight_ih.shape == (32, 8)
-    forget = direction.part("bias_ih", "forget") + direction.part("bias_hh", "forget")
-    assert torch.equal(forget, torch.full((8,), 2.0))
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -226,123 +213,6 @@ def test_every_option_is_explained(build, name):
     component = registry.find("model", name)
     for option in schema.options(component.factory):
         assert f"\n    {option.name}: " in component.doc
-
-
-def test_docstring_joins_that_of_the_cell_and_the_stack(registered):
-    component = registry.find("model", "peephole_lstm")
-    assert component.summary.startswith("LSTM whose gates see the cell state")
-    assert component.origin == "seqkit.models.cells.peephole_lstm"
-    assert component.doc.count("Args:") == 1
-    assert "h_t = o_t * tanh(c_t)" in component.doc
-
-
-@pytest.mark.parametrize(
-    ("attributes", "message"),
-    [
-        ({"gates": "a", "states": ("hidden",)}, "a cell needs 'gates', a tuple of names"),
-        ({"gates": ("a",)}, "a cell needs 'states', a tuple of names"),
-        ({"gates": ("a",), "states": ("hidden",)}, "a cell needs a method 'step'"),
-        ({"gates": (), "states": ("hidden",)}, "a cell needs 'gates', a tuple of names"),
-        ({"gates": ("a", "a"), "states": ("hidden",)}, "a name stands twice in 'gates'"),
-        ({"gates": ("a",), "states": ("hidden",), "step": lambda self, x: x}, "step takes (self, x_BG, recur, state)"),
-    ],
-)
-def test_incomplete_cells_are_refused(registered, attributes, message):
-    with pytest.raises(PluginError) as error:
-        register_cell("half")(type("Half", (nn.Module,), attributes))
-    assert str(error.value) == f"{__name__}.Half: {message}"
-    assert "half" not in registered
-
-
-def test_option_of_the_stack_in_a_cell_is_refused(registered):
-    class Clash(MGU):
-        def __init__(self, hidden_size: int, *, dropout: float = 0.0) -> None:
-            super().__init__()
-
-    with pytest.raises(PluginError, match=r"Clash: option 'dropout' is one of the stack's; call it something else$"):
-        register_cell("clash")(Clash)
-
-
-# --- loops
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "padded", "expected", "why"),
-    [
-        ("gru", {}, False, "fused", "on a CPU torch's kernel for GRU is slower in training; its loop runs "),
-        ("lstm", {"hidden_size": 257}, False, "native", "torch's own kernels compute LSTM exactly"),
-        ("lstm", {}, True, "fused", "on a CPU torch's kernel for LSTM is slower when lengths differ; its loop runs "),
-        ("elman", {}, True, "native", "torch's own kernels compute Elman exactly"),
-        (
-            "lstm",
-            {"zoneout": 0.1},
-            False,
-            "fused",
-            "torch's kernels know no zoneout, but its gradient is written by hand; ",
-        ),
-        (
-            "elman",
-            {"layer_norm": True},
-            False,
-            "reference",
-            "torch's kernels know no layer_norm, and Elman has no faster backend",
-        ),
-        (
-            "elman",
-            {"projection_size": 2, "weight_dropout": 0.1, "dropout": 0.1},
-            False,
-            "native",
-            "torch's own kernels",
-        ),
-        (
-            "peephole_lstm",
-            {},
-            False,
-            "fused",
-            "torch has no kernel for PeepholeLSTM, but its gradient is written by hand",
-        ),
-        ("mgu", {}, False, "reference", "torch has no kernel for MGU, and MGU has no faster backend than its step"),
-        ("lstm", {"backend": "reference"}, False, "reference", "asked for by model.backend=reference"),
-    ],
-)
-def test_loops_says_which_and_why(build, name, options, padded, expected, why):
-    layers = build(name, num_layers=2, **options).backends(padded)
-    assert [(layer.layer, layer.name) for layer in layers] == [(0, expected), (1, expected)]
-    assert layers[0].reason.startswith(why)
-
-
-@pytest.mark.parametrize(
-    ("name", "backend", "message"),
-    [
-        ("peephole_lstm", "native", "model.backend=native: PeepholeLSTM has only fused, reference"),
-        ("elman", "fused", "model.backend=fused: Elman has only native, reference"),
-        ("mgu", "native", "model.backend=native: MGU has only reference"),
-    ],
-)
-def test_loop_that_the_cell_has_not_is_refused(build, name, backend, message):
-    with pytest.raises(ConfigError) as error:
-        build(name, backend=backend)
-    assert str(error.value) == message
-
-
-def test_kernels_are_used_in_evaluation_where_only_training_needs_more(build):
-    model = build("elman", variational_dropout=0.2)
-    assert model.backends()[0].name == "reference"
-    assert model.eval().backends()[0].name == "native"
-
-
-def test_an_lstm_takes_torchs_kernel_where_that_is_the_faster_one(build, monkeypatch):
-    model = build("lstm")
-    monkeypatch.setattr(CLoops, "unavailable_reason", lambda self, device, dtype: "")
-    assert (
-        model.backends()[0].reason
-        == "on a CPU torch's kernel for LSTM is slower in training up to 256 units; its loop runs compiled from C"
-    )
-    with torch.no_grad():
-        assert model.backends()[0].name == "native"
-    monkeypatch.setattr(CLoops, "unavailable_reason", lambda self, device, dtype: "no C compiler was found (cc)")
-    assert model.backends()[0].name == "native"
-    assert model.backends(padded=True)[0].reason.endswith("; its loop runs in torch, as no C compiler was found (cc)")
 
 
 # --- what does not fit
@@ -481,30 +351,6 @@ def test_wrong_lengths_are_refused(build, lengths):
 def test_input_of_another_dtype_is_refused(build):
     with pytest.raises(ValueError, match="^input is torch.float32; the model computes in torch.float64$"):
         build("lstm")(draw(2, 5, 3).float())
-
-
-def test_gradient_of_a_gradient_of_the_plain_loop_is_refused_while_it_is_trained(build):
-    model, x = build("mgu"), draw(2, 5, 3).requires_grad_()
-    y, state = model(x)
-    for output in (y, state[0]):
-        with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
-            torch.autograd.grad(output.square().sum(), x, create_graph=True)
-    torch.autograd.grad(y.square().sum(), x)  # once, it can
-    model.requires_grad_(False)
-    assert torch.autograd.gradgradcheck(lambda x: model(x)[0], x)
-
-
-def test_step_that_changes_what_it_gave_to_recur_is_refused():
-    class Changes(MGU):
-        def step(self, x_BG, recur, state):
-            v = state[0] * 1
-            u = recur(v, "forget")
-            v += 1
-            return (torch.tanh(u + x_BG[:, :4]),)
-
-    y, _ = Recurrent(Changes, 3, hidden_size=4)(torch.zeros(2, 5, 3))
-    with pytest.raises(PluginError, match="changes in place what it gave to recur"):
-        y.sum().backward()
 
 
 @pytest.mark.parametrize("name", ["lstm", "peephole_lstm", "gru"])

@@ -1,0 +1,122 @@
+import pytest
+import torch
+
+from seqkit.errors import ConfigError
+from seqkit.models.backends.choose import Circumstances, check_asked, choose
+from seqkit.models.backends.fused.c_loops import CLoops
+from seqkit.models.cells.lstm import LSTM
+from tests.models.test_stack import build, registered  # noqa: F401 - fixtures
+
+
+def at(**given):
+    options = {"asked": "auto", "compile": False, "hidden_size": 4, "zoneout": False, "layer_norm": False}
+    return Circumstances(**{**options, "variational_dropout": False, **given})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "padded", "expected", "why"),
+    [
+        ("gru", {}, False, "fused", "on a CPU torch's kernel for GRU is slower in training; its loop runs "),
+        ("lstm", {"hidden_size": 257}, False, "native", "torch's own kernels compute LSTM exactly"),
+        ("lstm", {}, True, "fused", "on a CPU torch's kernel for LSTM is slower when lengths differ; its loop runs "),
+        ("elman", {}, True, "native", "torch's own kernels compute Elman exactly"),
+        (
+            "lstm",
+            {"zoneout": 0.1},
+            False,
+            "fused",
+            "torch's kernels know no zoneout, but its gradient is written by hand; ",
+        ),
+        (
+            "elman",
+            {"layer_norm": True},
+            False,
+            "reference",
+            "torch's kernels know no layer_norm, and Elman has no faster backend",
+        ),
+        (
+            "elman",
+            {"projection_size": 2, "weight_dropout": 0.1, "dropout": 0.1},
+            False,
+            "native",
+            "torch's own kernels",
+        ),
+        (
+            "peephole_lstm",
+            {},
+            False,
+            "fused",
+            "torch has no kernel for PeepholeLSTM, but its gradient is written by hand",
+        ),
+        ("mgu", {}, False, "reference", "torch has no kernel for MGU, and MGU has no faster backend than its step"),
+        ("lstm", {"backend": "reference"}, False, "reference", "asked for by model.backend=reference"),
+    ],
+)
+def test_loops_says_which_and_why(build, name, options, padded, expected, why):  # noqa: F811
+    layers = build(name, num_layers=2, **options).backends(padded)
+    assert [(layer.layer, layer.name) for layer in layers] == [(0, expected), (1, expected)]
+    assert layers[0].reason.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("name", "backend", "message"),
+    [
+        ("peephole_lstm", "native", "model.backend=native: PeepholeLSTM has only fused, reference"),
+        ("elman", "fused", "model.backend=fused: Elman has only native, reference"),
+        ("mgu", "native", "model.backend=native: MGU has only reference"),
+    ],
+)
+def test_loop_that_the_cell_has_not_is_refused(build, name, backend, message):  # noqa: F811
+    with pytest.raises(ConfigError) as error:
+        build(name, backend=backend)
+    assert str(error.value) == message
+
+
+def test_kernels_are_used_in_evaluation_where_only_training_needs_more(build):  # noqa: F811
+    model = build("elman", variational_dropout=0.2)
+    assert model.backends()[0].name == "reference"
+    assert model.eval().backends()[0].name == "native"
+
+
+def test_an_lstm_takes_torchs_kernel_where_that_is_the_faster_one(build, monkeypatch):  # noqa: F811
+    model = build("lstm")
+    monkeypatch.setattr(CLoops, "unavailable_reason", lambda self, device, dtype: "")
+    assert (
+        model.backends()[0].reason
+        == "on a CPU torch's kernel for LSTM is slower in training up to 256 units; its loop runs compiled from C"
+    )
+    with torch.no_grad():
+        assert model.backends()[0].name == "native"
+    monkeypatch.setattr(CLoops, "unavailable_reason", lambda self, device, dtype: "no C compiler was found (cc)")
+    assert model.backends()[0].name == "native"
+    assert model.backends(padded=True)[0].reason.endswith("; its loop runs in torch, as no C compiler was found (cc)")
+
+
+@pytest.mark.parametrize("asked", ["auto", "native", "fused"])
+def test_recording_runs_the_step_whatever_is_asked(asked):
+    cell = LSTM.__new__(LSTM)
+    assert choose(cell, torch.zeros(1), at(asked=asked, recording=True)) == ("reference", "gates are being recorded")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"asked": "fused", "compile": True},
+            "model.compile=true compiles the reference backend's step; model.backend=fused does not run it",
+        ),
+        (
+            {"asked": "native", "zoneout": True, "layer_norm": True},
+            "model.backend=native: torch's kernels know no zoneout or layer_norm; use model.backend=auto",
+        ),
+    ],
+)
+def test_a_backend_that_excludes_the_options_is_refused(given, message):
+    with pytest.raises(ConfigError) as refusal:
+        check_asked(LSTM.__new__(LSTM), at(**given))
+    assert str(refusal.value) == message
+    check_asked(LSTM.__new__(LSTM), at(**{**given, "asked": "auto"}))
+
+
+def test_compiling_runs_the_step():
+    assert choose(LSTM.__new__(LSTM), torch.zeros(1), at(compile=True))[0] == "reference"

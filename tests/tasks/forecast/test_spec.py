@@ -1,0 +1,41 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from seqkit.tasks.forecast.prediction import SeriesPrediction
+from seqkit.tasks.forecast.spec import Series
+
+SERIES = Series(2, ("a", "b"), (10.0, 100.0), (2.0, 20.0))
+
+
+def spec(*names):
+    return SimpleNamespace(inputs=SimpleNamespace(names=names))
+
+
+def test_deviations_become_values_in_the_units_of_the_data():
+    values = SERIES.in_units(torch.tensor([[0.0, 0.0], [1.0, -0.5]]))
+    assert values.dtype == torch.float64
+    assert values.tolist() == [[10.0, 100.0], [12.0, 90.0]]
+
+
+def test_columns_are_the_places_of_the_targets_among_the_inputs():
+    assert SERIES.columns(spec("b", "x", "a")) == [2, 0]
+    assert SERIES.columns(spec("a", "x")) is None
+    assert SERIES.columns(SimpleNamespace(inputs=object())) is None
+
+
+@pytest.mark.parametrize(
+    ("season", "lookback", "there"), [(4, 4, True), (5, 4, False), (None, 4, False), (4, None, False)]
+)
+def test_the_seasonal_baseline_needs_a_season_within_the_lookback(season, lookback, there):
+    series = Series(2, ("a",), (0.0,), (1.0,), lookback, season)
+    assert any("seasonal" in name for name in series.baselines(spec("a"), None, "test")) == there
+
+
+def test_answers_and_their_table():
+    (answer,) = SERIES.answers(SeriesPrediction(torch.tensor([[[1.0, 2.0], [3.0, 4.5]]])), spec("a", "b"))
+    assert answer == {"names": ["a", "b"], "values": [[1.0, 2.0], [3.0, 4.5]]}
+    assert [line.split() for line in SERIES.text(answer).splitlines()[1:]] == [
+        ["step", "a", "b"], ["1", "1", "2"], ["2", "3", "4.5"],
+    ]  # fmt: skip

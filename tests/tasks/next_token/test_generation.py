@@ -1,0 +1,53 @@
+import pytest
+import torch
+from torch import nn
+
+from seqkit.inputs.tokens.tokenizers import Characters
+from seqkit.tasks.next_token.generation import continue_text
+
+ABC = Characters(("<unk>", "a", "b", "\n"))
+
+
+class Fixed(nn.Module):
+    """Gives the same logits at every step and notes what it reads."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits_V = nn.Parameter(torch.tensor(logits))
+        self.read = []
+
+    def forward(self, batch, state):
+        self.read.append((batch.inputs.tolist(), state, self.training))
+        return self.logits_V.expand(1, batch.inputs.shape[1], -1), None, len(self.read)
+
+
+def text(logits, prompt="a", length=30, temperature=1.0, top_k=None, seed=1):
+    return continue_text(Fixed(logits), ABC, prompt, length, temperature, top_k, seed)
+
+
+def test_the_prompt_is_read_once_and_then_each_token_with_the_state():
+    network = Fixed([0.0, 0.0, 1.0, 0.0]).train()
+    assert continue_text(network, ABC, "ab", 3, 0.0, None, 1) == "abbbb"
+    assert network.read == [([[1, 2]], None, False), ([[2]], 1, False), ([[2]], 2, False)]
+    assert network.training
+
+
+def test_an_empty_prompt_starts_as_after_a_line():
+    network = Fixed([0.0, 0.0, 1.0, 0.0])
+    continue_text(network, ABC, "", 1, 0.0, None, 1)
+    assert network.read[0][0] == [[3]]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_the_unknown_token_is_never_written(temperature):
+    assert set(text([9.0, 1.0, 0.0, -9.0], temperature=temperature)) <= set("ab\n")
+
+
+def test_top_k_leaves_only_the_best():
+    assert set(text([0.0, 0.1, 0.2, 0.0], top_k=1)) == {"a", "b"}  # the a is the prompt's
+    assert set(text([0.0, 0.1, 0.2, 0.0], top_k=99)) == {"a", "b", "\n"}
+
+
+def test_the_seed_decides_the_text():
+    logits = [0.0, 0.0, 0.0, 0.0]
+    assert text(logits, seed=1) == text(logits, seed=1) != text(logits, seed=2)
