@@ -82,7 +82,7 @@ def test_waits_no_longer_than_it_should():
     wait_until_written([Path("run.wandb")], seconds=0.05)
 
 
-def test_a_failure_while_publishing_is_one_line(monkeypatch, caplog):
+def test_a_failure_while_publishing_is_one_line(monkeypatch, capsys):
     from seqkit.training import loggers
 
     def broken(*_):
@@ -90,5 +90,5 @@ def test_a_failure_while_publishing_is_one_line(monkeypatch, caplog):
 
     monkeypatch.setattr(loggers, "publish", broken)
     assert run(["train", *TINY, "logger=tensorboard"]) == 0
-    [line] = [record.message for record in caplog.records if "dropped" in record.message]
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "dropped" in line]
     assert line == "TensorBoardLogger failed and is dropped (BrokenPipeError: service is gone); metrics.csv goes on"
