@@ -48,6 +48,7 @@ def test_where_it_cannot_be_compiled_it_says_so(monkeypatch):
         raise RuntimeError("no C++ compiler\nand a long story")
 
     monkeypatch.setattr(torch_compile, "_compiled", lambda: fails)
+    monkeypatch.setattr(torch_compile, "_called", set())
     with pytest.raises(ConfigError) as error:
         Recurrent(Leaky, 3, hidden_size=4, compile=True)(torch.zeros(2, 5, 3))
     assert str(error.value) == "model.compile=true: torch.compile fails on Leaky.step: no C++ compiler"
