@@ -18,6 +18,9 @@ def conditions(network: Network, device: torch.device) -> dict[str, str]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "processor": _processor(),
         "threads": str(torch.get_num_threads()),
+        "GPUs": str(torch.cuda.device_count()),
+        "matmul precision": torch.get_float32_matmul_precision(),
+        "deterministic": str(torch.are_deterministic_algorithms_enabled() or torch.backends.cudnn.deterministic),
         **_backends(network.model),
     }
 
