@@ -74,7 +74,7 @@ class Settings:
 
 
 def config_hash(config: Config) -> str:
-    """Return the sha256 of what a run computes: the config without its name and place."""
+    """Return the sha256 of a config without the name and place of its run."""
     content = {key: value for key, value in config.items() if key not in IDENTITY}
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

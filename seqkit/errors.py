@@ -53,11 +53,18 @@ def shortened(text: object, width: int = 60) -> str:
     return start if len(whole) <= width else f"{start}... ({len(whole):,} characters)"
 
 
+def one_line(error: BaseException) -> str:
+    """Return an error's message on one line."""
+    return " ".join(str(error).split())
+
+
+_SCRIPT = Path(sys.argv[0])  # as this process was started; Hydra is given another
+
+
 def program() -> str:
     """Return the command that this process was started by: seqkit, or the author's own script."""
-    script = Path(sys.argv[0])
-    own = script.suffix == ".py" and script.name != "__main__.py"
-    return f"python {script.name}" if own else "seqkit"
+    own = _SCRIPT.suffix == ".py" and _SCRIPT.name != "__main__.py"
+    return f"python {_SCRIPT.name}" if own else "seqkit"
 
 
 def shown(place: Path) -> Path:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from seqkit.contracts.components import Data
-from seqkit.errors import ConfigError
+from seqkit.errors import ConfigError, one_line
 from seqkit.network import assemble
 
 PARAMETER = 16  # bytes: the value, its gradient and AdamW's two moments in float32
@@ -87,7 +87,7 @@ def on_meta(config: Mapping[str, Any], data: Data) -> nn.Module | None:
     except ConfigError:
         raise
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         if "overflow" in text.lower() or isinstance(error, OverflowError):
             raise ConfigError("a model of this size has more parameters than can be counted; make it smaller") from None
         return None

@@ -13,6 +13,7 @@ from seqkit.contracts.batch import Batch, Split, State
 from seqkit.contracts.components import Data
 from seqkit.contracts.spec import Baseline, DataSpec, Predictor
 from seqkit.data.loading import evaluation_loader
+from seqkit.errors import one_line
 from seqkit.network import Network, carry, float32_eval
 
 LOG = logging.getLogger("seqkit")
@@ -108,7 +109,7 @@ def _finite(scores: Mapping[str, Any]) -> Scores:
 
 
 def _warn_of_baseline(name: str, error: Exception) -> None:
-    reason = " ".join(str(error).split())
+    reason = one_line(error)
     LOG.warning("baseline '%s' fails and is left out: %s: %s", name, type(error).__name__, reason)
 
 

@@ -114,10 +114,8 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]],
         main()
     except _FromJob as carried:
         raise carried.error from carried.error.__cause__
-    except BrokenPipeError:  # the reader of Hydra's own output has seen enough
-        raise
     except Exception as error:
-        if full_error:
+        if full_error or isinstance(error, BrokenPipeError):  # the reader of Hydra's own output has seen enough
             raise
         raise explain(error) from None
     finally:

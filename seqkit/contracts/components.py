@@ -46,7 +46,7 @@ class Data(Protocol):
 
 
 class Frontend(Protocol):
-    """Turns inputs into what a model reads. Built as ``frontend(spec, *, options)``.
+    """Maps inputs to the input sequence of a model. Built as ``frontend(spec, *, options)``.
 
     ``rows_per_sequence`` says how many rows it makes of one sequence, 1 if it is not there; ``steps(lengths_B)``, if it
     is there, how many steps it makes of inputs of these lengths. To be streamed it has

@@ -15,7 +15,7 @@ from torch.export import ExportedProgram
 import seqkit
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError
+from seqkit.errors import ConfigError, one_line
 from seqkit.export import onnx
 from seqkit.export import program as programs
 from seqkit.export.portable import Format, Portable
@@ -127,7 +127,7 @@ def largest_difference(run: Runner, network: Network, spec: DataSpec) -> float:
         try:
             found = run([inputs, lengths_B, *state])
         except Exception as error:
-            raise ConfigError(f"what was exported does not run on {batch} x {most} steps: {_line(error)}") from None
+            raise ConfigError(f"what was exported does not run on {batch} x {most} steps: {one_line(error)}") from None
         for got, due in zip(found, (outputs, steps_B, *after), strict=True):
             same = (got == due) | (got.isnan() & due.isnan())
             difference = torch.where(same, 0.0, (got - due).abs().double())
@@ -208,7 +208,3 @@ def _axes(program: ExportedProgram) -> dict[str, str]:
     first = program.graph_signature.user_inputs[0]
     shape = next(node.meta["val"].shape for node in program.graph.nodes if node.name == first)
     return {str(shape[0]): "batch", str(shape[1]): "time"}
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -50,7 +50,7 @@ def versions(format: str) -> dict[str, Any]:
 
 
 def capture(module: nn.Module, arguments: Sequence[Tensor]) -> ExportedProgram:
-    """Return what ``module`` computes as a graph for any batch and time.
+    """Capture ``module`` as a graph for any batch and time.
 
     Args:
         module: In evaluation mode; called with inputs (B, T, ...), lengths (B,) and states (L*D, B, H).
@@ -116,7 +116,7 @@ def quiet() -> Iterator[None]:
 
 
 def root_cause(error: BaseException) -> str:
-    """Return in one line what was at the root of an error."""
+    """Return the root cause of an error in one line."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).partition("\n\n")[0].split())

@@ -58,7 +58,7 @@ class Cell(Protocol):
     gates: tuple[str, ...]
     """Their names, in the order of the rows of the weights."""
     states: tuple[str, ...]
-    """Names of what is carried from step to step. The first is the hidden state, which is also the output."""
+    """Names of the states, carried from step to step. The first is the hidden state, which is also the output."""
 
     def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
         """Return the state after one step.

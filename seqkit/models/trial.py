@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqkit.errors import ConfigError, PluginError
+from seqkit.errors import ConfigError, PluginError, one_line
 from seqkit.models.backends.reference import run_reference
 from seqkit.models.cell import left_unchanged
 from seqkit.models.direction import Direction
@@ -45,7 +45,7 @@ def try_step(direction: Direction, input_size: int, hidden_size: int) -> None:
             while trace is not None and trace.tb_next and trace.tb_frame.f_code.co_name != "step":
                 trace = trace.tb_next
             where = f"{inspect.getsourcefile(type(cell))}:{trace.tb_lineno}" if trace else "?"
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise PluginError(f"{name}.step fails ({where}): {type(error).__name__}: {reason}") from error
     for one, part, old, version in zip(cell.states, state, before, versions, strict=True):
         if part._version != version or not torch.equal(part, old):

@@ -14,6 +14,7 @@ import seqkit
 from seqkit.config import Config, config_hash
 from seqkit.contracts.components import Data
 from seqkit.contracts.spec import Results
+from seqkit.errors import one_line
 from seqkit.evaluation import Evaluation, NetworkPredictor, evaluate
 from seqkit.files import write_atomic
 from seqkit.network import Network
@@ -98,7 +99,7 @@ def _warning_of(part: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        LOG.warning("the report is without %s: %s: %s", part, type(error).__name__, " ".join(str(error).split()))
+        LOG.warning("the report is without %s: %s: %s", part, type(error).__name__, one_line(error))
 
 
 @torch.no_grad()

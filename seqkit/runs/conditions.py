@@ -10,7 +10,7 @@ from seqkit.network import Network
 
 
 def conditions(network: Network, device: torch.device) -> dict[str, str]:
-    """Return what a bit-exact continuation needs to be the same."""
+    """Return the conditions of a bit-exact continuation by name."""
     return {
         "seqkit": seqkit.__version__,
         "python": platform.python_version(),

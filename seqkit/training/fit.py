@@ -10,7 +10,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from seqkit.config import Config
 from seqkit.contracts.components import Data
 from seqkit.data.loading import evaluation_loader
-from seqkit.errors import ConfigError, SeqkitError
+from seqkit.errors import ConfigError, SeqkitError, one_line
 from seqkit.network import device_of
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
@@ -35,7 +35,7 @@ def open_loggers(config: Config, run: RunFolder, last: Checkpoint | None) -> Log
     except SeqkitError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         LOG.warning("logger=%s fails and is left out: %s: %s", chosen["name"], type(error).__name__, reason)
         return Loggers(writer, None)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Literal
 
-from seqkit.errors import ConfigError
+from seqkit.errors import ConfigError, one_line
 from seqkit.registry import register_logger
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.metrics_csv import MetricsWriter
@@ -51,7 +51,7 @@ class Loggers:
         self._attempt(lambda: publish(self.logger, run, report))
 
     def close(self) -> None:
-        """Let the logger write out what it holds, at the end or at a stop."""
+        """Flush the logger, at the end or at a stop."""
         if hasattr(self.logger, "finalize"):
             self._attempt(lambda: self.logger.finalize("success"))
 
@@ -69,7 +69,7 @@ class Loggers:
             if abandon is not None:
                 with suppress(Exception):
                     abandon()
-            reason = " ".join(str(error).split()) or "no reason given"
+            reason = one_line(error) or "no reason given"
             LOG.warning("%s failed and is dropped (%s: %s); metrics.csv goes on", name, type(error).__name__, reason)
 
 

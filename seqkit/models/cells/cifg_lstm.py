@@ -1,4 +1,4 @@
-"""Long short-term memory whose input gate is what the forget gate leaves."""
+"""Long short-term memory with coupled input and forget gates."""
 
 # T time, B batch, I input, H hidden, G = 3H gates
 

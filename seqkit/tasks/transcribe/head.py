@@ -47,7 +47,7 @@ class Transcribe(nn.Module):
         return self.output(y_BTH).float().log_softmax(2)
 
     def stream(self, y_BTH: Tensor, batch: Batch, before_B1V: Tensor | None) -> tuple[Tensor, dict[str, Any], Tensor]:
-        """Return the log probabilities of new steps, the text that they add, and what to give with the next ones.
+        """Return the log probabilities of new steps, the text that they add, and the memory for the next call.
 
         Args:
             y_BTH: New steps.

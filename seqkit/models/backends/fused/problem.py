@@ -1,4 +1,4 @@
-"""One direction of a layer over time, as the fused loops take it, and what such loops must do."""
+"""One direction of a layer over time, as the fused loops take it, and the protocol of such loops."""
 
 # T time, B batch, H hidden, G all gates: 4H, or 3H for a coupled LSTM and for a GRU
 # hs, cs: states of steps 0 (the initial one) to T
