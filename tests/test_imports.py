@@ -15,8 +15,8 @@ ROOT = Path(seqkit.__file__).parent
 
 FLOORS = (
     ("errors",), ("files",), ("padding",), ("rng",), ("plotting",), ("contracts",), ("schema",), ("registry",),
-    ("config",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("evaluation",), ("runs",),
-    ("training", "inference", "export"), ("report",), ("experiment", "trained"), ("hydra_cli",), ("commands",),
+    ("plugins",), ("config",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("evaluation",), ("runs",),
+    ("training", "inference", "export"), ("report",), ("testing",), ("experiment", "trained"), ("hydra_cli",), ("commands",),
     ("__main__",),
 )  # fmt: skip
 """Each room may import those on the floors below it, and itself; rooms of one floor never import each other."""
