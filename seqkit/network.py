@@ -118,10 +118,14 @@ def float32_eval(device: torch.device) -> Iterator[None]:
 
 
 def example(network: nn.Module, spec: DataSpec) -> Tensor:
-    """Return a random sequence (1, T, ...) on the network's device, long enough for frontend and task."""
-    steps = max(spec.inputs.example_steps, getattr(spec.task, "lookback", None) or 0)
-    inputs = spec.inputs.example(1, steps, torch.Generator().manual_seed(0))
+    """Return a random sequence (1, T, ...) on the network's device."""
+    inputs = spec.inputs.example(1, example_steps(spec), torch.Generator().manual_seed(0))
     return inputs.to(next(network.parameters()).device)
+
+
+def example_steps(spec: DataSpec) -> int:
+    """Return the length of an example that is long enough for the frontend and the task."""
+    return max(spec.inputs.example_steps, getattr(spec.task, "lookback", None) or 0)
 
 
 def chunks(inputs: Tensor) -> list[Tensor]:
