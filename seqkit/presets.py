@@ -1,10 +1,47 @@
 """Presets: YAML files that choose components and set options of them, such as ``experiment=adding``."""
 
 from collections.abc import Callable, Collection
+from importlib.resources import files
 from typing import Any
 
-from seqkit import registry, schema
-from seqkit.errors import ConfigError
+from seqkit import plugins, registry, schema
+from seqkit.errors import ConfigError, unknown
+
+
+def text(group: str, name: str) -> str:
+    """Return the text of a preset of seqkit or of a plugin.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    own = files("seqkit.conf").joinpath(group, f"{name}.yaml")
+    if not own.is_file():
+        plugins.found()  # loads them
+    for file, _ in _files(group):
+        if file.name == f"{name}.yaml":
+            return file.read_text().rstrip()
+    raise unknown(group, name, (file.name.removesuffix(".yaml") for file, _ in _files(group)))
+
+
+def summaries(group: str) -> dict[str, tuple[str, str]]:
+    """Return the first comment line and the provider of each preset of a config group; plugins as loaded so far."""
+    found = {}
+    for file, provider in _files(group):
+        comments = [line[1:].strip() for line in file.read_text().splitlines() if line.startswith("#")]
+        summary = next((line for line in comments if not line.startswith("@")), "")
+        found[file.name.removesuffix(".yaml")] = summary, provider
+    return dict(sorted(found.items()))
+
+
+def _files(group: str) -> list[tuple[Any, str]]:
+    """Return the file and the provider of each preset of a config group."""
+    folders: dict[str, Any] = {"seqkit": files("seqkit.conf"), **plugins.preset_folders()}
+    found = []
+    for provider, folder in folders.items():
+        place = folder.joinpath(group)
+        if place.is_dir():
+            found += [(file, provider) for file in place.iterdir() if file.name.endswith(".yaml")]
+    return found
 
 
 def leave_out(
