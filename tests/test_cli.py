@@ -132,22 +132,6 @@ def test_sweep(capsys):
     assert [report["config"]["model"]["name"] for report in json.loads(capsys.readouterr().out)] == ["elman", "gru"]
 
 
-def test_list_and_describe(capsys):
-    assert run(["list", "--json"]) == 0
-    everything = json.loads(capsys.readouterr().out)
-    assert set(everything["model"]) == {"cifg_lstm", "elman", "gru", "lstm", "peephole_lstm"}
-    assert all(summary for group in everything.values() for summary in group.values())
-    for kind, group in everything.items():
-        for name in group if kind not in ("experiment", "trainer") else ():
-            assert run(["describe", f"{kind}={name}", "--json"]) == 0
-            for option in json.loads(capsys.readouterr().out)["options"]:
-                assert option["explanation"], f"{kind}={name}: {option['name']} is not explained"
-    assert run(["list", "modell"]) == 1
-    assert capsys.readouterr().err.startswith("seqkit: no kind of component 'modell'. Did you mean 'model'?")
-    assert run(["describe", "model=lsmt"]) == 1
-    assert "Did you mean 'lstm'?" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(("words", "line"), [
     (["trian"], "no command 'trian'. Did you mean 'train'? "
                 "Known: describe, evaluate, export, generate, list, predict, resume, train"),

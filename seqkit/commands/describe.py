@@ -73,7 +73,7 @@ def _component_text(kind: str, found: dict[str, Any]) -> str:
     if found["text"]:
         lines += ["", indent(found["text"], "  ")]
     of_spec = kind in registry.SPEC_KINDS
-    title = "fields, which the data set:" if of_spec else "options:"
+    title = "fields, set by the data set:" if of_spec else "options:"
     lines += ["", title if found["options"] else "no options"]
     for option in found["options"]:
         default = option["default"]

@@ -42,5 +42,7 @@ def inventory() -> dict[str, dict[str, dict[str, str]]]:
         else:
             components = (registry.find(kind, name) for name in registry.names(kind))
             entries = {component.name: (component.summary, component.provider) for component in components}
-        found[kind] = {name: {"provider": provider, "summary": summary} for name, (summary, provider) in entries.items()}
+        found[kind] = {
+            name: {"provider": provider, "summary": summary} for name, (summary, provider) in entries.items()
+        }
     return found

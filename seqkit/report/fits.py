@@ -78,8 +78,8 @@ def _specs(component: Component) -> dict[str, DataSpec]:
 
 
 def _others(component: Component, kind: str) -> list[Component]:
-    found = (registry.find(kind, name) for name in registry.names(kind))
-    return [other for other in found if other.provider in ("seqkit", component.provider)]
+    found = registry.components(kind).values()
+    return sorted((one for one in found if one.provider in ("seqkit", component.provider)), key=lambda one: one.name)
 
 
 def _builds(kind: str, config: dict[str, Any], spec: DataSpec, causal: bool = True) -> bool:
