@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "write a run's network as one file, for onnxruntime or torch",
     "list": "the experiments and components there are",
     "describe": "the options of a component, or what a run is made of",
+    "new": "write a plugin of your own: seqkit new cell foo",
 }
 
 
