@@ -3,12 +3,17 @@
 from typing import Any
 
 from seqkit import registry
+from seqkit.testing import modules, options, randomness
 from seqkit.testing.check import require
 from seqkit.testing.line import Chosen
-from seqkit.testing.models import shapes
+from seqkit.testing.models import gradients, memory, padding, resume, rows, shapes, time, uses
 from seqkit.testing.models.subject import ModelSubject, random_inputs
 
-__all__ = ["ModelSubject", "check_cell", "check_model", "shapes", "suite"]
+__all__ = ["ModelSubject", "check_cell", "check_model", "random_inputs", "suite"]
+
+MODULES = modules, randomness, shapes, time, padding, rows, memory, gradients, resume, uses  # each defines checks
+
+options.define_checks("model")
 
 INPUT_SIZE = 3
 
@@ -44,7 +49,6 @@ def suite(chosen: Chosen, input_size: int = INPUT_SIZE) -> tuple[ModelSubject, t
         make=lambda: registry.build("model", config, input_size),
         inputs=random_inputs(input_size),
         where=f"model={config['name']}",
-        input_size=input_size,
         config=config,
     )
     return subject, ("model",)
