@@ -8,9 +8,10 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import make_dataclass
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeVar
 
-from seqkit import registry, schema
+from seqkit import plugins, registry, schema
 from seqkit.config import CHOICES, OPTIONAL, Config, Settings, check, unknown_setting
 from seqkit.errors import ConfigError, SeqkitError, shortened, unknown
 
@@ -42,13 +43,16 @@ def compose(overrides: Sequence[str]) -> Config:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_module
 
-    _store_nodes()
-    try:
+    def composed() -> Any:
         with initialize_config_module("seqkit.conf", version_base="1.3"):
-            composed = hydra_compose("train", overrides=_without_null(overrides))
+            return hydra_compose("train", overrides=_without_null(overrides))
+
+    _load_named_in(overrides)
+    try:
+        config = _with_plugins(composed)
     except Exception as error:
         raise explain(error) from None
-    return plain(composed)
+    return plain(config)
 
 
 def plain(config: Any) -> Config:
@@ -96,10 +100,12 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]],
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    _store_nodes()
+    ran = False
 
     @hydra.main(config_path="pkg://seqkit.conf", config_name="train", version_base="1.3")
     def main(config: Any) -> None:
+        nonlocal ran
+        ran = True
         current = HydraConfig.get()
         number = str(current.job.num) if current.mode == RunMode.MULTIRUN else ""
         try:
@@ -107,11 +113,13 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]],
         except Exception as error:
             raise _FromJob(error) from error
 
+    words = _typed_words(arguments)
+    _load_named_in(words)
     # So that Hydra raises what it finds, for us to rewrite, and does not print it.
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *_typed_words(arguments)], "1"
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *words], "1"
     try:
-        main()
+        _with_plugins(main, lambda: not ran)
     except _FromJob as carried:
         raise carried.error from carried.error.__cause__
     except Exception as error:
@@ -163,7 +171,7 @@ def _flag(word: str, rest: list[str]) -> list[str]:
     name = SHORT_FLAGS.get(name, name)
     if name not in FLAGS:
         bare = name.lstrip("-")
-        known = ", ".join(("--fresh", "--exact", "--json", "-m", *FLAGS))
+        known = ", ".join(("--fresh", "--exact", "--changed-code", "--json", "-m", *FLAGS))
         raise ConfigError(f"no flag {name}; {f'write {bare}={value}' if value else f'Known: {known}'}")
     choices = FLAGS[name]
     if choices == ():
@@ -180,6 +188,56 @@ def _flag(word: str, rest: list[str]) -> list[str]:
     return [name, value]
 
 
+def _load_named_in(overrides: Sequence[str]) -> None:
+    """Load the plugins of the components and presets that overrides name, as far as they are not there yet."""
+    for word in overrides:
+        key, _, value = word.lstrip("+~").partition("=")
+        group = key.partition("@")[0]
+        if group not in (*CHOICES, "experiment"):
+            continue
+        for name in re.findall(r"[^\W\d]\w*", value):  # in model=a,b, in model=[a,b] and in model=choice(a,b)
+            is_there = partial(_is_there, group, name)
+            if name != "null" and not is_there():
+                plugins.search(name, is_there)
+
+
+def _is_there(group: str, name: str) -> bool:
+    """Whether a component or preset is there without loading another plugin."""
+    return (group in CHOICES and name in registry.components(group)) or name in plugins.preset_names(group)
+
+
+Composed = TypeVar("Composed")
+
+
+def _with_plugins(compose_it: Callable[[], Composed], may_again: Callable[[], bool] = lambda: True) -> Composed:
+    """Compose; where a config is missing, compose once more with all plugins loaded, since a preset may name it."""
+    from hydra.errors import MissingConfigException
+
+    _register_preset_folders()
+    _store_nodes()
+    try:
+        return compose_it()
+    except MissingConfigException:
+        if not may_again() or not plugins.load_all():
+            raise
+    _store_nodes()
+    return compose_it()
+
+
+@cache
+def _register_preset_folders() -> None:
+    """Let Hydra search the presets of the plugins that are loaded when it composes."""
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    class PresetFolders(SearchPathPlugin):
+        def manipulate_search_path(self, search_path: Any) -> None:
+            for provider, folder in plugins.preset_folders().items():
+                search_path.append(provider, f"file://{folder}")
+
+    Plugins.instance().register(PresetFolders)
+
+
 def _store_nodes() -> None:
     """Put a typed node for every registered component into Hydra's ConfigStore."""
     from hydra.core.config_store import ConfigStore
@@ -188,9 +246,8 @@ def _store_nodes() -> None:
     groups = [(kind, Any, None) for kind in CHOICES]
     store.store(name="settings", node=make_dataclass("settings", groups, bases=(schema.node("own", Settings),)))
     for kind in CHOICES:
-        for name in registry.names(kind):
-            factory = registry.find(kind, name).factory
-            store.store(group=kind, name=name, node=schema.node(name, factory, {"name": name}))
+        for name, component in registry.components(kind).items():
+            store.store(group=kind, name=name, node=schema.node(name, component.factory, {"name": name}))
 
 
 def explain(error: Exception) -> SeqkitError:

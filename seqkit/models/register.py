@@ -11,7 +11,7 @@ from seqkit import schema
 from seqkit.errors import PluginError
 from seqkit.models.cell import has_no_init
 from seqkit.models.stack import Recurrent
-from seqkit.registry import register
+from seqkit.registry import at_authors_line, register
 
 CellT = TypeVar("CellT", bound=nn.Module)
 
@@ -24,7 +24,8 @@ def register_cell(name: str) -> Callable[[type[CellT]], type[CellT]]:
     """
 
     def decorate(cell: type[CellT]) -> type[CellT]:
-        model = CellModel(cell)
+        with at_authors_line():
+            model = CellModel(cell)
         register("model", name, source=cell, doc=_doc(cell))(model)
         return cell
 
