@@ -58,7 +58,7 @@ REFUSED = {
     "new cell ../foo": "'../foo' cannot be the name",
     "new cell class": "'class' cannot be the name",
     "new cell null": "'null' cannot be the name",
-    "new cell lstm": "model=lstm is there already, from seqkit another name",
+    "new cell lstm": "model=lstm is there already, from seqkit;",
     "new task adding": "data=adding is there already",
     "new cell there": "seqkit-there is there already; choose another name, or another folder by --path",
     "new cell foo --path nowhere": "nowhere: no such folder. Expected a folder to write the package into",

@@ -87,15 +87,15 @@ def _check_name(kind: str, name: str) -> None:
     from seqkit import registry
     from seqkit.errors import ConfigError, shortened
 
-    if not re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", name) or iskeyword(name):
+    if not re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", name) or iskeyword(name) or name in registry.RESERVED:
         raise ConfigError(
             f"'{shortened(name)}' cannot be the name of a plugin; it must be lower-case letters, digits and _, "
-            "starting with a letter, and no keyword of Python"
+            "starting with a letter, and no keyword of Python or YAML"
         )
     for registered in REGISTERS[kind]:
         if name in registry.names(registered):
-            origin = registry.find(registered, name).origin
-            raise ConfigError(f"{registered}={name} is there already, from {origin}; choose another name")
+            provider = registry.find(registered, name).provider
+            raise ConfigError(f"{registered}={name} is there already, from {provider}; choose another name")
     if find_spec(module := _rendered("seqkit_example", name)):
         raise ConfigError(f"a package {module} is installed already; choose another name")
 

@@ -7,6 +7,7 @@ from pydantic import PositiveInt
 from torch import nn
 
 import seqkit
+from seqkit import valid
 
 
 @seqkit.register_model("example")
@@ -31,6 +32,7 @@ class ExampleModel(nn.Module):
     def forward(self, x_BTI, lengths_B=None, state=None):
         """Map x_BTI to y_BTH; the state (K - 1, B, I) is the last inputs, zeros at the start."""
         rows, steps, size = x_BTI.shape
+        x_BTI = x_BTI.masked_fill(~valid(lengths_B, x_BTI)[..., None], 0)  # whatever the padding holds
         before_KBI = state[0] if state else x_BTI.new_zeros(self.kernel_size - 1, rows, size)
         seen_BTI = torch.cat((before_KBI.transpose(0, 1), x_BTI), 1)
         windows_BTJ = torch.cat([seen_BTI[:, k : k + steps] for k in range(self.kernel_size)], 2)
