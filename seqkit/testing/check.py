@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from seqkit.errors import one_line
+from seqkit.errors import SeqkitError, one_line
 
 SubjectT = TypeVar("SubjectT")
 
@@ -52,7 +52,7 @@ class Check:
                 self.run(subject)
         except DoesNotApply as error:
             return Outcome(self, True, False, one_line(error))
-        except CheckError as error:
+        except (CheckError, SeqkitError) as error:
             return Outcome(self, False, True, one_line(error))
         except Exception as error:
             return Outcome(self, False, True, f"{type(error).__name__}: {one_line(error)}")
@@ -73,11 +73,12 @@ CHECKS: dict[str, list[Check]] = {}
 """All checks by kind, in the order of their definition."""
 
 
-def check(kind: str, cheap: bool = False) -> Callable[[Callable[[SubjectT], None]], Callable[[SubjectT], None]]:
-    """Make a function a check of a kind of component."""
+def check(*kinds: str, cheap: bool = False) -> Callable[[Callable[[SubjectT], None]], Callable[[SubjectT], None]]:
+    """Make a function a check of one kind of component, or of several whose subjects are alike."""
 
     def decorate(run: Callable[[SubjectT], None]) -> Callable[[SubjectT], None]:
-        CHECKS.setdefault(kind, []).append(Check(kind, run.__name__, cheap, run))
+        for kind in kinds:
+            CHECKS.setdefault(kind, []).append(Check(kind, run.__name__, cheap, run))
         return run
 
     return decorate

@@ -20,7 +20,7 @@ from seqkit.contracts.components import Data
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import load_batches, set_up
 from seqkit.errors import SeqkitError, one_line
-from seqkit.testing import tiny
+from seqkit.testing import options, tiny
 from seqkit.testing.answers import json_reason
 from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, require
 from seqkit.testing.line import Chosen
@@ -81,6 +81,9 @@ def suite(chosen: Chosen) -> tuple[DataSubject, tuple[str, ...]]:
     """Return the subject and the kinds of checks of a data set; see ``seqkit.testing.line.suite``."""
     config = tiny.sized(chosen["data"])
     return DataSubject(lambda: tiny.data_set(config), lambda: registry.build("data", config), config), ("data",)
+
+
+options.define_checks("data")
 
 
 @check("data", cheap=True)

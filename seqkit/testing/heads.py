@@ -10,7 +10,7 @@ from torch import Tensor
 from seqkit import registry
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, one_line
-from seqkit.testing import scores, tiny
+from seqkit.testing import options, scores, tiny
 from seqkit.testing.answers import difference_reason
 from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, require
 from seqkit.testing.compare import TOLERANCE, difference
@@ -42,9 +42,12 @@ def suite(chosen: Chosen) -> tuple[PredictionSubject, tuple[str, ...]]:
         get_data=lambda: tiny.data_set(data) if data else tiny.served_by(head),
         get_network=lambda found: tiny.network(found, head),
         where=f"head={head['name']}",
-        head=head,
+        config=head,
     )
     return subject, ("head",)
+
+
+options.define_checks("head")
 
 
 @check("head", cheap=True)
@@ -270,9 +273,9 @@ class _OtherTask:
 
 
 def _config(subject: PredictionSubject) -> Mapping[str, Any]:
-    if subject.head is None:
+    if subject.config is None:
         raise DoesNotApply("the head was not built by name, so no second one can be")
-    return subject.head
+    return subject.config
 
 
 def _own_metrics(subject: PredictionSubject) -> scores.Make:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from seqkit import registry
+from seqkit.testing import options
 from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, require
 from seqkit.testing.line import Chosen
 from seqkit.testing.training import tiny_config
@@ -49,6 +50,9 @@ def check_logger(name: str, **options: Any) -> None:
 def suite(chosen: Chosen) -> tuple[LoggerSubject, tuple[str, ...]]:
     """Return the subject and the kinds of checks of a logger; see ``seqkit.testing.line.suite``."""
     return LoggerSubject(chosen["logger"]), ("logger",)
+
+
+options.define_checks("logger")
 
 
 @check("logger", cheap=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seqkit import registry
+from seqkit.testing import options
 from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, require
 from seqkit.testing.line import Chosen
 from seqkit.training.optimizers import parameter_groups
@@ -80,6 +81,9 @@ def check_optimizer(name: str, **options: Any) -> None:
 def suite(chosen: Chosen) -> tuple[OptimizerSubject, tuple[str, ...]]:
     """Return the subject and the kinds of checks of an optimizer; see ``seqkit.testing.line.suite``."""
     return OptimizerSubject(chosen["optimizer"]), ("optimizer",)
+
+
+options.define_checks("optimizer")
 
 
 @check("optimizer", cheap=True)

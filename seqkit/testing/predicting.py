@@ -37,14 +37,14 @@ class PredictionSubject:
         get_data: Returns the data, set up.
         get_network: Returns the network for these; a check may compute with it, and changes nothing of it.
         where: Name of what is checked in messages, ``head=classify``.
-        head: Name and options of the head, where it was built from these.
+        config: Name and options of the head, where it was built from these.
         split: Part that the samples are taken from.
     """
 
     get_data: Callable[[], Data]
     get_network: Callable[[Data], Network]
     where: str
-    head: Mapping[str, Any] | None = None
+    config: Mapping[str, Any] | None = None
     split: Split = "valid"
 
     @cached_property
@@ -103,5 +103,5 @@ class PredictionSubject:
 
     def rebuilt(self, spec: DataSpec | None = None) -> Any:
         """Return another head of the same options, for another spec if that is given."""
-        config = {"frontend": None, "model": {"name": "gru", "hidden_size": 6}, "head": self.head}
+        config = {"frontend": None, "model": {"name": "gru", "hidden_size": 6}, "head": self.config}
         return assemble(config, spec or self.spec).eval().head

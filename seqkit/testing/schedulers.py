@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from seqkit import registry
+from seqkit.testing import options
 from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, require
 from seqkit.testing.line import Chosen
 
@@ -38,6 +39,9 @@ def check_scheduler(name: str, **options: Any) -> None:
 def suite(chosen: Chosen) -> tuple[SchedulerSubject, tuple[str, ...]]:
     """Return the subject and the kinds of checks of a scheduler; see ``seqkit.testing.line.suite``."""
     return SchedulerSubject(chosen["scheduler"]), ("scheduler",)
+
+
+options.define_checks("scheduler")
 
 
 @check("scheduler", cheap=True)

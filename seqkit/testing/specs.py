@@ -1,4 +1,4 @@
-"""Data specs to check ends of a network with: those of the data that are named, or made-up ones of the built-in kinds."""
+"""Specs to check the ends of a network with: that of the data named, or made-up ones of the built-in kinds."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,7 +22,8 @@ def specs() -> Iterator[DataSpec]:
     """Yield specs in which each built-in input kind and each built-in task stands at least once."""
     frames = Frames(("a", "b", "c"), mean=(0.5, -1.0, 0.0), scale=(1.0, 2.0, 0.5))
     classes = Classes(("one", "two", "three"), (1, 1, 1))
-    tokens = Tokens(Characters.fit(Characters.pieces("abcdefgh"), None))
+    tokenizer: Any = Characters.fit(Characters.pieces("abcdefgh"), None)
+    tokens = Tokens(tokenizer)
     yield DataSpec(frames, Series(horizon=2, names=("a", "c"), mean=(0.5, 0.0), scale=(1.0, 0.5)))
     yield DataSpec(frames, classes)
     yield DataSpec(tokens, NextToken())

@@ -1,60 +1,31 @@
-"""The model that is checked: how it is made, and what it is given."""
+"""The model that is checked: how it is called, and its state."""
 
 # B batch, T time, I input, H output
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from seqkit.contracts.batch import State
-from seqkit.errors import SeqkitError
-from seqkit.testing.check import DoesNotApply, seeded
-
-ROWS, STEPS = 2, 8
-"""Size of what a cheap check computes."""
+from seqkit.testing.check import DoesNotApply
+from seqkit.testing.subject import ModuleSubject
 
 
-@dataclass(frozen=True)
-class ModelSubject:
-    """A model to be checked, registered or not.
+class ModelSubject(ModuleSubject):
+    """A model to be checked; its inputs are x_BTI."""
 
-    Attributes:
-        make: Returns a model that a check may change; weights that are drawn come from torch's global generator.
-        inputs: Returns x_BTI of so many rows and steps, the same at every call.
-        where: Name of the model in messages, ``model=mgu``.
-        input_size: I.
-        config: Name and options, where it was built from these.
-    """
+    def outputs(self, module: Any, inputs: Tensor) -> Tensor:
+        """Return y_BTH from the initial state."""
+        return module(inputs, None, None)[0]
 
-    make: Callable[[], Any]
-    inputs: Callable[[int, int], Tensor]
-    where: str
-    input_size: int
-    config: Mapping[str, Any] | None = None
-
-    def model(self, training: bool = False, seed: int = 0) -> Any:
-        """Return a model in evaluation or training mode, with the weights of a seed."""
-        try:
-            with seeded(seed):
-                return self.make().train(training)
-        except SeqkitError:
-            raise DoesNotApply("it cannot be built") from None
-
-    def causal(self) -> Any:
+    def causal_model(self) -> Any:
         """Return a causal model in evaluation mode; a check of causal models does not apply to others."""
-        model = self.model()
+        model = self.module()
         if not model.causal:
             raise DoesNotApply("it says that it is not causal")
         return model
-
-    def registered(self) -> Mapping[str, Any]:
-        """Return name and options; a check of these does not apply to a model that was built by hand."""
-        if self.config is None:
-            raise DoesNotApply("it was not built from a config")
-        return self.config
 
 
 def random_inputs(input_size: int) -> Callable[[int, int], Tensor]:
@@ -66,9 +37,10 @@ def random_inputs(input_size: int) -> Callable[[int, int], Tensor]:
     return inputs
 
 
-def random_state(model: Any, x_BTI: Tensor) -> State:
-    """Return a random state of the shapes that the model returns for this input; empty where it carries none."""
-    with torch.no_grad():
-        _, state = model(x_BTI, None, None)
-    draw = torch.Generator().manual_seed(1)
-    return tuple(torch.rand(part.shape, generator=draw).to(part) for part in state)
+@torch.no_grad()
+def state_after(model: Any, x_BTI: Tensor) -> State:
+    """Return the state after some inputs; a check of states does not apply to a model without one."""
+    _, state = model(x_BTI, None, None)
+    if not state:
+        raise DoesNotApply("it carries no state")
+    return state
