@@ -132,6 +132,12 @@ def names(kind: str) -> list[str]:
     return sorted(_components[kind])
 
 
+def plugins() -> list[Component]:
+    """Return the registered components that are not seqkit's own."""
+    every = (component for found in _components.values() for component in found.values())
+    return [component for component in every if component.origin.partition(".")[0] != "seqkit"]
+
+
 def find(kind: str, name: str) -> Component:
     """Return the component ``kind=name``.
 
