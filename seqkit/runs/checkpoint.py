@@ -147,18 +147,22 @@ class Checkpoint:
         return network
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint, atomically and with its checksum.
+def refuse_if_not_plain(content: dict[str, Any]) -> None:
+    """Refuse to save a checkpoint's content that could not be read again.
 
     Raises:
-        TrainingError: It could not be read again: it holds something other than tensors and plain data.
+        TrainingError: It holds something other than tensors and plain data; the message names it.
     """
     reasons = (not_plain_reason(value, NAMES.get(key, key)) for key, value in content.items())
     if reason := next(filter(None, reasons), ""):
         raise TrainingError(
-            f"the checkpoint cannot be written, since it could not be read again: {reason}; "
+            f"no checkpoint can be saved, since it could not be read again: {reason}; "
             "keep tensors, numbers, strings, lists and dicts"
         )
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint, atomically and with its checksum."""
     buffer = io.BytesIO()  # not the file itself: torch would turn a full disk into an error of its own
     torch.save(content, buffer)
     body = buffer.getbuffer()[:-2]  # the last two bytes are the length of the zip's comment, which is 0
