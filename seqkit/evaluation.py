@@ -13,6 +13,7 @@ from seqkit.contracts.batch import Batch, Split, State
 from seqkit.contracts.components import Data
 from seqkit.contracts.spec import Baseline, DataSpec, Predictor
 from seqkit.data.loading import evaluation_loader
+from seqkit.errors import ConfigError
 from seqkit.faults import said
 from seqkit.network import Network, carry, float32_eval
 
@@ -116,6 +117,24 @@ class Scorer:
             with self._left_out_if_it_fails(self._running, name):
                 scores[name] = _finite(metric.compute())
         return scores
+
+
+def check_monitor(head: Any, scores: Scores) -> None:
+    """Refuse a head whose ``monitor`` is not the name of a score and its direction.
+
+    Args:
+        head: Of the network.
+        scores: The network's.
+
+    Raises:
+        ConfigError: It would decide nothing, or for the worst checkpoint.
+    """
+    monitor = getattr(head, "monitor", None)
+    if not (isinstance(monitor, tuple) and len(monitor) == 2 and monitor[0] in scores and monitor[1] in ("min", "max")):
+        known = ", ".join(sorted(scores))
+        raise ConfigError(
+            f"{type(head).__name__}.monitor is {monitor!r}: expected (METRIC, 'min' or 'max'), METRIC one of {known}"
+        )
 
 
 def _floats(scores: Mapping[str, Any]) -> Scores:

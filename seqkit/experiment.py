@@ -25,6 +25,7 @@ from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference, open_run
 from seqkit.runs.provenance import change_reason, components
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
+from seqkit.testing.dry_run.run import dry_run
 
 LOG = logging.getLogger("seqkit")
 
@@ -98,9 +99,13 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool) -> dict[str, An
         last = checkpoint_to_continue(run)
         if last:
             _check_continuation(last, config, data, run, exact)
+        done = last is not None and last.progress["done"]
+        if config["trainer"]["dry_run"] and not done:
+            with _reading_of_data():
+                dry_run(config, data, device, _metadata(config, data))
         loggers = open_loggers(config, run, last)
         try:
-            if last and last.progress["done"]:
+            if last and done:
                 LOG.info("training was complete at step %d", last.step)
                 seconds = last.metadata["seconds"]
             else:

@@ -216,11 +216,21 @@ def _to_json(value: Any) -> Any:
             f"a data spec holds {type(value).__name__} {str(value)[:60]}; it may hold str, int, float, bool, None, "
             "tuples of them and registered dataclasses, so that it can be saved"
         )
+    component = component_of(value)
+    own = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+    return {"kind": component.kind, "name": component.name, **own}
+
+
+def component_of(value: Any) -> Component:
+    """Return the component that a value of a data spec is built by: its input kind, task or tokenizer.
+
+    Raises:
+        PluginError: There is none.
+    """
     for kind in SPEC_KINDS:
-        for name, component in _components[kind].items():
+        for component in _components[kind].values():
             if component.factory is type(value):
-                own = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
-                return {"kind": kind, "name": name, **own}
+                return component
     raise PluginError(f"{type(value).__name__} is in a data spec and not registered as one of {', '.join(SPEC_KINDS)}")
 
 

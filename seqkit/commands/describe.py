@@ -56,7 +56,7 @@ def component(kind: str, name: str) -> dict[str, Any]:
     if kind == "trainer" and name in presets("trainer"):
         name = "lightning"  # what every preset sets options of
     found = registry.find(kind, name)
-    explained = _arguments(found.doc)
+    explained = schema.explanations(found.doc)
     return {
         "component": f"{kind}={name}",
         "summary": found.summary,
@@ -84,27 +84,6 @@ def _backends(model: str, overrides: list[str]) -> dict[str, str]:
         if not override.startswith("model.") or "=" not in override:
             raise ConfigError(f"'{override}': write model.OPTION=VALUE")
     return backends_in_words(build("model", compose([model, *overrides])["model"], 1))
-
-
-def _arguments(doc: str) -> dict[str, str]:
-    """Return the entries of the ``Args:`` sections of a Google docstring."""
-    import re
-
-    found: dict[str, str] = {}
-    current = None
-    inside = False
-    for line in doc.splitlines():
-        if re.fullmatch(r"[A-Z]\w+:", line):
-            inside = line == "Args:"
-            current = None
-        elif inside and (match := re.fullmatch(r" {4}(\w+): (.*)", line)):
-            current = match[1]
-            found[current] = match[2]
-        elif inside and current and line.startswith(" " * 8):
-            found[current] += f" {line.strip()}"
-        elif line.strip():
-            current = None
-    return found
 
 
 def _type_text(annotation: Any) -> str:

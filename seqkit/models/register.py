@@ -81,9 +81,10 @@ def _own_options(cell: type[nn.Module]) -> tuple[schema.Option, ...]:
 
 
 def _doc(cell: type) -> str:
-    """Return a cell's docstring, with the stack's options and its own under ``Args:``."""
+    """Return a cell's docstring, with the stack's options and what it says itself under ``Args:``."""
     head, own = _split_doc(cell)
-    arguments = {**_split_doc(Recurrent)[1], **own}
+    stack = {option.name for option in schema.options(Recurrent)}
+    arguments = {name: text for name, text in _split_doc(Recurrent)[1].items() if name in stack} | own
     return "\n".join([head, "", "Args:", *(f"    {name}: {text}" for name, text in arguments.items())])
 
 
