@@ -24,6 +24,8 @@ SPEC_KINDS = ("inputs", "task", "tokenizer")
 METHODS = {
     "data": ("setup", "part", "collate", "order"),
     "head": ("loss", "predict"),
+    "logger": ("log_metrics",),
+    "optimizer": ("step", "state_dict", "load_state_dict"),
     "inputs": ("frontend", "read", "chunk", "example"),
     "task": ("head", "metrics", "answers"),
     "tokenizer": ("pieces", "fit", "ids", "encode", "decode", "continued", "sizes", "plural"),

@@ -23,12 +23,14 @@ class ModuleSubject:
         inputs: Returns inputs of at most so many rows and steps, the same at every call.
         where: Name of the component in messages, ``model=mgu``.
         config: Name and options, where it was built from these.
+        steps: Of an example that is long enough for it.
     """
 
     make: Callable[[], Any]
     inputs: Callable[[int, int], Tensor]
     where: str
     config: Mapping[str, Any] | None = None
+    steps: int = STEPS
 
     def module(self, training: bool = False, seed: int = 0) -> Any:
         """Return the module in evaluation or training mode, with the weights of a seed."""
@@ -38,9 +40,9 @@ class ModuleSubject:
         except SeqkitError:
             raise DoesNotApply("it cannot be built") from None
 
-    def x(self, rows: int = ROWS, steps: int = STEPS, at_least: int = 1) -> Tensor:
+    def x(self, rows: int = ROWS, steps: int | None = None, at_least: int = 1) -> Tensor:
         """Return inputs; a check that needs more rows or steps than the data have does not apply."""
-        inputs = self.inputs(rows, steps)
+        inputs = self.inputs(rows, self.steps if steps is None else steps)
         if inputs.shape[1] < at_least or len(inputs) < rows:
             raise DoesNotApply(f"the data have {len(inputs)} rows of {inputs.shape[1]} steps")
         return inputs

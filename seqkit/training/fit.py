@@ -10,7 +10,8 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from seqkit.config import Config
 from seqkit.contracts.components import Data
 from seqkit.data.loading import evaluation_loader
-from seqkit.errors import ConfigError, SeqkitError, one_line
+from seqkit.errors import ConfigError, PluginError, SeqkitError
+from seqkit.faults import said
 from seqkit.network import device_of
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
@@ -30,13 +31,17 @@ def open_loggers(config: Config, run: RunFolder, last: Checkpoint | None) -> Log
         LOG.warning("%s is gone; it starts anew at step %d", run.metrics_csv, last.step)
     writer = MetricsWriter(run.metrics_csv, keep=last.step if last else -1)
     chosen = config["logger"]
+    if not chosen:
+        return Loggers(writer)
     try:
-        return Loggers(writer, build("logger", chosen, run.path, config) if chosen else None)
+        logger = build("logger", chosen, run.path, config)
+        if not hasattr(logger, "log_metrics"):
+            raise PluginError(f"logger={chosen['name']}: {type(logger).__name__} has no log_metrics(metrics, step)")
+        return Loggers(writer, logger, last.step if last else None)
     except SeqkitError:
         raise
     except Exception as error:
-        reason = one_line(error)
-        LOG.warning("logger=%s fails and is left out: %s: %s", chosen["name"], type(error).__name__, reason)
+        LOG.warning("logger=%s fails and is left out: %s", chosen["name"], said(error))
         return Loggers(writer, None)
 
 

@@ -1,5 +1,6 @@
 """The cheap checks of the conformance suite, on the very components of a run."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -7,12 +8,13 @@ import torch
 from torch import Tensor
 
 from seqkit.contracts.batch import Batch
-from seqkit.network import Network
+from seqkit.network import Network, assemble
+from seqkit.registry import build
 from seqkit.testing.check import outcomes
 from seqkit.testing.dry_run.trial import Trial
 from seqkit.testing.line import suite
 
-KINDS = ("model", "head", "task", "optimizer", "scheduler")
+KINDS = ("frontend", "model", "head", "task", "optimizer", "scheduler")
 
 
 def check_data(trial: Trial) -> None:
@@ -39,12 +41,31 @@ def _subject(trial: Trial, kind: str, network: Network, batch: Batch) -> Any:
         def inputs(rows: int, steps: int) -> Tensor:
             return x_BTI[:rows, :steps]
 
-        return ModelSubject(lambda: deepcopy(network.model), inputs, trial.plugins[kind], trial.config[kind])
+        make = _copies(network.model, lambda: build("model", trial.config["model"], network.frontend.output_size))
+        return ModelSubject(make, inputs, trial.plugins[kind], trial.config[kind])
+    if kind == "frontend":
+        from seqkit.testing.frontends import FrontendSubject
+
+        return FrontendSubject(
+            make=_copies(network.frontend, lambda: assemble(trial.config, trial.data.spec).frontend),
+            inputs=lambda rows, steps: batch.inputs[:rows, :steps],
+            where=trial.plugins[kind],
+            steps=trial.data.spec.inputs.example_steps,
+        )
     if kind in ("head", "task"):
         from seqkit.testing.predicting import PredictionSubject
 
         return PredictionSubject(lambda: trial.data, lambda _: network, trial.plugins[kind])
     return suite(kind, trial.config)[0]
+
+
+def _copies(module: Any, build_another: Callable[[], Any]) -> Callable[[], Any]:
+    """Return a function that copies a module, or builds another where it cannot be copied."""
+    try:
+        deepcopy(module)
+    except Exception:
+        return build_another
+    return lambda: deepcopy(module)
 
 
 def _require(trial: Trial, kind: str, subject: Any) -> None:

@@ -1,14 +1,12 @@
 """Training steps of a network: forward, loss, backward, optimizer, schedule."""
 
-# B batch, T time, I input size of the model, H its output size
-
 import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqkit.contracts.batch import Batch, State
+from seqkit.contracts.batch import Batch
 from seqkit.network import Network
 from seqkit.registry import build
 from seqkit.rng import get_rng, set_rng
@@ -51,50 +49,22 @@ def try_steps(trial: Trial, network: Network, batch: Batch) -> tuple[Any, Any]:
 
 
 def _forward(trial: Trial, network: Network, batch: Batch) -> Tensor:
-    """Return the mean loss of a batch, having looked at what each part of the network returns."""
+    """Return the mean loss of a batch."""
     half = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}.get(trial.config["trainer"]["precision"])
     with torch.autocast(trial.device.type, dtype=half, enabled=half is not None):
-        with trial.part("frontend", doing="its call"):
-            result = network.frontend(batch.inputs, batch.lengths)
-        _require_pair(trial, "frontend", result, "(x_BTI, lengths_B)")
-        x_BTI, lengths_B = result
-        _require_width(trial, "frontend", x_BTI, network.frontend.output_size)
-        with trial.part("model", doing="its call"):
-            result = network.model(x_BTI, lengths_B, None)
-        _require_pair(trial, "model", result, "(y_BTH, state)")
-        y_BTH, state = result
-        _require_width(trial, "model", y_BTH, network.model.output_size)
-        _require_state(trial, state)
-        if x_BTI.isfinite().all() and not y_BTH.isfinite().all():
-            raise trial.refuse("model", reason="with its initial weights it makes NaN or infinity of finite numbers")
-        with trial.part("head", doing="its call"):
-            outputs = network.head(y_BTH, lengths_B, batch)
+        with trial.part(*NETWORK, doing="its call"):
+            outputs, lengths_B, _ = network(batch)
         with trial.part("head", doing="loss"):
             result = network.head.loss(outputs, lengths_B, batch)
-        _require_pair(trial, "head", result, "(the sum over the batch, the number of items it sums over), from loss")
-        total, count = result
-    with trial.part("head", doing="the mean of its loss"):
-        loss = total / count
+    if not isinstance(result, tuple) or len(result) != 2:
+        returned = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
+        raise trial.refuse(
+            "head", reason=f"loss returned {returned}; return (the sum over the batch, the number of items in it)"
+        )
+    with trial.part("head", doing="loss"):
+        loss = result[0] / result[1]
         loss.item()  # one number
     return loss
-
-
-def _require_pair(trial: Trial, kind: str, result: Any, expected: str) -> None:
-    if not isinstance(result, tuple) or len(result) != 2:
-        found = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
-        raise trial.refuse(kind, reason=f"it returns {found}; return {expected}")
-
-
-def _require_width(trial: Trial, kind: str, sequence: Any, width: int) -> None:
-    if not isinstance(sequence, Tensor) or sequence.dim() != 3 or sequence.shape[2] != width:
-        found = f"shape {tuple(sequence.shape)}" if isinstance(sequence, Tensor) else type(sequence).__name__
-        raise trial.refuse(kind, reason=f"its output has {found}, not (batch, steps, output_size {width})")
-
-
-def _require_state(trial: Trial, state: State) -> None:
-    if not isinstance(state, tuple) or not all(isinstance(part, Tensor) for part in state):
-        kinds = ", ".join(type(part).__name__ for part in state) if isinstance(state, tuple) else type(state).__name__
-        raise trial.refuse("model", reason=f"its state is {kinds}; return a tuple of tensors, () for none")
 
 
 def _backward(trial: Trial, network: Network, loss: Tensor) -> None:
@@ -152,4 +122,5 @@ def _optimize(trial: Trial, network: Network, loss: Tensor) -> tuple[Any, Any]:
     if hasattr(schedule, "validated"):
         with trial.part("scheduler", doing="validated"):
             schedule.validated(loss.item())
+    network.zero_grad()
     return optimizer, scheduler

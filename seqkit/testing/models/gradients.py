@@ -63,7 +63,8 @@ def gradients_are_right(subject: ModelSubject) -> None:
 def trains_step_after_step(subject: ModelSubject) -> None:
     """A second training step works: nothing of the first one's graph is left on the model."""
     model, x_BTI = subject.module(training=True), subject.x().clone().requires_grad_()
-    leaves, state = [x_BTI, *(p for p in model.parameters() if p.requires_grad)], None
+    leaves = [x_BTI, *(p for p in model.parameters() if p.requires_grad)]
+    state: Any = None
     for number in ("first", "second"):
         try:
             y_BTH, state = model(x_BTI, None, state)
