@@ -17,6 +17,7 @@ from seqkit.config import config_hash
 from seqkit.contracts.batch import Batch
 from seqkit.data.synthetic import Adding
 from seqkit.hydra_cli import compose
+from seqkit.padding import valid
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.tasks.forecast.head import Forecast
 from seqkit.tasks.forecast.metrics import ForecastMetrics
@@ -49,7 +50,8 @@ class Mean(nn.Module):
 
     def forward(self, x_BTI, lengths=None, state=None):
         before = torch.zeros(1, len(x_BTI), self.output_size + 1) if state is None else state[0]
-        y_BTH = self.steps(x_BTI)
+        inside_BT1 = valid(lengths, x_BTI)[..., None]
+        y_BTH = self.steps(torch.where(inside_BT1, x_BTI, 0.0)) * inside_BT1
         count_BT1 = before[0, :, None, :1] + torch.arange(1, x_BTI.shape[1] + 1)[:, None]
         sum_BTH = before[0, :, None, 1:] + y_BTH.cumsum(1)
         last = torch.full((len(x_BTI),), x_BTI.shape[1] - 1) if lengths is None else lengths - 1
@@ -74,26 +76,38 @@ def refusal(capsys, *words: str) -> str:
 
 def model(**methods):
     seqkit.register_model("odd")(type("Odd", (Mean,), methods))
-    return ["model=odd", "model.hidden_size=4"]
+    return ["model=odd"]
 
 
 def head(**methods):
-    seqkit.register_head("odd")(type("Odd", (Plain,), {"__qualname__": "head.<locals>.Odd", **methods}))
+    seqkit.register_head("odd")(type("Odd", (Plain,), {"__doc__": Forecast.__doc__, **methods}))
     return ["head=odd"]
 
 
+def own(kind: str, name: str, **methods):
+    """Register a subclass of a built-in component as "mine"."""
+    factory = registry.find(kind, name).factory
+    return registry.register(kind, "mine")(type("Mine", (factory,), {"__doc__": factory.__doc__, **methods}))
+
+
+def leaky(self, x_BG, recur, state):
+    return (0.5 * state[0] + 0.5 * torch.tanh(x_BG + recur(state[0])),)
+
+
+def cell(step=leaky):
+    seqkit.register_cell("mine")(type("Mine", (nn.Module,), {"gates": ("new",), "states": ("hidden",), "step": step}))
+    return "model=mine"
+
+
 def test_a_correct_plugin_of_each_kind_is_not_refused():
-    seqkit.register_data("mine")(type("Mine", (Adding,), {}))
-    seqkit.register_frontend("mine_too")(type("Mine", (registry.find("frontend", "frames").factory,), {}))
-    seqkit.register_optimizer("mine")(type("Mine", (torch.optim.SGD,), {"__init__": sgd}))
-    seqkit.register_scheduler("mine")(type("Mine", (registry.find("scheduler", "plateau").factory,), {}))
-    mine = ["data=mine", "frontend=mine_too", "optimizer=mine", "scheduler=mine", "trainer.max_steps=2", "id=a"]
-    assert (
-        seqkit.train(
-            [*(word for word in TINY if word != "data=adding" and "max_steps" not in word), *mine, *model(), *head()]
-        )["missing"]
-        == []
-    )
+    own("data", "adding")
+    own("frontend", "frames")
+    own("head", "forecast")
+    own("scheduler", "plateau")
+    registry.register_optimizer("mine")(type("Mine", (torch.optim.SGD,), {"__init__": sgd}))
+    kinds = ("frontend", "head", "optimizer", "scheduler")
+    report = seqkit.train(["data=mine", *TINY[1:], cell(), *(f"{kind}=mine" for kind in kinds), "id=a"])
+    assert report["missing"] == []
 
 
 def sgd(self, parameters: list, *, lr: float = 0.1) -> None:
