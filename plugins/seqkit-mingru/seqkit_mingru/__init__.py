@@ -26,7 +26,7 @@ def mingru(
     dropout: Probability = 0.0,
     residual: bool = False,
 ) -> nn.Module:
-    """MinGRU (Feng et al. 2024): a GRU whose update gate and candidate depend on the input alone.
+    """minGRU (Feng et al. 2024): a GRU whose update gate and candidate depend on the input alone.
 
     z_t = sigmoid(W_z x_t + b_z)
     n_t = g(W_n x_t + b_n), where g(a) = a + 0.5 from a = 0 on, sigmoid(a) below
@@ -50,7 +50,7 @@ def minlstm(
     dropout: Probability = 0.0,
     residual: bool = False,
 ) -> nn.Module:
-    """MinLSTM (Feng et al. 2024): an LSTM whose gates depend on the input alone, normalised to add up to 1.
+    """minLSTM (Feng et al. 2024): an LSTM whose gates depend on the input alone, normalised to add up to 1.
 
     f_t, i_t = sigmoid(W_f x_t + b_f), sigmoid(W_i x_t + b_i)
     n_t = g(W_n x_t + b_n), where g(a) = a + 0.5 from a = 0 on, sigmoid(a) below
