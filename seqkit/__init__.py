@@ -62,9 +62,6 @@ _HOME = {
     "Transcript": "seqkit.tasks.transcribe.spec",
     "TranscriptPrediction": "seqkit.tasks.transcribe.prediction",
     "Waveform": "seqkit.inputs.waveform.spec",
-    # order of a data set's samples
-    "sequential": "seqkit.data.ordering",
-    "shuffled": "seqkit.data.ordering",
     # refusals
     "ConfigError": "seqkit.errors",
     "DataError": "seqkit.errors",
