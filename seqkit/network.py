@@ -15,7 +15,6 @@ from seqkit.contracts.returned import check_frontend, check_model, check_outputs
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
 
-
 CHUNK_TOLERANCE = 1e-3  # of the largest number: far above rounding, far below what a forgotten chunk changes
 
 

@@ -1,11 +1,8 @@
 """Plugins that are wrong somewhere are refused before the first step, in one line that says where."""
 
-import random
 import re
-import secrets
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,16 +10,8 @@ from torch import nn
 import seqkit
 from seqkit import registry
 from seqkit.__main__ import run
-from seqkit.config import config_hash
-from seqkit.contracts.batch import Batch
-from seqkit.data.synthetic import Adding
-from seqkit.hydra_cli import compose
 from seqkit.padding import valid
-from seqkit.runs.checkpoint import Checkpoint
 from seqkit.tasks.forecast.head import Forecast
-from seqkit.tasks.forecast.metrics import ForecastMetrics
-from seqkit.tasks.forecast.spec import Series
-from seqkit.testing.dry_run.run import dry_run
 from tests.conftest import TINY
 
 SKIP = "; trainer.dry_run=false trains without this check"
