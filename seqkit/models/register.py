@@ -12,7 +12,7 @@ from seqkit.errors import PluginError
 from seqkit.models.cell import has_no_init
 from seqkit.models.layout import full_name, layout_of, names_of
 from seqkit.models.stack import Recurrent
-from seqkit.registry import register
+from seqkit.registry import at_authors_line, register
 
 _STEP = "self", "x_BG", "recur", "state"
 CellT = TypeVar("CellT", bound=nn.Module)
@@ -26,7 +26,8 @@ def register_cell(name: str) -> Callable[[type[CellT]], type[CellT]]:
     """
 
     def decorate(cell: type[CellT]) -> type[CellT]:
-        model = CellModel(cell)
+        with at_authors_line():
+            model = CellModel(cell)
         register("model", name, source=cell, doc=_doc(cell))(model)
         return cell
 
@@ -84,9 +85,10 @@ def _own_options(cell: type[nn.Module]) -> tuple[schema.Option, ...]:
 
 
 def _doc(cell: type) -> str:
-    """Return a cell's docstring, with the stack's options and its own under ``Args:``."""
+    """Return a cell's docstring, with the stack's options and what it says itself under ``Args:``."""
     head, own = _split_doc(cell)
-    arguments = {**_split_doc(Recurrent)[1], **own}
+    stack = {option.name for option in schema.options(Recurrent)}
+    arguments = {name: text for name, text in _split_doc(Recurrent)[1].items() if name in stack} | own
     return "\n".join([head, "", "Args:", *(f"    {name}: {text}" for name, text in arguments.items())])
 
 
