@@ -121,8 +121,8 @@ def failure(name: str, method: str, error: Exception) -> PluginError:
 
 
 def backends_of(cell: nn.Module) -> tuple[str, ...]:
-    """Return the backends that a cell has, fastest first; a subclass that changes the step has lost the faster ones."""
-    family = [vars(one) for one in type(cell).__mro__]
+    """Return the backends that a cell has, fastest first; one that changes its base's step has lost the faster ones."""
+    family = [vars(one) for one in (cell, *type(cell).__mro__)]
     first = min(number for number, own in enumerate(family) if own.keys() & set(CONTRACT))
     faster = (name for name in ("native", "fused") if any(name in own for own in family[: first + 1]))
     return (*faster, "reference")

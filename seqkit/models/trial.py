@@ -45,7 +45,8 @@ def try_step(direction: Direction, input_size: int) -> None:
                 _one_step(cell, direction.projections(0.0), x_TBI, state)
             with torch.enable_grad():
                 _gradients(direction, x_TBI, state)
-                _gradients_again(direction, x_TBI, state)
+                if _kept(cell):
+                    _gradients_again(direction, x_TBI, state)
         except SeqkitError:
             raise
         except Exception as error:
