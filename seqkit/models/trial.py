@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from seqkit.contracts.batch import State
-from seqkit.errors import PluginError, SeqkitError
+from seqkit.errors import PluginError
 from seqkit.models.backends.reference import check_state, run_reference
-from seqkit.models.cell import failure, left_unchanged
+from seqkit.models.cell import faults_of, left_unchanged
 from seqkit.models.direction import Direction
 from seqkit.models.projections import Projections
 
@@ -39,18 +39,13 @@ def try_step(direction: Direction, input_size: int) -> None:
 
     steps = len(cell.states) + 2  # what is learned passes from state to state before it is seen in the output
     x_TBI, state = random(steps, ROWS, input_size), tuple(random(ROWS, *shape) for shape in direction.state_shapes)
-    with torch.random.fork_rng(devices=[]), left_unchanged(cell):
-        try:
-            with torch.no_grad():
-                _one_step(cell, direction.projections(0.0), x_TBI, state)
-            with torch.enable_grad():
-                _gradients(direction, x_TBI, state)
-                if _kept(cell):
-                    _gradients_again(direction, x_TBI, state)
-        except SeqkitError:
-            raise
-        except Exception as error:
-            raise failure(type(cell).__name__, "step", error) from error
+    with torch.random.fork_rng(devices=[]), left_unchanged(cell), faults_of(type(cell).__name__, "step"):
+        with torch.no_grad():
+            _one_step(cell, direction.projections(0.0), x_TBI, state)
+        with torch.enable_grad():
+            _gradients(direction, x_TBI, state)
+            if _kept(cell):
+                _gradients_again(direction, x_TBI, state)
 
 
 def _one_step(cell: Any, projections: Projections, x_TBI: Tensor, state: State) -> None:

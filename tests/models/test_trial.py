@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqkit.errors import PluginError
+from seqkit.errors import ConfigError, PluginError
 from seqkit.models import Recurrent
 from seqkit.models.backends import torch_compile
 
@@ -170,16 +170,43 @@ def test_a_tensor_kept_with_its_graph_is_named(cell, name):
     assert str(refusal.value) == f"{cell.__name__}.step keeps self.{name} {advice}"
 
 
-def test_a_fault_in_init_is_named_with_its_line():
-    class Faulty(Plain):
-        def __init__(self, hidden_size: int) -> None:
-            super().__init__()
-            self.table = [0][hidden_size]
+class FaultyInit(Plain):
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.table = [0][hidden_size]
 
+
+class FaultyInitialise(Plain):
+    def initialise(self, part):
+        self.table = [0][part("bias_ih", "hidden").numel()]
+
+
+class FaultyShapes(Plain):
+    def state_shapes(self, hidden_size):
+        return [0][hidden_size]
+
+
+@pytest.mark.parametrize("cell", [FaultyInit, FaultyInitialise, FaultyShapes])
+def test_a_fault_in_a_method_is_named_with_its_line(cell):
+    method = next(name for name in ("__init__", "initialise", "state_shapes") if name in vars(cell))
+    code = getattr(cell, method).__code__
     with pytest.raises(PluginError) as refusal:
-        Recurrent(Faulty, 3, hidden_size=4)
-    line = Faulty.__init__.__code__.co_firstlineno + 2
-    assert str(refusal.value) == f"Faulty.__init__ fails ({__file__}:{line}): IndexError: list index out of range"
+        Recurrent(cell, 3, hidden_size=4)
+    line = max(number for _, _, number in code.co_lines() if number)
+    assert (
+        str(refusal.value) == f"{cell.__name__}.{method} fails ({__file__}:{line}): IndexError: list index out of range"
+    )
+
+
+def test_a_part_that_there_is_not_is_refused():
+    class Wrong(Plain):
+        recurrent = False
+
+        def initialise(self, part):
+            nn.init.eye_(part("weight_hh", "hidden"))
+
+    with pytest.raises(ConfigError, match="^no weight_hh of gate 'hidden'. Known: $"):
+        Recurrent(Wrong, 3, hidden_size=4)
 
 
 def test_a_step_that_calls_recur_without_a_u_is_refused():
