@@ -68,9 +68,7 @@ def _load_file(file: str, sha256: str) -> str:
             f"seqkit --plugin {quote(str(there[-1]))} COMMAND ..."
         )
     if remembered:
-        return (
-            f"came from {remembered[-1]}, which is gone; say where it is now: seqkit --plugin FILE COMMAND ..."
-        )
+        return f"came from {remembered[-1]}, which is gone; say where it is now: seqkit --plugin FILE COMMAND ..."
     return (
         f"came from {shortened(file, 200)} (sha256 {sha256[:8]}...), which you have not used here; "
         f"if you trust it: seqkit --plugin {quote(shortened(file, 200))} COMMAND ..."
