@@ -19,6 +19,7 @@ from seqkit.models.direction import Direction
 from seqkit.models.regularisation import apply_zoneout
 from seqkit.models.stack import Recurrent
 from seqkit.network import Network
+from seqkit.padding import beside
 
 Format = Literal["onnx", "torch"]
 
@@ -174,7 +175,7 @@ class Operator(nn.Module):
 
 
 class Steps(nn.Module):
-    """A layer as a scan over the cell's ``step``, the input projection computed before it for all steps.
+    """A layer as a scan over the cell's ``step``, the input projection before it unless the step makes that itself.
 
     Args:
         layer: Its directions.
@@ -192,7 +193,7 @@ class Steps(nn.Module):
         return f"a scan over {type(self.layer[0].cell).__name__}.step"
 
     def forward(self, x_TBI: Tensor, valid_TB1: Tensor, lengths_B: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return the output (T, B, D*P) and the state (D, B, H) after the last valid steps."""
+        """Return the output (T, B, D*P) and the state (D, B, H, or a shape of its own) after the last valid steps."""
         outputs, ends = [], []
         for number, direction in enumerate(self.layer):
             start = tuple(part[number] for part in state)
@@ -207,16 +208,18 @@ class Steps(nn.Module):
         projections = direction.projections(0.0)
 
         def step(state, inputs):  # torch.export does not follow annotations here
-            x_BG, valid_B1 = inputs
-            new = direction.cell.step(x_BG, projections.recurrent_projection(1), state)
+            x, valid_B1 = inputs
+            new = direction.cell.step(x, *projections.step_products(1), state)
             new = tuple(
                 apply_zoneout(share, 0, part, old) for share, part, old in zip(self.zoneout, new, state, strict=True)
             )
             # The state waits in the padding; backwards that comes first, so each row starts at its own end.
-            new = tuple(torch.where(valid_B1, part, old) for part, old in zip(new, state, strict=True))
+            new = tuple(
+                torch.where(beside(valid_B1[:, 0], part), part, old) for part, old in zip(new, state, strict=True)
+            )
             return new, new[0].clone()
 
-        end, y_TBH = scan(step, start, (projections.input_projection(x_TBI), valid_TB1), reverse=reverse)
+        end, y_TBH = scan(step, start, (projections.step_inputs(x_TBI), valid_TB1), reverse=reverse)
         return y_TBH, end
 
 

@@ -5,11 +5,11 @@
 from pathlib import Path
 
 import pytest
+import seqkit_mingru  # noqa: F401 registers
 import torch
 from torch import Tensor
 
 import seqkit
-import seqkit_mingru  # noqa: F401 registers
 
 MODELS = ("mingru", "minlstm")
 
