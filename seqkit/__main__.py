@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "write a run's network as one file, for onnxruntime or torch",
     "list": "the experiments and components there are",
     "describe": "the options of a component, or what a run is made of",
+    "doctor": "what seqkit finds here: versions, devices, compiler, plugins; and what is broken",
 }
 
 

@@ -134,7 +134,7 @@ def test_sweep(capsys):
 
 @pytest.mark.parametrize(("words", "line"), [
     (["trian"], "no command 'trian'. Did you mean 'train'? "
-                "Known: describe, evaluate, export, generate, list, predict, resume, train"),
+                "Known: describe, doctor, evaluate, export, generate, list, predict, resume, train"),
     (["evaluate", "runs/x"], "runs/x is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
     (["resume", "."], " is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
     (["describe", "head"], "say which head: seqkit describe head=NAME. Known: classify, forecast, next_token, transcribe"),

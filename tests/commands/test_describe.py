@@ -99,7 +99,9 @@ def test_a_faulty_data_set_does_not_hinder_others(capsys):
 def test_the_text_for_a_person(capsys):
     assert run(["describe", "task=classify"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("task=classify: One class per sequence; a class's id is its place in ``names``.\nfrom seqkit, ")
+    assert out.startswith(
+        "task=classify: One class per sequence; a class's id is its place in ``names``.\nfrom seqkit, "
+    )
     assert "\nfields, set by the data set:\n  names=required  (str, ...)\n      Of the classes.\n" in out
     assert run(["describe", "model=elman"]) == 0
     out = capsys.readouterr().out
