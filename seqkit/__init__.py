@@ -42,6 +42,12 @@ _HOME = {
     "register_tokenizer": "seqkit.registry",
     "build": "seqkit.registry",
     "names": "seqkit.registry",
+    # what a data set or a head needs at hand
+    "generator": "seqkit.rng",
+    "pad": "seqkit.padding",
+    "sequential": "seqkit.data.ordering",
+    "shuffled": "seqkit.data.ordering",
+    "valid": "seqkit.padding",
     # what flows between them
     "Batch": "seqkit.contracts.batch",
     "DataSpec": "seqkit.contracts.spec",
