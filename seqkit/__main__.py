@@ -18,9 +18,11 @@ COMMANDS = {
     "predict": "predict for new text, rows or recordings",
     "generate": "continue a text with a language model",
     "export": "write a run's network as one file, for onnxruntime or torch",
+    "check": "check a component of yours: what its contract demands, one line each",
     "list": "the experiments and components there are",
     "describe": "the options of a component, or what a run is made of",
     "doctor": "what seqkit finds here: versions, devices, compiler, plugins; and what is broken",
+    "new": "write a plugin of your own: seqkit new cell foo",
 }
 
 

@@ -11,12 +11,18 @@ from torch import Tensor, nn
 
 from seqkit import registry, schema
 from seqkit.contracts.batch import Batch, State
+from seqkit.contracts.returned import check_frontend, check_model, check_outputs, check_steps
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
 
+CHUNK_TOLERANCE = 1e-3  # of the largest number: far above rounding, far below what a forgotten chunk changes
+
 
 class Network(nn.Module):
-    """inputs -> frontend -> x_BTI -> model -> y_BTH -> head -> outputs, with recurrent state in and out."""
+    """inputs -> frontend -> x_BTI -> model -> y_BTH -> head -> outputs, with recurrent state in and out.
+
+    What the frontend and the model return is checked at the first call.
+    """
 
     frontend: Any  # each a Module that keeps its contract, which a type cannot say
     model: Any
@@ -27,12 +33,43 @@ class Network(nn.Module):
         self.frontend = frontend
         self.model = model
         self.head = head
+        self._checked = False
 
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, Tensor | None, State]:
-        """Return the head's outputs, the valid steps they were computed from, and the state after the batch."""
-        x_BTI, lengths_B = self.frontend(batch.inputs, batch.lengths)
-        y_BTH, state = self.model(x_BTI, lengths_B, state)
+        """Return the head's outputs, the valid steps they were computed from, and the state after the batch.
+
+        Raises:
+            PluginError: The frontend or the model returns something else than its contract says.
+        """
+        steps = self.frontend(batch.inputs, batch.lengths)
+        if not self._checked:
+            check_steps(self.frontend, steps)
+        x_BTI, lengths_B = steps
+        answer = self.model(x_BTI, lengths_B, state)
+        if not self._checked:
+            check_outputs(self.model, answer, x_BTI)
+            self._checked = True
+        y_BTH, state = answer
         return self.head(y_BTH, lengths_B, batch), lengths_B, state
+
+    @torch.no_grad()
+    def takes_chunks(self, spec: DataSpec) -> bool:
+        """Whether chunks with the state carried give what the whole sequence gives, in evaluation mode.
+
+        Tried on a random example. They do not where the model carries no state or the frontend needs more than a chunk.
+        """
+        inputs = example(self, spec)
+        whole, _, state = self(Batch(inputs))
+        if not self.model.causal or not state:
+            return False
+        outputs, carried = [], None
+        for chunk in chunks(inputs):
+            try:
+                output, _, carried = self(Batch(chunk), carried)
+            except (RuntimeError, ValueError, IndexError):  # too short for a part that needs several steps
+                return False
+            outputs.append(output)
+        return agree(outputs, whole)
 
 
 def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
@@ -42,9 +79,12 @@ def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
 
     Raises:
         ConfigError: The parts do not fit each other or the data.
+        PluginError: The frontend or the model lacks what its contract asks for.
     """
     frontend = registry.build("frontend", config["frontend"] or spec.inputs.frontend, spec)
+    check_frontend(frontend)
     model = registry.build("model", config["model"], frontend.output_size)
+    check_model(model)
     chosen = config["head"] or spec.task.head
     runtime: tuple[Any, ...] = (model.output_size, spec, model.causal)
     rows = getattr(frontend, "rows_per_sequence", 1)
@@ -74,6 +114,32 @@ def float32_eval(device: torch.device) -> Iterator[None]:
             yield
     finally:
         torch.set_float32_matmul_precision(precision)
+
+
+def example(network: nn.Module, spec: DataSpec) -> Tensor:
+    """Return a random sequence (1, T, ...) on the network's device."""
+    inputs = spec.inputs.example(1, example_steps(spec), torch.Generator().manual_seed(0))
+    return inputs.to(next(network.parameters()).device)
+
+
+def example_steps(spec: DataSpec) -> int:
+    """Return the length of an example that is long enough for the frontend and the task."""
+    return max(spec.inputs.example_steps, getattr(spec.task, "lookback", None) or 0)
+
+
+def chunks(inputs: Tensor) -> list[Tensor]:
+    """Return a sequence (1, T, ...) in three chunks, the second as short as can be."""
+    third = inputs.shape[1] // 3
+    return list(inputs.tensor_split([third, third + 1], 1))
+
+
+def agree(parts: list[Tensor], whole: Tensor) -> bool:
+    """Whether the outputs for chunks are those for the whole sequence: joined in time, or the last of one without."""
+    found = parts[-1] if parts[-1].shape == whole.shape else torch.cat(parts, 1)
+    largest = float(whole.nan_to_num().abs().max())
+    return found.shape == whole.shape and torch.allclose(
+        found, whole, rtol=0, atol=CHUNK_TOLERANCE * largest, equal_nan=True
+    )
 
 
 def carry(state: State | None, batch: Batch, model: Any) -> State | None:

@@ -61,7 +61,7 @@ def reverse(x_TBH: Tensor, lengths_B: Tensor | None) -> Tensor:
         return x_TBH.flip(0)
     t_T1 = torch.arange(len(x_TBH), device=x_TBH.device)[:, None]
     from_TB = torch.where(t_T1 < lengths_B, lengths_B - 1 - t_T1, t_T1)
-    return x_TBH.gather(0, from_TB[:, :, None].expand_as(x_TBH))
+    return x_TBH.gather(0, beside(from_TB, x_TBH).expand_as(x_TBH))
 
 
 def after_last(part_TBH: Tensor, lengths_B: Tensor | None, initial_BH: Tensor) -> Tensor:
@@ -73,4 +73,9 @@ def after_last(part_TBH: Tensor, lengths_B: Tensor | None, initial_BH: Tensor) -
         return part_TBH[-1]
     rows_B = torch.arange(len(lengths_B), device=part_TBH.device)
     last_BH = part_TBH[(lengths_B - 1).clamp(min=0), rows_B]
-    return torch.where((lengths_B > 0)[:, None], last_BH, initial_BH)
+    return torch.where(beside(lengths_B > 0, last_BH), last_BH, initial_BH)
+
+
+def beside(mask: Tensor, values: Tensor) -> Tensor:
+    """Return ``mask`` with axes of size 1 at its end, as many as ``values`` has further axes."""
+    return mask.view(*mask.shape, *[1] * (values.dim() - mask.dim()))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seqkit.__main__ import run
+from seqkit.__main__ import COMMANDS, run
 
 TINY = [
     "data=adding", "data.length=6", "data.train_size=32", "data.valid_size=8", "data.test_size=8", "data.batch_size=8",
@@ -133,8 +133,7 @@ def test_sweep(capsys):
 
 
 @pytest.mark.parametrize(("words", "line"), [
-    (["trian"], "no command 'trian'. Did you mean 'train'? "
-                "Known: describe, doctor, evaluate, export, generate, list, predict, resume, train"),
+    (["trian"], f"no command 'trian'. Did you mean 'train'? Known: {', '.join(sorted(COMMANDS))}"),
     (["evaluate", "runs/x"], "runs/x is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
     (["resume", "."], " is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
     (["describe", "head"], "say which head: seqkit describe head=NAME. Known: classify, forecast, next_token, transcribe"),
@@ -178,7 +177,7 @@ def command(*words: str, **more) -> subprocess.CompletedProcess:
 
 def test_help_and_version_import_nothing_heavy():
     for words in (["--help"], ["--version"], []):
-        code = f"import sys; from seqkit.__main__ import run; run({words}); print(sorted(sys.modules))"
+        code = f"import sys; from seqkit.__main__ import COMMANDS, run; run({words}); print(sorted(sys.modules))"
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
         assert not any(f"'{heavy}'" in out for heavy in ("torch", "hydra", "lightning", "pydantic", "numpy"))
         assert "seqkit" in out

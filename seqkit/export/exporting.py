@@ -1,6 +1,6 @@
 """Export: the file and its description, written after what it computes was compared with the network."""
 
-# B batch, L layers, D directions (1 or 2), H hidden
+# B batch
 
 import copy
 import json
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 import seqkit
-from seqkit.contracts.batch import Batch
+from seqkit.contracts.batch import Batch, State
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, one_line
 from seqkit.export import onnx
@@ -21,7 +21,8 @@ from seqkit.export import program as programs
 from seqkit.export.portable import Format, Portable
 from seqkit.export.program import Runner
 from seqkit.files import existing_folder, write_atomic
-from seqkit.network import Network
+from seqkit.models.stack import Recurrent
+from seqkit.network import Network, example, example_steps
 from seqkit.registry import spec_to_json
 
 SUFFIX: dict[str, str] = {"onnx": ".onnx", "torch": ".pt2"}
@@ -40,8 +41,9 @@ def export(
     """Write a trained network to a file, and beside it a JSON file that says what goes in and what comes out.
 
     In go the data, the valid steps of each row, and the state before the first step; out come the head's output, the
-    valid steps of each row of it, and the state after the last valid step, from which the next chunk goes on. Batch
-    and time have any size. What was written is run and compared with the network before it is put in its place.
+    valid steps of each row of it, and the state after the last valid step, from which the next chunk goes on; a model
+    that carries no state has none on either side. Batch and time have any size. What was written is run and compared
+    with the network before it is put in its place.
 
     Args:
         network: Trained.
@@ -93,7 +95,7 @@ def write(network: Network, spec: DataSpec, format: Format) -> tuple[bytes, dict
         ConfigError: As ``export``.
     """
     portable = Portable(network, format).eval()
-    program = programs.capture(portable, draw(network, spec, 2, _steps(spec), 0))
+    program = programs.capture(portable, draw(network, spec, 2, example_steps(spec), 0))
     signature = _signature(program, network, spec)
     runner: Runner | None
     if format == "onnx":
@@ -106,7 +108,7 @@ def write(network: Network, spec: DataSpec, format: Format) -> tuple[bytes, dict
     facts = {
         "format": format,
         **signature,
-        "layers": [layer.written for layer in portable.layers],
+        "layers": portable.written,
         "versions": {"seqkit": seqkit.__version__, **programs.versions(format)},
         "difference": None if runner is None else largest_difference(runner, network, spec),
     }
@@ -120,17 +122,21 @@ def largest_difference(run: Runner, network: Network, spec: DataSpec) -> float:
     Raises:
         ConfigError: It does so by more than rounding, or does not run.
     """
-    largest, steps = 0.0, _steps(spec)
+    largest, steps = 0.0, example_steps(spec)
     for seed, (batch, most) in enumerate([(3, steps + 5), (1, 1), (1, steps - 1), (4, steps // 2)], 1):
         inputs, lengths_B, *state = draw(network, spec, batch, most, seed)
-        outputs, steps_B, after = network(Batch(inputs, lengths_B), tuple(state))
+        if seed == 1:  # of new sequences: the network starts by itself, the file from what its description says
+            outputs, steps_B, after = network(Batch(inputs, lengths_B))
+            state = list(_start(network.model, after))
+        else:
+            outputs, steps_B, after = network(Batch(inputs, lengths_B), tuple(state))
         try:
             found = run([inputs, lengths_B, *state])
         except Exception as error:
             raise ConfigError(f"what was exported does not run on {batch} x {most} steps: {one_line(error)}") from None
         for got, due in zip(found, (outputs, steps_B, *after), strict=True):
             same = (got == due) | (got.isnan() & due.isnan())
-            difference = torch.where(same, 0.0, (got - due).abs().double())
+            difference = torch.where(same, 0.0, (got.double() - due.double()).abs())
             largest = max(largest, float(difference.nan_to_num(torch.inf).max()))
     if largest > TOLERANCE:
         raise ConfigError(f"what was exported differs from the network by {largest:.2g}, so it is not written")
@@ -139,18 +145,13 @@ def largest_difference(run: Runner, network: Network, spec: DataSpec) -> float:
 
 @torch.no_grad()
 def draw(network: Network, spec: DataSpec, rows: int, steps: int, seed: int) -> tuple[Tensor, ...]:
-    """Return random inputs of random lengths up to ``steps``, the lengths, and a random state to start from."""
+    """Return random inputs of random lengths up to ``steps``, the lengths, and a state that a sequence can leave."""
     source = torch.Generator().manual_seed(seed)
     inputs = spec.inputs.example(rows, steps, source)
     lengths_B = torch.randint((steps + 1) // 2, steps + 1, (rows,), generator=source)
     lengths_B[0] = steps
-    _, _, state = network(Batch(inputs, lengths_B))  # a frontend may make several rows of one
-    return inputs, lengths_B, *(torch.rand(part.shape, generator=source) - 0.5 for part in state)
-
-
-def _steps(spec: DataSpec) -> int:
-    """Return the length of an example that is long enough for the frontend and the task."""
-    return max(spec.inputs.example_steps, getattr(spec.task, "lookback", None) or 0)
+    _, _, state = network(Batch(inputs, lengths_B))
+    return inputs, lengths_B, *state
 
 
 def _place(checkpoint: Path, exports: Path | None, path: str | Path | None, suffix: str) -> Path:
@@ -171,7 +172,7 @@ def _place(checkpoint: Path, exports: Path | None, path: str | Path | None, suff
 def _signature(program: ExportedProgram, network: Network, spec: DataSpec) -> dict[str, list[dict[str, Any]]]:
     """Return name, type, shape and meaning of each input and output."""
     gives = getattr(network.head, "meaning", f"outputs of {type(network.head).__name__}")
-    states = network.model.layers[0][0].cell.states
+    states = _state_names(network.model, len(program.graph_signature.user_inputs) - 2)
     names = {
         "inputs": {
             "inputs": spec.inputs.meaning,
@@ -198,9 +199,25 @@ def _signature(program: ExportedProgram, network: Network, spec: DataSpec) -> di
             }
             for (name, meaning), value in zip(meanings.items(), values, strict=True)
         ]
-    for value, part in zip(signature["inputs"][2:], network.model.initial_state(1), strict=True):
-        value["start"] = part[:, 0].tolist() if part.any() else 0.0  # of a new sequence, (L*D, H) if it is learned
+    if states:
+        _, _, after = network(Batch(example(network, spec)))
+        for value, part in zip(signature["inputs"][2:], _start(network.model, after), strict=True):
+            value["start"] = part[:, 0].tolist() if part.any() else 0.0  # of a new sequence, without its batch axis
     return signature
+
+
+def _start(model: Any, state: State) -> State:
+    """Return the state of new sequences, as many as ``state`` is of."""
+    if state and hasattr(model, "initial_state"):
+        return model.initial_state(state[0].shape[1])
+    return tuple(torch.zeros_like(part) for part in state)
+
+
+def _state_names(model: Any, count: int) -> tuple[str, ...]:
+    """Return a name for each tensor of a model's state: its ``states``, or those of the cell of a recurrent stack."""
+    first = model.layers[0][0].cell if isinstance(model, Recurrent) else model  # type: ignore[index]
+    names = getattr(first, "states", ())
+    return tuple(names) if len(names) == count else tuple(f"state{number}" for number in range(count))
 
 
 def _axes(program: ExportedProgram) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """An exported program as an ONNX file, and such a file run again."""
 
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch.export import ExportedProgram
 
 from seqkit.errors import ConfigError
 from seqkit.export.program import OPSET, Runner, quiet, renamed, root_cause
+from seqkit.export.translations import translations
 
 LIMIT = 2**31  # bytes of an ONNX file
 
@@ -37,7 +37,7 @@ def to_onnx(program: ExportedProgram, names: Mapping[str, Sequence[str]], axes: 
                 input_names=list(names["inputs"]),
                 output_names=list(names["outputs"]),
                 opset_version=OPSET,
-                custom_translation_table={operator.floordiv: _floordiv},
+                custom_translation_table=translations(),
                 optimize=False,
                 verbose=False,
             )
@@ -68,13 +68,6 @@ def run_onnx(content: bytes) -> Runner:
         return [torch.from_numpy(value) for value in session.run(None, values)]
 
     return run
-
-
-def _floordiv(self: Any, other: Any) -> Any:
-    """Python's // of two sizes; torch's own translation is Div, which rounds towards zero."""
-    from onnxscript import opset20
-
-    return opset20.Div(opset20.Sub(self, opset20.Mod(self, other)), other)
 
 
 def _tidy(model: Any) -> Any:

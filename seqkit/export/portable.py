@@ -3,13 +3,13 @@
 # B batch, T time, I input of a layer, H hidden, P projected hidden (H without a projection), D directions (1 or 2)
 # G all gates of the cell together (their number times H)
 
+import copy
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch, State
-from seqkit.errors import ConfigError
 from seqkit.models.cells.cifg_lstm import CIFGLSTM
 from seqkit.models.cells.elman import Elman
 from seqkit.models.cells.gru import GRU
@@ -19,6 +19,7 @@ from seqkit.models.direction import Direction
 from seqkit.models.regularisation import apply_zoneout
 from seqkit.models.stack import Recurrent
 from seqkit.network import Network
+from seqkit.padding import beside
 
 Format = Literal["onnx", "torch"]
 
@@ -37,31 +38,20 @@ class Portable(nn.Module):
     """The whole path from inputs to the head's outputs.
 
     Args:
-        network: In evaluation mode; its frontend and head are used as they are.
+        network: In evaluation mode; its parts are used as they are, but for the recurrent stacks in its model.
         format: Whether a layer may become an operator of ONNX.
 
     Attributes:
-        layers: How each layer is written.
-
-    Raises:
-        ConfigError: The model is not a recurrent stack.
+        written: How the model is written, layer by layer where it is a recurrent stack.
     """
 
     def __init__(self, network: Network, format: Format) -> None:
         super().__init__()
-        model = network.model
-        if not isinstance(model, Recurrent):
-            name = type(model).__name__
-            raise ConfigError(f"export knows recurrent models made with @register_cell; {name} is not one")
         self.frontend = network.frontend
         self.head = network.head
-        self.residual = model.residual
-        self.directions = model.directions
-        expressible = format == "onnx" and not model.layer_norm and not any(model.zoneout)
-        self.layers = nn.ModuleList(
-            Operator(layer) if expressible and type(layer[0].cell) in OPERATORS else Steps(layer, model.zoneout)
-            for layer in cast(Any, model.layers)
-        )
+        self.model = _portable(network.model, format)
+        whole = [f"{type(network.model).__name__}, captured as it is"]
+        self.written = self.model.written if isinstance(self.model, Stack) else whole
 
     def forward(self, inputs: Tensor, lengths_B: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         """Return the head's outputs, the valid steps of each row that they were computed from, and the final state.
@@ -69,13 +59,56 @@ class Portable(nn.Module):
         Args:
             inputs: As in ``Batch``.
             lengths_B: Valid steps of each row of ``inputs``.
-            state: Before the first step, one (L*D, B, H) per state name of the cell.
+            state: Before the first step: tensors of the model, none for a model that carries no state.
         """
         x_BTI, steps_B = self.frontend(inputs, lengths_B)
-        y_BTO, after = self._stack(x_BTI, steps_B, state)
+        y_BTO, after = self.model(x_BTI, steps_B, state or None)
         return self.head(y_BTO, steps_B, Batch(inputs, lengths_B)), steps_B.clone(), *after
 
-    def _stack(self, x_BTI: Tensor, lengths_B: Tensor, state: State) -> tuple[Tensor, State]:
+
+def _portable(model: nn.Module, format: Format) -> nn.Module:
+    """Return the model with every recurrent stack, itself or one inside it, without a loop over time."""
+    if isinstance(model, Recurrent):
+        return Stack(model, format)
+    model = copy.deepcopy(model)
+    for name, module in list(model.named_modules()):
+        if isinstance(module, Recurrent):
+            model.set_submodule(name, Stack(module, format))
+    return model.eval()
+
+
+class Stack(nn.Module):
+    """A recurrent stack, called as ``Recurrent`` is.
+
+    Args:
+        model: In evaluation mode.
+        format: Whether a layer may become an operator of ONNX.
+    """
+
+    def __init__(self, model: Recurrent, format: Format) -> None:
+        super().__init__()
+        self.residual = model.residual
+        self.directions = model.directions
+        self.initial_state = model.initial_state
+        expressible = format == "onnx" and not model.layer_norm and not any(model.zoneout)
+        self.layers = nn.ModuleList(
+            Operator(layer) if expressible and type(layer[0].cell) in OPERATORS else Steps(layer, model.zoneout)
+            for layer in cast(Any, model.layers)
+        )
+
+    @property
+    def written(self) -> list[str]:
+        """How each layer is written."""
+        return [layer.written for layer in cast(Any, self.layers)]
+
+    def forward(
+        self, x_BTI: Tensor, lengths_B: Tensor | None = None, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Return y_BTO and the state after each row's last valid step, as ``Recurrent`` does."""
+        if lengths_B is None:
+            lengths_B = torch.full((x_BTI.shape[0],), x_BTI.shape[1])
+        if state is None:
+            state = self.initial_state(x_BTI.shape[0])
         x_TBI = _time_and_batch_swapped(x_BTI)
         valid_TB1 = (torch.arange(x_TBI.shape[0])[:, None] < lengths_B)[:, :, None]
         x_TBI = torch.where(valid_TB1, x_TBI, 0.0)
@@ -142,7 +175,7 @@ class Operator(nn.Module):
 
 
 class Steps(nn.Module):
-    """A layer as a scan over the cell's ``step``, the input projection computed before it for all steps.
+    """A layer as a scan over the cell's ``step``, the input projection before it unless the step makes that itself.
 
     Args:
         layer: Its directions.
@@ -160,7 +193,7 @@ class Steps(nn.Module):
         return f"a scan over {type(self.layer[0].cell).__name__}.step"
 
     def forward(self, x_TBI: Tensor, valid_TB1: Tensor, lengths_B: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return the output (T, B, D*P) and the state (D, B, H) after the last valid steps."""
+        """Return the output (T, B, D*P) and the state (D, B, H, or a shape of its own) after the last valid steps."""
         outputs, ends = [], []
         for number, direction in enumerate(self.layer):
             start = tuple(part[number] for part in state)
@@ -175,16 +208,18 @@ class Steps(nn.Module):
         projections = direction.projections(0.0)
 
         def step(state, inputs):  # torch.export does not follow annotations here
-            x_BG, valid_B1 = inputs
-            new = direction.cell.step(x_BG, projections.recurrent_projection(1), state)
+            x, valid_B1 = inputs
+            new = direction.cell.step(x, *projections.step_products(1), state)
             new = tuple(
                 apply_zoneout(share, 0, part, old) for share, part, old in zip(self.zoneout, new, state, strict=True)
             )
             # The state waits in the padding; backwards that comes first, so each row starts at its own end.
-            new = tuple(torch.where(valid_B1, part, old) for part, old in zip(new, state, strict=True))
+            new = tuple(
+                torch.where(beside(valid_B1[:, 0], part), part, old) for part, old in zip(new, state, strict=True)
+            )
             return new, new[0].clone()
 
-        end, y_TBH = scan(step, start, (projections.input_projection(x_TBI), valid_TB1), reverse=reverse)
+        end, y_TBH = scan(step, start, (projections.step_inputs(x_TBI), valid_TB1), reverse=reverse)
         return y_TBH, end
 
 

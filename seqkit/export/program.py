@@ -53,7 +53,7 @@ def capture(module: nn.Module, arguments: Sequence[Tensor]) -> ExportedProgram:
     """Capture ``module`` as a graph for any batch and time.
 
     Args:
-        module: In evaluation mode; called with inputs (B, T, ...), lengths (B,) and states (L*D, B, H).
+        module: In evaluation mode; called with inputs (B, T, ...), lengths (B,) and any number of states (L, B, ...).
         arguments: An example of these.
 
     Raises:
@@ -63,8 +63,9 @@ def capture(module: nn.Module, arguments: Sequence[Tensor]) -> ExportedProgram:
 
     # So that dynamo, which skips torch.onnx, leaves the operators of ONNX to the tracing that comes after it.
     torch.compiler.allow_in_graph(torch.onnx.ops.symbolic_multi_out)
-    inputs, lengths, *state = ({1: Dim.DYNAMIC} if n > 1 else {0: Dim.DYNAMIC} for n in range(len(arguments)))
-    shapes = ({**inputs, 1: Dim.DYNAMIC}, lengths, tuple(state))
+    shapes: tuple[Any, ...] = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC})
+    if len(arguments) > 2:
+        shapes = (*shapes, tuple({1: Dim.DYNAMIC} for _ in arguments[2:]))
     # Sizes count as unknown rather than as two or more, or programs would refuse a batch of one.
     with quiet(), _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         try:
@@ -130,7 +131,7 @@ def _where(error: BaseException) -> str:
         axis = "rows" if fixed[1] == "0" else "steps"
         reason = f"a part of it takes {fixed[2]} {axis} and no other number"
     elif "aliasing detected" in text:
-        reason = "the cell's step takes a parameter apart by iterating over it; use parameter.unbind(0)"
+        reason = "a parameter is taken apart by iterating over it; use parameter.unbind(0)"
     else:
         reason = root_cause(error)
     places = re.findall(r'File "([^"]+)", line (\d+), in \w+', text.partition("from user code:")[2])

@@ -12,7 +12,7 @@ from seqkit.contracts.batch import Batch, State
 from seqkit.contracts.spec import DataSpec
 from seqkit.network import Network
 
-CHUNK = 4096  # steps of a long sequence with targets of its own that go through at once
+CHUNK = 4096  # steps of a long sequence with targets of its own that go through at once, where that changes nothing
 
 
 def predict(network: Network, spec: DataSpec, inputs: Any) -> list[Any]:
@@ -47,7 +47,8 @@ def predict_sequence(network: Network, spec: DataSpec, sequence: Tensor) -> Any:
     metric: Any = spec.task.metrics(spec).to(device)
     state: State | None = None
     answer, scored = {}, False
-    for inputs_T, targets_T in _chunks(sequence, spec, CHUNK if network.model.causal else len(sequence)):
+    size = CHUNK if len(sequence) > CHUNK and network.takes_chunks(spec) else len(sequence)
+    for inputs_T, targets_T in _chunks(sequence, spec, size):
         batch = Batch(inputs_T[None]).to(device)
         outputs, lengths_B, state = network(batch, state)
         answer = spec.task.answers(network.head.predict(outputs, lengths_B, batch), spec)[0]

@@ -10,7 +10,7 @@ from torch import Tensor
 from seqkit.contracts.batch import Batch, State
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
-from seqkit.network import Network, float32_eval
+from seqkit.network import Network, agree, chunks, example, float32_eval
 
 
 class Stream:
@@ -25,7 +25,8 @@ class Stream:
 
     A plugin's frontend takes part if it has ``looks_ahead``, None or the reason why a stream is impossible, and, unless
     it maps every step by itself, ``stream(inputs, memory, end) -> (x_BTI, memory)``, as ``LogMel`` has. A plugin's
-    head needs ``stream(y_BTH, batch, memory) -> (outputs, answer, memory)``, as ``Classify`` has.
+    head needs ``stream(y_BTH, batch, memory) -> (outputs, answer, memory)``, as ``Classify`` has. When a stream is
+    opened, a random example is tried in chunks and as a whole.
 
     Attributes:
         outputs: The head's outputs for what was fed last: the logits (1, T, V) after each token of a chunk, the log
@@ -36,7 +37,7 @@ class Stream:
         spec: Of the data that it was trained on.
 
     Raises:
-        ConfigError: A part of the network needs the whole sequence.
+        ConfigError: A part of the network needs the whole sequence, or forgets what came before a chunk.
     """
 
     def __init__(self, network: Network, spec: DataSpec) -> None:
@@ -54,6 +55,8 @@ class Stream:
             raise ConfigError(f"stream: {network.frontend.looks_ahead}")
         self.network = network
         self.spec = spec
+        self.reset()
+        self._compare_with_whole()
         self.reset()
 
     def reset(self) -> None:
@@ -90,17 +93,47 @@ class Stream:
         self._finished = True
         return self._take(self.spec.inputs.chunk([]), True)
 
-    @torch.no_grad()
     def _take(self, inputs: Tensor, end: bool) -> dict[str, Any] | None:
-        network, device = self.network, next(self.network.parameters()).device
-        batch = Batch(inputs[None]).to(device)
-        with float32_eval(device):
+        found = self._run(inputs[None].to(next(self.network.parameters()).device), end)
+        return None if found is None else found[1]
+
+    @torch.no_grad()
+    def _run(self, inputs: Tensor, end: bool) -> tuple[tuple[Tensor, ...], dict[str, Any]] | None:
+        """Return what each part gives for a chunk (1, T, ...), and the answer; None where it completes no step."""
+        network = self.network
+        with float32_eval(inputs.device):
             if hasattr(network.frontend, "stream"):
-                x_BTI, self._frontend_memory = network.frontend.stream(batch.inputs, self._frontend_memory, end)
+                x_BTI, self._frontend_memory = network.frontend.stream(inputs, self._frontend_memory, end)
             else:
-                x_BTI, _ = network.frontend(batch.inputs, None)
+                x_BTI, _ = network.frontend(inputs, None)
             if not x_BTI.shape[1]:
                 return None
             y_BTH, self._state = network.model(x_BTI, None, self._state)
-            self.outputs, answer, self._head_memory = network.head.stream(y_BTH, batch, self._head_memory)
-        return answer
+            self.outputs, answer, self._head_memory = network.head.stream(y_BTH, Batch(inputs), self._head_memory)
+            return (x_BTI, y_BTH, self.outputs), answer
+
+    @torch.no_grad()
+    def _compare_with_whole(self) -> None:
+        """Refuse a network whose answers for chunks of a random example are not those for the whole of it.
+
+        Raises:
+            ConfigError: Names the part at fault.
+        """
+        network, inputs = self.network, example(self.network, self.spec)
+        with float32_eval(inputs.device):
+            x_BTI, lengths_B = network.frontend(inputs, None)
+            y_BTH, state = network.model(x_BTI, lengths_B, None)
+            whole = x_BTI, y_BTH, network.head(y_BTH, lengths_B, Batch(inputs))
+        if not state:
+            raise ConfigError(
+                f"stream: {type(network.model).__name__} carries no state, so what came before a chunk would be "
+                "forgotten; use predict on the whole sequence"
+            )
+        found = [self._run(chunk, False) for chunk in chunks(inputs)] + [self._run(inputs[:, :0], True)]
+        by_part = zip(*(outcome[0] for outcome in found if outcome is not None), strict=True)
+        for part, due, outputs in zip((network.frontend, network.model, network.head), whole, by_part, strict=True):
+            if not agree(list(outputs), due):
+                raise ConfigError(
+                    f"stream: {type(part).__name__} gives something else for chunks of a sequence than for the whole; "
+                    "use predict on the whole sequence"
+                )

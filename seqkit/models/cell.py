@@ -17,10 +17,11 @@ A complete one, as a plugin would write it; ``@register_cell`` makes it ``model=
             return ((1 - f) * h_BH + f * n,)
 """
 
-# B batch, T time, I input, H hidden, P projected hidden (H without a projection), S states of the cell
+# B batch, T time, I input, H hidden, P projected hidden (H without a projection)
 # G all gates of the cell together (their number times H)
 
 import inspect
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -28,21 +29,44 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import State
+from seqkit.errors import PluginError, one_line
 
 
 class Recur(Protocol):
     """The recurrent projection of the gates, for ``step``."""
 
-    def __call__(self, h_BH: Tensor, gate: str | None = None, /) -> Tensor:
-        """Return U h + c of all gates (B, G), or of the one that is named (B, H)."""
+    def __call__(self, h_BH: Tensor, gate: str | tuple[str, ...] | None = None, /) -> Tensor:
+        """Return U h + c of the gate that is named (B, H), of several side by side, or of all that have a U."""
+        ...
+
+
+class Project(Protocol):
+    """The input projection of the gates, for a ``step`` that wants x."""
+
+    def __call__(self, x_BI: Tensor, gate: str | tuple[str, ...] | None = None, /) -> Tensor:
+        """Return W x + b of the gate that is named (B, H), of several side by side, or of all (B, G)."""
         ...
 
 
 class Cell(Protocol):
     """A recurrent cell: an nn.Module, which may have parameters of its own. One runs one direction of a layer.
 
-    It is made as ``cell(hidden_size, *, its own options)``, or as ``cell()`` if it has no ``__init__`` of its own. It
-    may also have
+    It is made as ``cell(hidden_size, *, its own options)``, or as ``cell()`` if it has no ``__init__`` of its own.
+
+    What its gates are made of, and what is carried, it may say with
+
+    - ``recurrent``: the gates that have a recurrent projection: True for all, False for none (as in an SRU), a tuple of
+      names, or ``"diagonal"`` for an elementwise u * h of all (as in an IndRNN). ``recur`` and the rows of U are of
+      these, in this order;
+    - ``driven``: the gates that have an input projection W x, a tuple of names; all without it. The others have their
+      bias alone in x_BG, as those of the later micro-steps of a recurrent highway network;
+    - ``wants_input = True``: the step is ``step(x_BI, project, recur, state)``. It is given the input itself, and
+      ``project(x_BI)`` is what x_BG is otherwise (a Mogrifier changes x by h before W). Its ``__init__`` may then take
+      ``(input_size, hidden_size, *, its own options)``;
+    - ``state_shapes(hidden_size)``: shapes per row of the states that are not (H,), by name: ``{"fast": (H, H)}`` is
+      a state (B, H, H). The hidden state is always (B, H).
+
+    It may also have
 
     - ``initialise(part)``: set weights after the stack has drawn them; ``part("bias_ih", "forget")`` is one gate's
       rows of ``weight_ih`` (H, I), ``weight_hh`` (H, P), ``bias_ih`` or ``bias_hh`` (H,), to be changed in place;
@@ -56,7 +80,7 @@ class Cell(Protocol):
     """
 
     gates: tuple[str, ...]
-    """Their names, in the order of the rows of the weights."""
+    """Their names, in the order of the columns of x_BG."""
     states: tuple[str, ...]
     """Names of the states, carried from step to step. The first is the hidden state, which is also the output."""
 
@@ -66,10 +90,15 @@ class Cell(Protocol):
         Args:
             x_BG: Input projection W x + b of all gates, computed for all steps at once.
             recur: ``recur(h_BH)`` is the recurrent projection U h + c of all gates (B, G), and ``recur(h_BH, "reset")``
-                that of the gate named (B, H), for a product with something else than the last hidden state.
+                that of the gate named (B, H), for a product with something else than the last hidden state;
+                ``recur(h_BH, ("reset", "update"))`` is that of both (B, 2H). Only the rows asked for are multiplied.
             state: Before the step, one (B, H) per name in ``states``.
         """
         ...
+
+
+CONTRACT = "gates", "states", "recurrent", "driven", "wants_input", "state_shapes", "step"
+"""What a cell computes: a subclass that has one of these of its own has lost the faster backends of its base."""
 
 
 def has_no_init(cell: Callable[..., Any]) -> bool:
@@ -77,10 +106,24 @@ def has_no_init(cell: Callable[..., Any]) -> bool:
     return inspect.isclass(cell) and cell.__init__ is nn.Module.__init__  # type: ignore[misc]
 
 
+def sizes_of(cell: Callable[..., Any]) -> int:
+    """Return how many sizes a cell, or a function that makes one, takes: 1 (hidden) or 2 (input and hidden)."""
+    parameters = inspect.signature(cell).parameters.values()
+    return max(1, sum(p.kind is not p.KEYWORD_ONLY and p.default is p.empty for p in parameters))
+
+
+def failure(name: str, method: str, error: Exception) -> PluginError:
+    """Return the refusal of a cell whose method raised an error: one line, with the author's file and line."""
+    frames = [*traceback.walk_tb(error.__traceback__)]
+    frame, line = next((one for one in frames if one[0].f_code.co_name == method), frames[-1])
+    where = f"{frame.f_code.co_filename}:{line}"
+    return PluginError(f"{name}.{method} fails ({where}): {type(error).__name__}: {one_line(error)}")
+
+
 def backends_of(cell: nn.Module) -> tuple[str, ...]:
     """Return the backends that a cell has, fastest first; a subclass that changes the step has lost the faster ones."""
     family = [vars(one) for one in type(cell).__mro__]
-    first = min(number for number, own in enumerate(family) if own.keys() & {"step", "gates", "states"})
+    first = min(number for number, own in enumerate(family) if own.keys() & set(CONTRACT))
     faster = (name for name in ("native", "fused") if any(name in own for own in family[: first + 1]))
     return (*faster, "reference")
 

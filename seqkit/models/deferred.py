@@ -1,4 +1,4 @@
-"""Deferred weight gradient: dL/dU of a loop over time as one matrix product after the loop, not one per step."""
+"""Deferred weight gradient: dL/dU (or dL/dW) of a loop over time as one product after the loop, not one per step."""
 
 # T time, B batch, H hidden, G gates of the projection (their number times H)
 
@@ -19,14 +19,14 @@ def deferred_projection(projection: Any, steps: int, batch: int) -> Callable[[Te
     """Return ``projection.apply``, with the gradient of U deferred where one is needed.
 
     Args:
-        projection: A ``RecurrentProjection``.
+        projection: A ``Projection``.
         steps: Expected number of calls.
         batch: Rows of each call.
     """
     if not (torch.is_grad_enabled() and projection.weight.requires_grad):
         return projection.apply
     arguments, bias_TBG = deferred_bias(projection, steps, batch)
-    biases, weight_HG, plain = iter(bias_TBG.unbind(0)), projection.weight.detach().t(), projection.plain
+    biases, product, plain = iter(bias_TBG.unbind(0)), projection.fixed_product(), projection.plain
 
     def apply(h_BH: Tensor) -> Tensor:
         bias_BG = next(biases, None)
@@ -34,7 +34,7 @@ def deferred_projection(projection: Any, steps: int, batch: int) -> Callable[[Te
             return projection.apply(h_BH)
         h_BH = h_BH if plain else projection.masked(h_BH)
         append_argument(arguments, h_BH)
-        u_BG = torch.addmm(bias_BG, h_BH, weight_HG)
+        u_BG = product(h_BH, bias_BG)
         return u_BG if plain else projection.finish(u_BG)
 
     return apply
@@ -70,18 +70,26 @@ class _DeferredGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, weight_GH: Tensor, bias_G: Tensor | None, arguments: Arguments, steps: int, batch: int
+        ctx: Any, weight: Tensor, bias_G: Tensor | None, arguments: Arguments, steps: int, batch: int
     ) -> Tensor:
-        ctx.arguments = arguments  # filled in later
-        bias_G = weight_GH.new_zeros(len(weight_GH)) if bias_G is None else bias_G.detach()
+        ctx.arguments, ctx.diagonal = arguments, weight.dim() == 1  # the arguments are filled in later
+        bias_G = weight.new_zeros(len(weight)) if bias_G is None else bias_G.detach()
         return bias_G.expand(steps, batch, len(bias_G))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_TBG: Tensor) -> tuple[Tensor | None, ...]:
         if any(h_BH._version != version for h_BH, version in ctx.arguments):
-            raise PluginError("a cell's step changes in place what it gave to recur, so its gradient would be wrong")
+            raise PluginError(
+                "a cell's step changes in place what it gave to a product, so its gradient would be wrong"
+            )
         d_NG, h_NH = d_TBG[: len(ctx.arguments)].flatten(0, 1), torch.cat([h_BH for h_BH, _ in ctx.arguments])
         with torch.autocast(d_NG.device.type, enabled=False):
-            dweight_GH = d_NG.t() @ h_NH if ctx.needs_input_grad[0] else None
-        return dweight_GH, d_NG.sum(0) if ctx.needs_input_grad[1] else None, None, None, None
+            dweight = _weight_gradient(d_NG, h_NH, ctx.diagonal) if ctx.needs_input_grad[0] else None
+        return dweight, d_NG.sum(0) if ctx.needs_input_grad[1] else None, None, None, None
+
+
+def _weight_gradient(d_NG: Tensor, h_NH: Tensor, diagonal: bool) -> Tensor:
+    if not diagonal:
+        return d_NG.t() @ h_NH
+    return torch.einsum("ngh,nh->gh", d_NG.unflatten(1, (-1, h_NH.shape[1])), h_NH).flatten()

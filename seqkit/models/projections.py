@@ -1,28 +1,33 @@
 """Input and recurrent projection of the gates, W x + b and U h + c, under the options of the stack."""
 
-# T time, B batch, I input, H hidden, G all gates of the cell together (their number times H)
+# T time, B batch, I input, H hidden; number of gates times H: G all gates, D those with W, R those with U, N some
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from seqkit.errors import unknown
+from seqkit.errors import PluginError, unknown
 from seqkit.models.deferred import deferred_projection
+from seqkit.models.layout import Layout
 
 EPSILON = 1e-5  # added to the variance by layer normalisation
 
+GateNames = str | tuple[str, ...] | None
+"""The gates of a product: one, several, or None for all that it has."""
+Rows = TypeVar("Rows", Tensor, Tensor | None)
+
 
 class Weights(NamedTuple):
-    """Weights of one direction of a layer, in torch.nn's layout: one block of H rows per gate."""
+    """Weights of one direction of a layer, in torch.nn's layout: one block of H rows per gate that has them."""
 
-    weight_GI: Tensor
-    weight_GH: Tensor
+    weight_DI: Tensor
+    weight_RH: Tensor  # (R,) of a diagonal U
     bias_ih_G: Tensor
-    bias_hh_G: Tensor
+    bias_hh_R: Tensor
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,16 @@ class Projections:
     """Input and recurrent projection of one direction of a layer, as one call has them.
 
     Attributes:
-        gates: Their names in the order of the rows.
+        layout: The gates of the rows.
         weights: After weight dropout, with a hidden state's projection multiplied into U.
-        gain_ih_G: Of the layer normalisation of W x, None without; likewise ``gain_hh_G`` of U h.
+        gain_ih_D: Of the layer normalisation of W x, None without; likewise ``gain_hh_R`` of U h.
         mask_BH: Factor of the argument of every recurrent product (variational dropout), None for ones.
     """
 
-    gates: Sequence[str]
+    layout: Layout
     weights: Weights
-    gain_ih_G: Tensor | None = None
-    gain_hh_G: Tensor | None = None
+    gain_ih_D: Tensor | None = None
+    gain_hh_R: Tensor | None = None
     mask_BH: Tensor | None = None
 
     def input_projection(self, x_TBI: Tensor, both_biases: bool = False) -> Tensor:
@@ -49,70 +54,136 @@ class Projections:
             x_TBI: Input.
             both_biases: Add the recurrent bias too, for a cell that only ever adds the two projections.
         """
-        weight_GI, weight_GH, bias_ih_G, bias_hh_G = self.weights
-        bias_G = bias_ih_G + bias_hh_G if both_biases else bias_ih_G
+        whole = self.input()
+        if both_biases:
+            whole = whole._replace(bias=whole.bias + self.weights.bias_hh_R)
         # Under autocast this product is in half precision; the recurrence is in the parameters' own, as errors add up.
-        if self.gain_ih_G is None:
-            return F.linear(x_TBI, weight_GI, bias_G).to(weight_GH.dtype)
-        x_TBG = F.linear(x_TBI, weight_GI).to(weight_GH.dtype)
-        return torch.addcmul(bias_G, normalise(x_TBG, len(self.gates)), self.gain_ih_G)
+        x_TBD = F.linear(x_TBI, whole.weight, whole.bias if whole.gain is None else None)
+        return whole.finish(x_TBD.to(whole.bias.dtype))
 
-    def recurrent_projection(self, steps: int) -> Callable[..., Tensor]:
-        """Return the function from h_BH to U h + c: of all gates (B, G), or of the one that is named (B, H).
+    def step_inputs(self, x_TBI: Tensor) -> Tensor:
+        """Return the first argument of every step: W x + b (T, B, G), or x (T, B, I) for a cell that wants it."""
+        return x_TBI.to(self.weights.bias_ih_G.dtype) if self.layout.wants_input else self.input_projection(x_TBI)
+
+    def step_products(self, steps: int) -> tuple[Callable[..., Tensor], ...]:
+        """Return the products that a step is given: ``recur``, and before it ``project`` for a cell that wants x.
 
         Args:
-            steps: Expected number of calls; further ones are right too, and slower to differentiate.
+            steps: Expected number of calls of each; further ones are right too, and slower to differentiate.
         """
-        every: dict[str | None, Callable[[Tensor], Tensor]] = {}
+        return tuple(_deferred(kind, steps) for kind in self.kinds)
 
-        def recur(h_BH: Tensor, gate: str | None = None) -> Tensor:
-            if gate not in every:
-                every[gate] = deferred_projection(self.recurrent(gate), steps, len(h_BH))
-            return every[gate](h_BH)
+    @property
+    def kinds(self) -> tuple[Callable[[GateNames], "Projection"], ...]:
+        """What the products of a step are, in the order of its arguments: ``input`` if it wants x, ``recurrent``."""
+        return (self.input, self.recurrent) if self.layout.wants_input else (self.recurrent,)
 
-        return recur
+    @property
+    def needs_deferring(self) -> bool:
+        """Whether a weight that the steps multiply by needs a gradient."""
+        weight_DI, weight_RH, _, _ = self.weights
+        return weight_RH.requires_grad or (self.layout.wants_input and weight_DI.requires_grad)
 
-    def recurrent(self, gate: str | None) -> "RecurrentProjection":
-        """Return the recurrent projection of one gate, or of all."""
+    def recurrent(self, gate: GateNames = None) -> "Projection":
+        """Return the recurrent projection of one gate, of several, or of all that have one."""
+        own = self.layout.recurrent
+        if not own:
+            raise PluginError("the step calls recur, and its cell says recurrent = False: it has no U")
+        names = self._known(gate, own)
+        for name in names:
+            if name not in own:
+                raise unknown("recurrent projection of gate", name, own)
         _, weight, _, bias = self.weights
-        gain, count = self.gain_hh_G, len(self.gates)
-        if gate is None:
-            return RecurrentProjection(weight, bias, gain, self.mask_BH, count)
-        if gate not in self.gates:
-            raise unknown("gate", gate, self.gates)
-        size = len(bias) // count
-        rows = slice(self.gates.index(gate) * size, (self.gates.index(gate) + 1) * size)
-        return RecurrentProjection(weight[rows], bias[rows], None if gain is None else gain[rows], self.mask_BH, 1)
+        rows = rows_of(weight, own, names), rows_of(bias, own, names), rows_of(self.gain_hh_R, own, names)
+        return Projection(*rows, self.mask_BH, len(names))
+
+    def input(self, gate: GateNames = None) -> "Projection":
+        """Return the input projection of one gate, of several, or of all; of a gate without W it is the bias."""
+        every, driven = self.layout.gates, self.layout.driven
+        weight, _, bias, _ = self.weights
+        names = self._known(gate, every)
+        own = tuple(name for name in names if name in driven)
+        rows = rows_of(weight, driven, own), rows_of(bias, every, own), rows_of(self.gain_ih_D, driven, own)
+        undriven = tuple((at, rows_of(bias, every, (name,))) for at, name in enumerate(names) if name not in own)
+        return Projection(*rows, None, len(own), undriven)
+
+    def _known(self, gate: GateNames, every: tuple[str, ...]) -> tuple[str, ...]:
+        names = every if gate is None else (gate,) if isinstance(gate, str) else gate
+        for name in names:
+            if name not in self.layout.gates:
+                raise unknown("gate", name, self.layout.gates)
+        return names
 
 
-class RecurrentProjection(NamedTuple):
-    """U h + c of one gate or several."""
+class Projection(NamedTuple):
+    """W x + b or U h + c of one gate or several."""
 
-    weight: Tensor
+    weight: Tensor  # (N, I) or (N, H), or (N,) of a diagonal U
     bias: Tensor
     gain: Tensor | None
     mask_BH: Tensor | None
-    gates: int  # their number
+    gates: int  # number of those that have a weight
+    undriven: tuple[tuple[int, Tensor], ...] = ()  # place among the gates, and bias, of each that has none
 
     @property
     def plain(self) -> bool:
-        """Whether there is neither layer normalisation nor a mask."""
-        return self.gain is None and self.mask_BH is None
+        """Whether it is the product and the bias, and nothing else."""
+        return self.gain is None and self.mask_BH is None and not self.undriven
 
     def masked(self, h_BH: Tensor) -> Tensor:
-        """Return the argument of U."""
+        """Return the argument of the product."""
         return h_BH if self.mask_BH is None else h_BH * self.mask_BH
 
-    def finish(self, u_BG: Tensor) -> Tensor:
+    def fixed_product(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return the function from h_BH and a bias (B, N) to U h plus that bias, without a gradient for U."""
+        weight, gates = self.weight.detach(), self.gates
+        if weight.dim() == 1:
+            return lambda h_BH, bias_BN: torch.addcmul(bias_BN, h_BH.repeat(1, gates), weight)
+        weight_HN = weight.t()
+        return lambda h_BH, bias_BN: torch.addmm(bias_BN, h_BH, weight_HN)
+
+    def finish(self, u_BN: Tensor) -> Tensor:
         """Return the projection from U h + c, or with layer normalisation from U h."""
-        return u_BG if self.gain is None else torch.addcmul(self.bias, normalise(u_BG, self.gates), self.gain)
+        if self.gain is not None:
+            u_BN = torch.addcmul(self.bias, normalise(u_BN, self.gates), self.gain)
+        if not self.undriven:
+            return u_BN
+        blocks = list(u_BN.chunk(self.gates, -1)) if self.gates else []
+        for at, bias_H in self.undriven:
+            blocks.insert(at, bias_H.expand(*u_BN.shape[:-1], -1))
+        return torch.cat(blocks, -1)
 
     def apply(self, h_BH: Tensor) -> Tensor:
         """Return the projection of h_BH."""
-        return self.finish(F.linear(self.masked(h_BH), self.weight, self.bias if self.gain is None else None))
+        bias = self.bias if self.gain is None else None
+        if self.weight.dim() == 1:
+            u_BN = self.masked(h_BH).repeat(1, self.gates) * self.weight
+            return self.finish(u_BN if bias is None else u_BN + bias)
+        return self.finish(F.linear(self.masked(h_BH), self.weight, bias))
 
 
 def normalise(a_BG: Tensor, gates: int) -> Tensor:
     """Bring the H values of each gate of each row to mean 0 and variance 1 (layer normalisation, Ba et al. 2016)."""
     a_BgH = a_BG.unflatten(-1, (gates, -1))
     return F.layer_norm(a_BgH, a_BgH.shape[-1:], eps=EPSILON).flatten(-2)
+
+
+def rows_of(part: Rows, every: tuple[str, ...], names: tuple[str, ...]) -> Rows:
+    """Return the rows of some gates from a tensor with a block of rows per gate."""
+    if part is None or names == every:
+        return part
+    size = len(part) // len(every)
+    blocks = [part[every.index(name) * size :][:size] for name in names]
+    return torch.cat(blocks) if len(blocks) > 1 else blocks[0] if blocks else part[:0]
+
+
+def _deferred(product: Callable[[GateNames], Projection], steps: int) -> Callable[..., Tensor]:
+    """Return a product of the gates that are named, its weight gradient deferred over ``steps`` calls."""
+    every: dict[GateNames, Callable[[Tensor], Tensor]] = {}
+
+    def apply(h_BH: Tensor, gate: GateNames = None) -> Tensor:
+        if gate not in every:
+            every[gate] = deferred_projection(product(gate), steps, len(h_BH))
+        return every[gate](h_BH)
+
+    return apply

@@ -13,10 +13,11 @@ from torch.utils._pytree import tree_leaves
 
 from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError, unknown
-from seqkit.models.cell import Recur
 from seqkit.models.direction import Direction
+from seqkit.models.layout import layout_of
+from seqkit.models.projections import GateNames
 from seqkit.models.stack import Recurrent
-from seqkit.padding import reverse, valid
+from seqkit.padding import beside, reverse, valid
 
 # By torch's names: activations; and operations that mix elements (matmuls).
 ACTIVATIONS = {
@@ -55,7 +56,8 @@ class Gates(Mapping[str, Tensor]):
     def add(self, name: str, values_TBH: Tensor, lengths_B: Tensor | None) -> None:
         """Append the values of one call, zero at padded steps."""
         values_BTH = values_TBH.detach().transpose(0, 1)
-        self._calls.setdefault(name, []).append(values_BTH.masked_fill(~valid(lengths_B, values_BTH)[:, :, None], 0))
+        padding = beside(~valid(lengths_B, values_BTH), values_BTH)
+        self._calls.setdefault(name, []).append(values_BTH.masked_fill(padding, 0))
 
 
 @contextmanager
@@ -140,9 +142,9 @@ class Watched:
         self.states = cell.states
         self.steps = steps
 
-    def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
+    def step(self, *arguments: Any) -> State:
         if not hasattr(self.cell, "activations"):
-            new, gates = self._traced_step(x_BG, recur, state)
+            new, gates = self._traced_step(*arguments)
             self.steps.append(gates)
             return new
         stated, noted = self.cell.activations, {}
@@ -157,27 +159,35 @@ class Watched:
 
         self.cell.activations = activations  # for this step, in front of the class's
         try:
-            new, traced = self._traced_step(x_BG, recur, state)
+            new, traced = self._traced_step(*arguments)
         finally:
             del self.cell.activations
         self.steps.append(noted or traced)  # a subclass's step may not call what its base states
         return new
 
-    def _traced_step(self, x_BG: Tensor, recur: Recur, state: State) -> tuple[State, dict[str, Tensor]]:
-        gates = self.cell.gates
-        size = x_BG.shape[1] // len(gates)
-        follow = _Follow(gates, (len(x_BG), size))
-        bits_G = (1 << torch.arange(len(gates), device=x_BG.device)).repeat_interleave(size)
+    def _traced_step(self, x: Tensor, *others: Any) -> tuple[State, dict[str, Tensor]]:
+        *products, state = others
+        layout, size = layout_of(self.cell), state[0].shape[1]
+        follow = _Follow(layout.gates, (len(x), size))
 
-        def followed(h_BH: Tensor, gate: str | None = None, /) -> Tensor:
-            half = recur(h_BH, gate)
-            follow.mark(half, bits_G if gate is None else bits_G[gates.index(gate) * size].expand(size))
-            return half
+        def bits(names: tuple[str, ...]) -> Tensor:
+            numbers = torch.tensor([layout.gates.index(name) for name in names], device=x.device)
+            return (1 << numbers).repeat_interleave(size)
 
-        x_BG = x_BG.clone()  # a storage of its own
-        follow.mark(x_BG, bits_G)
+        def followed(product: Callable[..., Tensor], every: tuple[str, ...]) -> Callable[..., Tensor]:
+            def follow_product(z_BH: Tensor, gate: GateNames = None, /) -> Tensor:
+                half = product(z_BH, gate)
+                follow.mark(half, bits(every if gate is None else (gate,) if isinstance(gate, str) else gate))
+                return half
+
+            return follow_product
+
+        owners = (layout.gates, layout.recurrent) if layout.wants_input else (layout.recurrent,)
+        x = x.clone()  # a storage of its own
+        if not layout.wants_input:
+            follow.mark(x, bits(layout.gates))
         with follow:
-            new = self.cell.step(x_BG, followed, state)
+            new = self.cell.step(x, *map(followed, products, owners), state)
         return new, follow.found
 
 

@@ -10,9 +10,11 @@ from torch import nn
 from seqkit import schema
 from seqkit.errors import PluginError
 from seqkit.models.cell import has_no_init
+from seqkit.models.layout import full_name, layout_of, names_of
 from seqkit.models.stack import Recurrent
 from seqkit.registry import at_authors_line, register
 
+_STEP = "self", "x_BG", "recur", "state"
 CellT = TypeVar("CellT", bound=nn.Module)
 
 
@@ -57,23 +59,24 @@ class CellModel:
 
 def _own_options(cell: type[nn.Module]) -> tuple[schema.Option, ...]:
     """Return the options of a cell; refuses a class that breaks the contract."""
-    where = f"{cell.__module__}.{cell.__qualname__}"
+    where = full_name(cell)
     if not issubclass(cell, nn.Module):
         raise PluginError(f"{where}: a cell must be an nn.Module, or its parameters would not be trained")
-    for needed in ("gates", "states"):
-        names = getattr(cell, needed, None)
-        if not isinstance(names, tuple) or not names:
-            raise PluginError(f"{where}: a cell needs '{needed}', a tuple of names")
-        if len(set(names)) < len(names):
-            raise PluginError(f"{where}: a name stands twice in '{needed}'")
+    layout = layout_of(cell)
+    names_of(cell, "states")
     step = getattr(cell, "step", None)
     if not callable(step):
         raise PluginError(f"{where}: a cell needs a method 'step'")
-    if len(inspect.signature(step).parameters) != 4:
-        raise PluginError(f"{where}: step takes (self, x_BG, recur, state)")
-    own = () if has_no_init(cell) else schema.options(cell)  # type: ignore[arg-type]
-    if not has_no_init(cell) and len(schema.signature(cell).parameters) != len(own) + 1:
-        raise PluginError(f"{where}: __init__ takes the hidden size and then options: (self, hidden_size, *, ...)")
+    arguments = ("self", "x_BI", "project", "recur", "state") if layout.wants_input else _STEP
+    if len(inspect.signature(step).parameters) != len(arguments):
+        raise PluginError(f"{where}: step takes ({', '.join(arguments)})")
+    if has_no_init(cell):
+        return ()
+    own = schema.options(cell)  # type: ignore[arg-type]
+    sizes = [name for name in schema.signature(cell).parameters if name not in {option.name for option in own}]
+    if len(sizes) != 1 and not (layout.wants_input and len(sizes) == 2 and sizes[0] == "input_size"):
+        first = "input_size, hidden_size" if layout.wants_input else "hidden_size"
+        raise PluginError(f"{where}: __init__ takes sizes and then options: (self, {first}, *, ...)")
     stack = schema.options(Recurrent)
     for option in own:
         if option.name in {other.name for other in stack}:
@@ -82,9 +85,10 @@ def _own_options(cell: type[nn.Module]) -> tuple[schema.Option, ...]:
 
 
 def _doc(cell: type) -> str:
-    """Return a cell's docstring, with the stack's options and its own under ``Args:``."""
+    """Return a cell's docstring, with the stack's options and what it says itself under ``Args:``."""
     head, own = _split_doc(cell)
-    arguments = {**_split_doc(Recurrent)[1], **own}
+    stack = {option.name for option in schema.options(Recurrent)}
+    arguments = {name: text for name, text in _split_doc(Recurrent)[1].items() if name in stack} | own
     return "\n".join([head, "", "Args:", *(f"    {name}: {text}" for name, text in arguments.items())])
 
 

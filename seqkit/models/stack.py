@@ -17,7 +17,7 @@ from seqkit.errors import ConfigError
 from seqkit.models.backends import native
 from seqkit.models.backends.choose import Backend, Circumstances, LayerBackend, check_asked, choose, choose_in_words
 from seqkit.models.backends.reference import run_reference
-from seqkit.models.direction import Direction
+from seqkit.models.direction import Direction, refuse_idle
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import zoneout_mask
 from seqkit.models.trial import try_step
@@ -129,8 +129,10 @@ class Recurrent(nn.Module):
                 f"model.zoneout_cell={zoneout_cell}: {type(first).__name__} has no state but the hidden one; "
                 "use model.zoneout"
             )
+        if weight_dropout and not self._first().layout.recurrent:
+            refuse_idle(first, "weight_dropout", weight_dropout, 0, "has no recurrent weights")
         check_asked(first, self._circumstances(False, True))
-        try_step(self._first(), input_size, hidden_size)
+        try_step(self._first(), input_size)
 
     def backends(self, padded: bool = False, training: bool | None = None) -> list[LayerBackend]:
         """Return the backend that runs each layer where the parameters are, and the reason.
@@ -143,18 +145,20 @@ class Recurrent(nn.Module):
         found = []
         for number, layer in enumerate(self.layers):
             direction: Any = layer[0]  # type: ignore[index]
-            found.append(LayerBackend(number, *choose_in_words(direction.cell, direction.weight_hh, at)))
+            found.append(LayerBackend(number, *choose_in_words(direction.cell, direction.bias_ih, at)))
         return found
 
     def initial_state(self, batch_size: int) -> State:
-        """Return the state before the first step, one (L*D, B, H) per state name: zero, or learned."""
-        first = self._first()
-        shape = (len(self.layers) * self.directions, batch_size, self.hidden_size)
-        if first.initial is None:
-            return tuple(first.weight_hh.new_zeros(shape) for _ in first.cell.states)
+        """Return the state before the first step, one (L*D, B, H) per state name: zero, or learned.
+
+        A state of another shape in the cell's ``state_shapes`` has that in the place of H, here and everywhere.
+        """
         directions: Any = [direction for layer in self.layers for direction in layer]  # type: ignore[attr-defined]
-        every = torch.stack([direction.initial for direction in directions], 1)
-        return tuple(part[:, None].expand(shape) for part in every.unbind(0))
+        states = zip(*(direction.initial_state() for direction in directions), strict=True)
+        return tuple(
+            torch.stack(rows)[:, None].expand(shape)
+            for rows, shape in zip(states, self._state_shapes(batch_size), strict=True)
+        )
 
     def forward(
         self, x_BTI: Tensor, lengths_B: Tensor | None = None, state: State | None = None
@@ -202,16 +206,20 @@ class Recurrent(nn.Module):
         if x_BTI.dim() != 3 or x_BTI.shape[1] == 0 or x_BTI.shape[2] != self.input_size:
             raise ValueError(f"input is {tuple(x_BTI.shape)}, not (batch, 1 step or more, {self.input_size} features)")
         first = self._first()
-        if x_BTI.dtype != first.weight_hh.dtype and not torch.is_autocast_enabled(x_BTI.device.type):
-            raise ValueError(f"input is {x_BTI.dtype}; the model computes in {first.weight_hh.dtype}")
+        if x_BTI.dtype != first.bias_ih.dtype and not torch.is_autocast_enabled(x_BTI.device.type):
+            raise ValueError(f"input is {x_BTI.dtype}; the model computes in {first.bias_ih.dtype}")
         if state is None:
             return self.initial_state(len(x_BTI))
-        names = first.cell.states
-        shape = (len(self.layers) * self.directions, len(x_BTI), self.hidden_size)
-        if [part.shape for part in state] != [shape] * len(names):
+        shapes = self._state_shapes(len(x_BTI))
+        if [tuple(part.shape) for part in state] != shapes:
             given = ", ".join(str(tuple(part.shape)) for part in state)
-            raise ValueError(f"state is {given}; {' and '.join(names)} must be {shape}" + " each" * (len(names) > 1))
-        return tuple(part.to(first.weight_hh.dtype) for part in state)  # autocast may have left it in half precision
+            due = ", ".join(f"{name} {shape}" for name, shape in zip(first.cell.states, shapes, strict=True))
+            raise ValueError(f"state is {given}, not {due}")
+        return tuple(part.to(first.bias_ih.dtype) for part in state)  # autocast may have left it in half precision
+
+    def _state_shapes(self, batch_size: int) -> list[tuple[int, ...]]:
+        """Return the shape of each state: (L*D, B, H), or with a shape of its own."""
+        return [(len(self.layers) * self.directions, batch_size, *shape) for shape in self._first().state_shapes]
 
     def _circumstances(self, padded: bool, training: bool) -> Circumstances:
         return Circumstances(
@@ -228,7 +236,7 @@ class Recurrent(nn.Module):
     def _run(self, layer: Any, x_TBI: Tensor, lengths_B: Tensor | None, state: State) -> tuple[Tensor, State]:
         """Run one layer; ``state`` is one (D, B, H) per name."""
         at = self._circumstances(lengths_B is not None, self.training)
-        backend, _ = choose(layer[0].cell, layer[0].weight_hh, at)
+        backend, _ = choose(layer[0].cell, layer[0].bias_ih, at)
         x_TBI, projections = self._draw(layer, x_TBI)
         if backend == "native" and (lengths_B is None or x_TBI.is_cuda or len(state) > 1):
             weights = tuple(weight for one in projections for weight in one.weights)
@@ -252,7 +260,7 @@ class Recurrent(nn.Module):
         drop = self.variational_dropout if self.training else 0.0
         if not drop:
             return x_TBI, [direction.projections(self.weight_dropout) for direction in layer]
-        ones_BH = layer[0].weight_hh.new_ones(x_TBI.shape[1], self.hidden_size)
+        ones_BH = layer[0].bias_ih.new_ones(x_TBI.shape[1], self.hidden_size)
         projections = [direction.projections(self.weight_dropout, F.dropout(ones_BH, drop)) for direction in layer]
         return x_TBI * F.dropout(torch.ones_like(x_TBI[0]), drop), projections
 
@@ -262,8 +270,10 @@ class Recurrent(nn.Module):
         """Run one direction of a layer over padded steps too; return each state after every step (T, B, H)."""
         if backend == "native":
             return native.padded(cell.native, x_TBI, projections.weights, state)
-        shape = (*x_TBI.shape[:2], self.hidden_size)
-        masks = [zoneout_mask(share, shape, self.training, x_TBI.device) for share in self.zoneout]
+        masks = [
+            zoneout_mask(share, (*x_TBI.shape[:2], *shape), self.training, x_TBI.device)
+            for share, shape in zip(self.zoneout, self._first().state_shapes, strict=True)
+        ]
         if backend == "fused":
             return cell.fused(x_TBI, projections, masks, state)
         if self.recorder is not None:

@@ -1,10 +1,14 @@
 """A check: one property that a component must have, and the message of a component that lacks it."""
 
+import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from seqkit.errors import one_line
+from seqkit.errors import SeqkitError, one_line
+
+SubjectT = TypeVar("SubjectT")
 
 
 class CheckError(AssertionError):
@@ -32,9 +36,27 @@ class Check:
     run: Callable[[Any], None]
 
     @property
+    def sentence(self) -> str:
+        """The property in words: its name."""
+        return self.name.replace("_", " ")
+
+    @property
     def doc(self) -> str:
         """What the property is for, in a sentence."""
         return (self.run.__doc__ or "").strip().partition("\n")[0]
+
+    def outcome(self, subject: Any) -> "Outcome":
+        """Run the check; any error but its own is a failure too."""
+        try:
+            with seeded():
+                self.run(subject)
+        except DoesNotApply as error:
+            return Outcome(self, True, False, one_line(error))
+        except (CheckError, SeqkitError) as error:
+            return Outcome(self, False, True, one_line(error))
+        except Exception as error:
+            return Outcome(self, False, True, f"{type(error).__name__}: {one_line(error)}")
+        return Outcome(self, True, True, "")
 
 
 @dataclass(frozen=True)
@@ -51,35 +73,29 @@ CHECKS: dict[str, list[Check]] = {}
 """All checks by kind, in the order of their definition."""
 
 
-def check(kind: str, cheap: bool = False) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Make a function a check of a kind of component."""
+def check(*kinds: str, cheap: bool = False) -> Callable[[Callable[[SubjectT], None]], Callable[[SubjectT], None]]:
+    """Make a function a check of one kind of component, or of several whose subjects are alike."""
 
-    def decorate(run: Callable[[Any], None]) -> Callable[[Any], None]:
-        CHECKS.setdefault(kind, []).append(Check(kind, run.__name__, cheap, run))
+    def decorate(run: Callable[[SubjectT], None]) -> Callable[[SubjectT], None]:
+        for kind in kinds:
+            CHECKS.setdefault(kind, []).append(Check(kind, run.__name__, cheap, run))
         return run
 
     return decorate
 
 
 def outcomes(subject: Any, kinds: tuple[str, ...], cheap: bool = False) -> Iterator[Outcome]:
-    """Run the checks of some kinds on a subject, one after another; any other error is a failure too.
+    """Run the checks of some kinds on a subject, one after another.
 
     Args:
         subject: What the checks of these kinds take.
         kinds: In this order.
         cheap: Whether to run the cheap ones only.
     """
-    for one in (one for kind in kinds for one in CHECKS[kind] if one.cheap or not cheap):
-        try:
-            one.run(subject)
-        except DoesNotApply as error:
-            yield Outcome(one, True, False, one_line(error))
-        except CheckError as error:
-            yield Outcome(one, False, True, one_line(error))
-        except Exception as error:
-            yield Outcome(one, False, True, f"{type(error).__name__}: {one_line(error)}")
-        else:
-            yield Outcome(one, True, True, "")
+    for kind in kinds:
+        for one in CHECKS[kind]:
+            if one.cheap or not cheap:
+                yield one.outcome(subject)
 
 
 def require(subject: Any, kinds: tuple[str, ...]) -> None:
@@ -87,3 +103,38 @@ def require(subject: Any, kinds: tuple[str, ...]) -> None:
     failed = [outcome for outcome in outcomes(subject, kinds) if not outcome.passed]
     if failed:
         raise CheckError("\n".join(f"{outcome.check.name}: {outcome.reason}" for outcome in failed))
+
+
+def ensure(condition: Any, message: str) -> None:
+    """Raise ``CheckError`` with a message unless the condition holds."""
+    if not condition:
+        raise CheckError(message)
+
+
+@contextmanager
+def explained(remedy: str) -> Iterator[None]:
+    """Turn an error of a component into a ``CheckError`` that adds what to do about it."""
+    try:
+        yield
+    except (CheckError, DoesNotApply):
+        raise
+    except Exception as error:
+        raise CheckError(f"{type(error).__name__}: {one_line(error)}; {remedy}") from error
+
+
+@contextmanager
+def seeded(seed: int = 0) -> Iterator[None]:
+    """Seed the generators of python, numpy and torch, and put back afterwards what they were."""
+    import numpy as np
+    import torch
+
+    from seqkit.rng import get_rng, set_rng
+
+    before = get_rng()
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        set_rng(before)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from seqkit.errors import ConfigError
+from seqkit.models.layout import Layout
 from seqkit.models.projections import Projections, Weights, normalise
 
 GATES = ("forget", "candidate")
@@ -11,7 +12,9 @@ def projections(gain=False, mask=False):
     torch.manual_seed(0)
     weights = Weights(*(torch.randn(*shape, dtype=torch.float64) for shape in ((6, 2), (6, 3), (6,), (6,))))
     gains = (torch.randn(6, dtype=torch.float64), torch.randn(6, dtype=torch.float64)) if gain else (None, None)
-    return Projections(GATES, weights, *gains, torch.rand(4, 3, dtype=torch.float64) if mask else None)
+    return Projections(
+        Layout(GATES, GATES, GATES), weights, *gains, torch.rand(4, 3, dtype=torch.float64) if mask else None
+    )
 
 
 def scaled(a_BG, gain_G):
@@ -28,7 +31,7 @@ def test_the_input_projection_is_of_all_steps(gain, both):
     weight_GI, _, bias_G, recurrent_bias_G = made.weights
     x_TBI = torch.randn(5, 4, 2, dtype=torch.float64)
     product = x_TBI @ weight_GI.T
-    expected = (scaled(product, made.gain_ih_G) if gain else product) + bias_G + (recurrent_bias_G if both else 0)
+    expected = (scaled(product, made.gain_ih_D) if gain else product) + bias_G + (recurrent_bias_G if both else 0)
     torch.testing.assert_close(made.input_projection(x_TBI, both), expected)
 
 
@@ -37,9 +40,9 @@ def test_the_input_projection_is_of_all_steps(gain, both):
 def test_the_recurrent_projection_of_a_gate_is_its_part_of_all(gain, mask):
     made = projections(gain, mask)
     h_BH = torch.randn(4, 3, dtype=torch.float64)
-    product = (h_BH * made.mask_BH if mask else h_BH) @ made.weights.weight_GH.T
-    expected = (scaled(product, made.gain_hh_G) if gain else product) + made.weights.bias_hh_G
-    recur = made.recurrent_projection(2)
+    product = (h_BH * made.mask_BH if mask else h_BH) @ made.weights.weight_RH.T
+    expected = (scaled(product, made.gain_hh_R) if gain else product) + made.weights.bias_hh_R
+    (recur,) = made.step_products(2)
     torch.testing.assert_close(recur(h_BH), expected)
     torch.testing.assert_close(recur(h_BH, "forget"), expected[:, :3])
     torch.testing.assert_close(recur(h_BH, "candidate"), expected[:, 3:])

@@ -201,13 +201,10 @@ def step_at_once(self, x_BG, recur, state):
 
 
 def step_in_place(self, x_BG, recur, state):
-    x_BG += recur(state[0])
-    x_BG[:, :H].sigmoid_()
-    a, b = x_BG.view(-1, 2, H).unbind(1)
-    new = a * b.sigmoid()
-    a.mul_(0)
-    b.mul_(0)
-    return (new,)
+    both = x_BG + recur(state[0])
+    both[:, :H].sigmoid_()
+    a, b = both.view(-1, 2, H).unbind(1)
+    return (a * b.sigmoid(),)
 
 
 def step_by_functions(self, x_BG, recur, state):

@@ -225,7 +225,7 @@ def test_wrong_shapes_are_refused(build):
     with pytest.raises(ValueError, match=r"^input is \(2, 0, 3\), not \(batch, 1 step or more, 3 features\)$"):
         model(draw(2, 0, 3))
     with pytest.raises(
-        ValueError, match=r"^state is \(1, 1, 4\), \(1, 1, 4\); hidden and cell must be \(1, 2, 4\) each$"
+        ValueError, match=r"^state is \(1, 1, 4\), \(1, 1, 4\), not hidden \(1, 2, 4\), cell \(1, 2, 4\)$"
     ):
         model(draw(2, 5, 3), None, (draw(1, 1, 4), draw(1, 1, 4)))
 
@@ -303,7 +303,7 @@ def test_step_that_changes_its_state_in_place_is_refused_when_built():
 
     with pytest.raises(PluginError) as error:
         Recurrent(step_returning(in_place), 3, hidden_size=4)
-    assert str(error.value) == "Wrong.step changes the state 'hidden' in place; it must return a new one"
+    assert str(error.value) == "Wrong.step changes the state 'hidden' in place; it must compute a new one"
 
 
 def test_cell_without_super_init_is_refused():
@@ -326,7 +326,8 @@ def test_a_subclass_that_changes_the_step_runs_its_own():
 
     class Seven(LSTM):
         def step(self, x_BG, recur, state):
-            return torch.full_like(state[0], 7.0), state[1]
+            h_BH, c_BH = super().step(x_BG, recur, state)
+            return 0 * h_BH + 7, c_BH
 
     model = Recurrent(Seven, 3, hidden_size=4)
     assert (model(torch.zeros(2, 5, 3))[0] == 7).all()

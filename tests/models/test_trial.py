@@ -43,7 +43,7 @@ class Counting(Plain):
 def test_a_state_changed_in_place_by_a_product_is_refused(cell):
     with pytest.raises(PluginError) as refusal:
         Recurrent(cell, 3, hidden_size=4)
-    assert str(refusal.value) == f"{cell.__name__}.step changes the state 'hidden' in place; it must return a new one"
+    assert str(refusal.value) == f"{cell.__name__}.step changes the state 'hidden' in place; it must compute a new one"
 
 
 def test_the_trial_leaves_buffers_and_generators_alone():

@@ -13,6 +13,7 @@ import seqkit
 from seqkit import Batch, DataSpec, Frames
 
 NOTES = ("C", "E", "G", "A", "B")
+SIZES = {"train": 40, "valid": 10, "test": 10}
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class NotesHead(nn.Module):
 
     def __init__(self, output_size: int, spec: DataSpec, causal: bool, *, bias: float = 0.0):
         super().__init__()
+        if not isinstance(spec.task, Notes):
+            raise seqkit.ConfigError(f"head=notes needs notes, this data has another task; use head={spec.task.head}")
         self.output = nn.Linear(output_size, len(spec.task.names))
         nn.init.constant_(self.output.bias, bias)
 
@@ -105,7 +108,7 @@ class NotesHead(nn.Module):
 
 @seqkit.register_data("piano_roll")
 class PianoRoll:
-    """Made-up rolls: a chord that moves up the scale.
+    """Made-up rolls: a chord that moves up the scale, by one or two notes.
 
     Args:
         steps: Of each roll.
@@ -116,25 +119,31 @@ class PianoRoll:
         self.steps, self.batch_size = steps, batch_size
 
     def setup(self):
-        start = torch.arange(40) % len(NOTES)
-        place_BT = (start[:, None] + torch.arange(self.steps + 1)) % len(NOTES)
-        self.rolls = nn.functional.one_hot(place_BT, len(NOTES)).float()
-        self.rolls += nn.functional.one_hot((place_BT + 2) % len(NOTES), len(NOTES))
-        frequency = tuple(self.rolls.mean((0, 1)).tolist())
+        self.rolls = {}
+        for seed, (split, size) in enumerate(SIZES.items()):
+            draw = torch.Generator().manual_seed(seed)
+            up_BT = torch.randint(1, 3, (size, self.steps + 1), generator=draw)
+            place_BT = (up_BT.cumsum(1) + torch.arange(size)[:, None]) % len(NOTES)
+            self.rolls[split] = nn.functional.one_hot(place_BT, len(NOTES)).float()
+            self.rolls[split] += nn.functional.one_hot((place_BT + 2) % len(NOTES), len(NOTES))
+        frequency = tuple(self.rolls["train"].mean((0, 1)).tolist())
         zeros, ones = (0.0,) * len(NOTES), (1.0,) * len(NOTES)
         self.spec = DataSpec(Frames(NOTES, zeros, ones), Notes(NOTES, frequency))
         self.fingerprint = sha256(repr(self.steps).encode()).hexdigest()
         self.facts = {"train": "40 rolls"}
 
     def part(self, split):
-        return self.rolls
+        return self.rolls[split]
 
     def collate(self, samples):
         rolls = torch.stack(samples)
         return Batch(rolls[:, :-1], targets=rolls[:, 1:])
 
     def order(self, split, batch_size, seed, epoch):
-        return [list(range(start, min(start + batch_size, 40))) for start in range(0, 40, batch_size)]
+        size = SIZES[split]
+        return (
+            seqkit.shuffled(size, batch_size, seed, epoch) if split == "train" else seqkit.sequential(size, batch_size)
+        )
 
 
 if __name__ == "__main__":

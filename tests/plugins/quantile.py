@@ -40,6 +40,10 @@ class Quantile(nn.Module):
 
     def __init__(self, output_size: int, spec: DataSpec, causal: bool, *, spread: float = 0.5):
         super().__init__()
+        if not isinstance(spec.task, seqkit.Series):
+            raise seqkit.ConfigError(
+                f"head=quantile needs a series, this data has another task; use head={spec.task.head}"
+            )
         self.series = spec.task
         self.output = nn.Linear(output_size, self.series.horizon * len(self.series.names) * len(LEVELS))
 

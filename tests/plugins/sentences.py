@@ -7,7 +7,11 @@ import torch
 import seqkit
 from seqkit import Batch, Classes, DataSpec, Tokens
 
-TEXTS = [("the film was good", "good"), ("a bad film", "bad"), ("good", "good"), ("so bad it was", "bad")] * 5
+PARTS = {
+    "train": [("the film was good", "good"), ("a bad film", "bad"), ("good", "good"), ("so bad it was", "bad")] * 5,
+    "valid": [("the good film", "good"), ("it was a bad film", "bad")],
+    "test": [("so good", "good"), ("the film was bad", "bad"), ("a good film", "good")],
+}
 
 
 @seqkit.register_data("sentences")
@@ -26,15 +30,18 @@ class Sentences:
         from seqkit.registry import find
 
         kind = find("tokenizer", self.tokenizer).factory
-        tokenizer = kind.fit(kind.pieces("\n".join(text for text, _ in TEXTS)), None)
+        tokenizer = kind.fit(kind.pieces("\n".join(text for text, _ in PARTS["train"])), None)
         names = ("bad", "good")
-        self.samples = [(tokenizer.encode(text), torch.tensor(names.index(label))) for text, label in TEXTS]
+        self.parts = {
+            split: [(tokenizer.encode(text), torch.tensor(names.index(label))) for text, label in texts]
+            for split, texts in PARTS.items()
+        }
         self.spec = DataSpec(Tokens(tokenizer), Classes(names, (10, 10)))
-        self.fingerprint = sha256(repr(TEXTS).encode()).hexdigest()
+        self.fingerprint = sha256(repr(PARTS).encode()).hexdigest()
         self.facts = {"train": "20 sentences"}
 
     def part(self, split):
-        return self.samples
+        return self.parts[split]
 
     def collate(self, samples):
         texts, labels = zip(*samples, strict=True)
@@ -43,7 +50,10 @@ class Sentences:
         return Batch(padded, lengths, torch.stack(labels))
 
     def order(self, split, batch_size, seed, epoch):
-        return [list(range(start, min(start + batch_size, 20))) for start in range(0, 20, batch_size)]
+        size = len(self.parts[split])
+        return (
+            seqkit.shuffled(size, batch_size, seed, epoch) if split == "train" else seqkit.sequential(size, batch_size)
+        )
 
 
 if __name__ == "__main__":

@@ -31,26 +31,26 @@ def run_reference(
         x_TBI: Input, finite in the padding too.
         projections: Of the gates.
         masks: Zoneout mask of each state.
-        state: Before the first step, one (B, H) per state name.
+        state: Before the first step, one (B, H), or (B, *its own shape), per state name.
         compile: Whether to compile the step.
 
     Returns:
-        Each state after every step, (T, B, H).
+        Each state after every step, (T, B, H), or with the shape of its own in the place of H.
 
     Raises:
         PluginError: The step returned something other than the next state.
         ConfigError: The step cannot be compiled.
     """
     zoneout = any(mask is not None for mask in masks)
-    x_TBG = projections.input_projection(x_TBI)
+    inputs = projections.step_inputs(x_TBI)
     every = []
     with torch.autocast(x_TBI.device.type, enabled=False):
-        recur = projections.recurrent_projection(len(x_TBG))
-        step = compiled_step(cell, projections, x_TBG[0], state, len(x_TBG)) if compile else cell.step
-        for t, x_BG in enumerate(x_TBG.unbind(0)):
-            new = step(x_BG, recur, state)
+        products = projections.step_products(len(inputs))
+        step = compiled_step(cell, projections, inputs[0], state, len(inputs)) if compile else cell.step
+        for t, x in enumerate(inputs.unbind(0)):
+            new = step(x, *products, state)
             if t == 0:
-                _check(cell, new, state)
+                check_state(cell, new, state)
             if zoneout:
                 new = tuple(
                     apply_zoneout(mask, t, part, old) for mask, part, old in zip(masks, new, state, strict=True)
@@ -58,14 +58,19 @@ def run_reference(
             state = new
             every.append(state)
     states = tuple(torch.stack(parts) for parts in zip(*every, strict=True))
-    if torch.is_grad_enabled() and projections.weights.weight_GH.requires_grad:
+    if torch.is_grad_enabled() and projections.needs_deferring:
         for part_TBH in states:
             if part_TBH.requires_grad:
                 part_TBH.register_hook(refuse_double_backward)
     return states
 
 
-def _check(cell: Any, new: Any, old: State) -> None:
+def check_state(cell: Any, new: Any, old: State) -> None:
+    """Refuse what a step returned if it is not the next state.
+
+    Raises:
+        PluginError: It is no tuple of tensors, or one has another shape, dtype or device than before.
+    """
     name, states = type(cell).__name__, cell.states
     if not isinstance(new, tuple) or len(new) != len(states):
         got = f"{len(new)} values" if isinstance(new, tuple) else type(new).__name__

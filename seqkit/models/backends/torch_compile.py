@@ -1,6 +1,6 @@
 """The reference backend's step, compiled by torch.compile: one graph of one step, never of the unrolled sequence."""
 
-# B batch, H hidden, G all gates of the cell together (their number times H); K products of a step
+# B batch, H hidden, N some gates (their number times H)
 
 import logging
 import time
@@ -16,14 +16,14 @@ from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError
 from seqkit.models.cell import left_unchanged
 from seqkit.models.deferred import append_argument, deferred_bias
-from seqkit.models.projections import Projections, RecurrentProjection
+from seqkit.models.projections import GateNames, Projection, Projections
 
 LOG = logging.getLogger("seqkit")
 _called: set[tuple[type, bool]] = set()
-_products: WeakKeyDictionary[Any, list[str | None]] = WeakKeyDictionary()  # of each cell
+_products: WeakKeyDictionary[Any, list[tuple[int, GateNames]]] = WeakKeyDictionary()  # of each cell
 
 
-def compiled_step(cell: Any, projections: Projections, x_BG: Tensor, state: State, steps: int) -> Callable[..., State]:
+def compiled_step(cell: Any, projections: Projections, x: Tensor, state: State, steps: int) -> Callable[..., State]:
     """Return the compiled stand-in for ``cell.step`` in one call of the reference backend.
 
     The products of a step are found in a first one, without gradients; every step must have the same.
@@ -31,7 +31,7 @@ def compiled_step(cell: Any, projections: Projections, x_BG: Tensor, state: Stat
     Args:
         cell: Its ``step`` is compiled.
         projections: Of the gates.
-        x_BG: Of the first step.
+        x: First argument of the first step.
         state: Before it.
         steps: Number of steps of the call.
 
@@ -39,13 +39,14 @@ def compiled_step(cell: Any, projections: Projections, x_BG: Tensor, state: Stat
         ConfigError: torch.compile does not work here, or not for this step.
     """
     if cell not in _products:
-        _products[cell] = _products_of(cell, projections, x_BG, state)
-    parts = [projections.recurrent(gate) for gate in _products[cell]]
-    deferred = [deferred_bias(part, steps, len(x_BG)) for part in parts]
+        _products[cell] = _products_of(cell, projections, x, state)
+    kinds = projections.kinds
+    parts = [kinds[number](gate) for number, gate in _products[cell]]
+    deferred = [deferred_bias(part, steps, len(x)) for part in parts]
     biases = iter(zip(*(bias_TBG.unbind(0) for _, bias_TBG in deferred), strict=True) if deferred else [()] * steps)
 
-    def step(x_BG: Tensor, _: Any, state: State) -> State:
-        new, products = _first_call(cell, parts, next(biases), x_BG, state)
+    def step(x: Tensor, *others: Any) -> State:
+        new, products = _first_call(cell, parts, next(biases), len(kinds), x, others[-1])
         if len(products) != len(parts):
             raise ConfigError(
                 f"model.compile=true: {type(cell).__name__}.step takes {len(parts)} products at one step and "
@@ -58,17 +59,20 @@ def compiled_step(cell: Any, projections: Projections, x_BG: Tensor, state: Stat
     return step
 
 
-def _products_of(cell: Any, projections: Projections, x_BG: Tensor, state: State) -> list[str | None]:
-    """Return the gates of a step's recurrent projections in the order of its calls; None for all gates."""
-    gates: list[str | None] = []
+def _products_of(cell: Any, projections: Projections, x: Tensor, state: State) -> list[tuple[int, GateNames]]:
+    """Return kind (its place among the arguments of the step) and gates of each product, in the order of the calls."""
+    calls: list[tuple[int, GateNames]] = []
 
-    def recur(h_BH: Tensor, gate: str | None = None) -> Tensor:
-        gates.append(gate)
-        return projections.recurrent(gate).apply(h_BH)
+    def noted(number: int) -> Callable[..., Tensor]:
+        def product(z_BH: Tensor, gate: GateNames = None) -> Tensor:
+            calls.append((number, gate))
+            return projections.kinds[number](gate).apply(z_BH)
+
+        return product
 
     with torch.no_grad(), torch.random.fork_rng(), left_unchanged(cell):
-        cell.step(x_BG, recur, state)
-    return gates
+        cell.step(x, *map(noted, range(len(projections.kinds))), state)
+    return calls
 
 
 def _first_call(cell: Any, *arguments: Any) -> tuple[State, list[Tensor]]:
@@ -92,13 +96,15 @@ def _compiled() -> Callable[..., Any]:
     return torch.compile(_step)
 
 
-def _step(cell: Any, parts: list[RecurrentProjection], biases: tuple[Tensor, ...], x_BG: Tensor, state: State) -> Any:
+def _step(
+    cell: Any, parts: list[Projection], biases: tuple[Tensor, ...], kinds: int, x: Tensor, state: State
+) -> tuple[State, list[Tensor]]:
     """Return the next state, and the argument of each product."""
     products: list[Tensor] = []
 
-    def recur(h_BH: Tensor, gate: str | None = None) -> Tensor:
-        part, bias_BG = parts[len(products)], biases[len(products)]
-        products.append(part.masked(h_BH))
-        return part.finish(torch.addmm(bias_BG, products[-1], part.weight.detach().t()))
+    def next_product(z_BH: Tensor, gate: GateNames = None) -> Tensor:
+        part, bias_BN = parts[len(products)], biases[len(products)]
+        products.append(part.masked(z_BH))
+        return part.finish(part.fixed_product()(products[-1], bias_BN))
 
-    return cell.step(x_BG, recur, state), products
+    return cell.step(x, *[next_product] * kinds, state), products

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from seqkit.contracts.batch import Batch
+from seqkit.contracts.spec import DataSpec
 from seqkit.rng import generator
 
 STARTS = ("<eos>", "\n", " ")  # tokens after which a text can start, the first that there is
@@ -16,24 +17,30 @@ UNKNOWN = "<unk>"
 
 @torch.no_grad()
 def continue_text(
-    network: Any, tokenizer: Any, prompt: str, length: int, temperature: float, top_k: int | None, seed: int
+    network: Any, spec: DataSpec, prompt: str, length: int, temperature: float, top_k: int | None, seed: int
 ) -> str:
-    """Return the prompt and the text that the network continues it with; see ``seqkit.inference.generate``."""
+    """Return the prompt and the text that the network continues it with; see ``seqkit.inference.generate``.
+
+    A network that cannot go on from a state reads the whole text so far for every token.
+    """
+    tokenizer = spec.inputs.tokenizer
     device = next(network.parameters()).device
     draw = generator("generate", seed)
     prompt_ids = tokenizer.encode(prompt)
-    last = (prompt_ids if len(prompt_ids) else _start(tokenizer))[None]
+    read = (prompt_ids if len(prompt_ids) else _start(tokenizer))[None]
     unknown = tokenizer.vocabulary.index(UNKNOWN) if UNKNOWN in tokenizer.vocabulary else None
     ids, state, was_training = [], None, network.training
     network.eval()
     try:
+        goes_on = network.takes_chunks(spec)
         for _ in range(length):
-            logits_BTV, _, state = network(Batch(last.to(device)), state)
+            logits_BTV, _, state = network(Batch(read.to(device)), state if goes_on else None)
             logits_V = logits_BTV[0, -1].double().cpu()
             if unknown is not None:
                 logits_V[unknown] = -torch.inf
             ids.append(_draw(logits_V, temperature, top_k, draw))
-            last = torch.tensor([[ids[-1]]])
+            new = torch.tensor([[ids[-1]]])
+            read = new if goes_on else torch.cat((read, new), 1)
     finally:
         network.train(was_training)
     return tokenizer.continued(prompt, ids)

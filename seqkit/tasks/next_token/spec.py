@@ -39,7 +39,7 @@ class NextToken:
         """Return the prompt and the text that the network continues it with."""
         from seqkit.tasks.next_token.generation import continue_text
 
-        return continue_text(network, spec.inputs.tokenizer, prompt, length, temperature, top_k, seed)
+        return continue_text(network, spec, prompt, length, temperature, top_k, seed)
 
     def sample(self, results: Results) -> str:
         """Return a text that the network writes from a line's start."""

@@ -2,19 +2,26 @@ import pytest
 import torch
 from torch import nn
 
+from seqkit.contracts.spec import DataSpec
+from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters
 from seqkit.tasks.next_token.generation import continue_text
+from seqkit.tasks.next_token.spec import NextToken
 
-ABC = Characters(("<unk>", "a", "b", "\n"))
+ABC = DataSpec(Tokens(Characters(("<unk>", "a", "b", "\n"))), NextToken())
 
 
 class Fixed(nn.Module):
     """Gives the same logits at every step and notes what it reads."""
 
-    def __init__(self, logits):
+    def __init__(self, logits, goes_on=True):
         super().__init__()
+        self.goes_on = goes_on
         self.logits_V = nn.Parameter(torch.tensor(logits))
         self.read = []
+
+    def takes_chunks(self, spec):
+        return self.goes_on
 
     def forward(self, batch, state):
         self.read.append((batch.inputs.tolist(), state, self.training))
@@ -30,6 +37,16 @@ def test_the_prompt_is_read_once_and_then_each_token_with_the_state():
     assert continue_text(network, ABC, "ab", 3, 0.0, None, 1) == "abbbb"
     assert network.read == [([[1, 2]], None, False), ([[2]], 1, False), ([[2]], 2, False)]
     assert network.training
+
+
+def test_a_network_that_cannot_go_on_reads_all_so_far():
+    network = Fixed([0.0, 0.0, 1.0, 0.0], goes_on=False)
+    assert continue_text(network, ABC, "ab", 3, 0.0, None, 1) == "abbbb"
+    assert [(ids, state) for ids, state, _ in network.read] == [
+        ([[1, 2]], None),
+        ([[1, 2, 2]], None),
+        ([[1, 2, 2, 2]], None),
+    ]
 
 
 def test_an_empty_prompt_starts_as_after_a_line():

@@ -36,8 +36,8 @@ def fused_lstm(
     """
     a_TBG = projections.input_projection(x_TBI, both_biases=True).contiguous()
     with torch.autocast(x_TBI.device.type, enabled=False):
-        weight, gain, peephole = projections.weights.weight_GH, projections.gain_hh_G, getattr(cell, "peephole", None)
-        if peephole is not None and len(projections.gates) != 4:
+        weight, gain, peephole = projections.weights.weight_RH, projections.gain_hh_R, getattr(cell, "peephole", None)
+        if peephole is not None and len(projections.layout.gates) != 4:
             raise PluginError(f"{type(cell).__name__}: the fused LSTM has peepholes with four gates only")
         return _LSTM.apply(a_TBG, weight, gain, peephole, projections.mask_BH, *masks, *state)
 
@@ -49,7 +49,7 @@ def fused_gru(
     a_TBG = projections.input_projection(x_TBI).contiguous()
     with torch.autocast(x_TBI.device.type, enabled=False):
         _, weight, _, bias = projections.weights
-        return (_GRU.apply(a_TBG, weight, bias, projections.gain_hh_G, projections.mask_BH, *masks, *state),)
+        return (_GRU.apply(a_TBG, weight, bias, projections.gain_hh_R, projections.mask_BH, *masks, *state),)
 
 
 def choose_loops(device: torch.device, dtype: torch.dtype, layer_norm: bool) -> tuple[Loops, str]:

@@ -1,0 +1,123 @@
+"""Checks of cells, beside those of the model that the stack makes of each."""
+
+# B batch, T time, I input, H output
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqkit import registry
+from seqkit.errors import ConfigError
+from seqkit.models.cell import backends_of
+from seqkit.models.record import record_gates
+from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, seeded
+from seqkit.testing.compare import TOLERANCE, difference, largest
+from seqkit.testing.models.padding import padding_never_changes_a_valid_output
+from seqkit.testing.models.subject import ModelSubject
+from seqkit.testing.models.time import chunks_equal_the_whole, nothing_looks_ahead
+from seqkit.testing.modules import gradient_reaches_every_parameter
+from seqkit.testing.subject import projected, trained
+
+VARIANTS: tuple[Mapping[str, Any], ...] = (
+    {"num_layers": 2, "residual": True},
+    {"bidirectional": True},
+    {"projection_size": 2},
+    {"layer_norm": True},
+    {"learned_state": True},
+    {"dropout": 0.5, "num_layers": 2},
+    {"variational_dropout": 0.5},
+    {"weight_dropout": 0.5},
+    {"zoneout": 0.5},
+    {"recurrent_init": "orthogonal"},
+)
+"""Options of the stack, each with what it needs to show."""
+
+
+@check("cell")
+def backends_equal_the_reference(subject: ModelSubject) -> None:
+    """Each faster backend gives the outputs, state and gradients of the step, which is what the author wrote."""
+    reference = _built(subject, {"backend": "reference", "compile": False})
+    x_BTI = subject.x(3, 6)
+    lengths_B = torch.tensor([6, 4, 1])
+    faster = [name for name in backends_of(reference.layers[0][0].cell) if name != "reference"]
+    if not faster:
+        raise DoesNotApply("it has no backend but its step")
+    due = _results(reference, x_BTI, lengths_B)
+    for name in faster:
+        try:
+            model = _built(subject, {"backend": name, "compile": False})
+        except ConfigError:  # it does not compute the options in use
+            continue
+        model.load_state_dict(reference.state_dict())
+        found = _results(model, x_BTI, lengths_B)
+        for what in due:
+            by = largest(found[what], due[what])
+            ensure(by < TOLERANCE, f"backend={name}: its {what} are {by:.2g} away from those of the step")
+
+
+@check("cell")
+def every_option_of_the_stack_works(subject: ModelSubject) -> None:
+    """With each option of the stack it trains every parameter, and keeps what padding, time and chunks demand."""
+    for variant in VARIANTS:
+        try:
+            _built(subject, variant)
+        except ConfigError:  # refused with its reason
+            continue
+        own = replace(subject, make=partial(_built, subject, variant))
+        said = " ".join(f"model.{name}={str(value).lower()}" for name, value in variant.items())
+        for run in (
+            gradient_reaches_every_parameter, padding_never_changes_a_valid_output, nothing_looks_ahead,
+            chunks_equal_the_whole,
+        ):  # fmt: skip
+            try:
+                with seeded():
+                    run(own)
+            except DoesNotApply:
+                continue
+            except CheckError as error:
+                ensure(False, f"with {said}: {error}")
+
+
+@check("cell")
+@torch.no_grad()
+def gates_can_be_recorded(subject: ModelSubject) -> None:
+    """``record_gates`` finds its gates and states by name, one value per unit, and changes no output."""
+    model, x_BTI = subject.module(), subject.x()
+    due = subject.outputs(model, x_BTI)
+    with record_gates(model) as gates:
+        by = difference(subject.outputs(model, x_BTI), due)
+    ensure(by < TOLERANCE, f"while its gates are recorded its outputs are {by:.2g} away; let activations(...) be pure")
+    cell: Any = model.layers[0][0].cell
+    found = {name.rpartition(".")[2] for name in gates if name.startswith("layer0.forward.gate.")}
+    unknown = sorted(found - set(cell.gates))
+    ensure(not unknown, f"activations(...) returns {', '.join(unknown)}; its gates are {', '.join(cell.gates)}")
+
+
+@check("cell")
+def parameters_without_decay_exist(subject: ModelSubject) -> None:
+    """``no_decay`` names parameters of the cell; a wrong name would be decayed in silence."""
+    cell: Any = subject.module().layers[0][0].cell
+    named = getattr(cell, "no_decay", ())
+    ensure(isinstance(named, tuple), f"no_decay is {named!r}; it must be a tuple of names, such as ('peephole',)")
+    own = [name for name, _ in cell.named_parameters(recurse=False)]
+    wrong = [name for name in named if name not in own]
+    ensure(not wrong, f"no_decay names {', '.join(wrong)}; the parameters of the cell are {', '.join(own) or 'none'}")
+
+
+def _built(subject: ModelSubject, options: Mapping[str, Any]) -> Any:
+    """Return the model with further options."""
+    if subject.config is None:
+        raise DoesNotApply("it was not built from a config")
+    with seeded():
+        return registry.build("model", {**subject.config, **options}, subject.x().shape[2])
+
+
+def _results(model: Any, x_BTI: Tensor, lengths_B: Tensor) -> dict[str, tuple[Tensor, ...]]:
+    y_BTH, state = model(x_BTI, lengths_B, None)
+    gradients = torch.autograd.grad(projected(y_BTH), list(trained(model).values()), allow_unused=True)
+    found = tuple(gradient for gradient in gradients if gradient is not None)
+    return {"outputs": (y_BTH,), "states": state, "gradients": found}

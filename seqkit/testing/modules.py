@@ -1,0 +1,91 @@
+"""What models and frontends have in common: they are modules that are trained, saved and sent to other processes."""
+
+import copy
+import pickle
+
+import torch
+from torch import nn
+
+from seqkit.testing.check import check, ensure
+from seqkit.testing.compare import TOLERANCE, difference
+from seqkit.testing.subject import ModuleSubject, projected, trained
+
+KINDS = "model", "frontend"
+
+
+@check(*KINDS, cheap=True)
+def can_be_built(subject: ModuleSubject) -> None:
+    """It is built without a refusal, as an nn.Module: the parameters of anything else would not be trained."""
+    module = subject.make()
+    ensure(
+        isinstance(module, nn.Module),
+        f"{subject.where} is {type(module).__name__}; make it an nn.Module, so that it is trained and saved",
+    )
+
+
+@check(*KINDS, cheap=True)
+def gradient_reaches_every_parameter(subject: ModuleSubject) -> None:
+    """A parameter without a gradient stays as it was drawn, in silence."""
+    module = subject.module(training=True)
+    wanted = trained(module)
+    outputs = subject.outputs(module, subject.x())
+    ensure(
+        outputs.requires_grad,
+        "its output has no gradient at all, so that it would not be trained; look for detach(), .data, numpy() and "
+        "no_grad()",
+    )
+    gradients = torch.autograd.grad(projected(outputs), list(wanted.values()), allow_unused=True)
+    lost = [name for name, g in zip(wanted, gradients, strict=True) if g is None or not g.any()]
+    ensure(
+        not lost,
+        f"the gradient of the outputs does not reach {', '.join(lost)}; use them in the output, or do not make them",
+    )
+
+
+@check(*KINDS, cheap=True)
+def input_is_not_changed_in_place(subject: ModuleSubject) -> None:
+    """Its input is another part's output, whose gradient needs it."""
+    module, inputs = subject.module(training=True), subject.x().clone()
+    before, version = inputs.clone(), inputs._version
+    subject.outputs(module, inputs)
+    ensure(
+        inputs._version == version and torch.equal(inputs, before),
+        "it changes its input in place; write x = x * a, not x *= a or x.mul_(a)",
+    )
+
+
+@check(*KINDS)
+@torch.no_grad()
+def state_dict_holds_all_of_it(subject: ModuleSubject) -> None:
+    """One of other weights that loads the state dict computes the same: a checkpoint holds nothing else."""
+    module, other, inputs = subject.module(), subject.module(seed=1), subject.x()
+    due = subject.outputs(module, inputs)
+    try:
+        other.load_state_dict(module.state_dict())
+    except RuntimeError as error:
+        ensure(False, f"its state dict does not load into another one: {error}")
+    by = difference(subject.outputs(other, inputs), due)
+    ensure(
+        by < TOLERANCE,
+        f"a second one that loads its state dict gives outputs {by:.2g} away; keep modules in nn.ModuleList, numbers "
+        "in nn.Parameter or register_buffer, and make no weight after __init__",
+    )
+
+
+@check(*KINDS)
+@torch.no_grad()
+def can_be_copied_and_sent_to_a_worker(subject: ModuleSubject) -> None:
+    """It is copied by deepcopy for an export, and pickled to be sent to another process."""
+    module, inputs = subject.module(), subject.x()
+    due = subject.outputs(module, inputs)
+    for name, copied in (("deepcopy", copy.deepcopy), ("pickle", lambda own: pickle.loads(pickle.dumps(own)))):
+        try:
+            twin = copied(module)
+        except Exception as error:
+            ensure(
+                False,
+                f"{name} refuses it ({type(error).__name__}: {error}); keep on self no lambda, no function defined in "
+                "another, no generator, file or lock",
+            )
+        by = difference(subject.outputs(twin, inputs), due)
+        ensure(by < TOLERANCE, f"what {name} made of it gives outputs {by:.2g} away")

@@ -1,0 +1,154 @@
+"""Checks of schedulers."""
+
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from seqkit import registry
+from seqkit.testing import options
+from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, explained, require
+from seqkit.testing.line import Chosen
+
+STEPS, INTERVAL = 60, 5
+"""Optimizer steps of a training, and those between two validations."""
+
+SCORES = [abs(math.sin(count)) for count in range(STEPS)]
+"""Of validations, now better, now worse."""
+
+
+@dataclass(frozen=True)
+class SchedulerSubject:
+    """A scheduler to be checked: its name and options, as in the config."""
+
+    config: Mapping[str, Any]
+
+    def build(self, mode: str = "min", steps: int = STEPS) -> Any:
+        return registry.build("scheduler", self.config, steps, mode)
+
+
+def check_scheduler(name: str, **options: Any) -> None:
+    """Run every check of a scheduler on one that is registered; raises ``CheckError`` with a line for each failure."""
+    require(*suite({"scheduler": {"name": name, **options}}))
+
+
+def suite(chosen: Chosen) -> tuple[SchedulerSubject, tuple[str, ...]]:
+    """Return the subject and the kinds of checks of a scheduler; see ``seqkit.testing.line.suite``."""
+    return SchedulerSubject(chosen["scheduler"]), ("scheduler",)
+
+
+options.define_checks("scheduler")
+
+
+@check("scheduler", cheap=True)
+def factor_is_a_number_from_zero_up(subject: SchedulerSubject) -> None:
+    """It multiplies the learning rate, from step 0 to the last one; below 0 the loss is driven up."""
+    for steps in (1, STEPS):
+        schedule = subject.build(steps=steps)
+        for step in range(steps + 1):
+            with explained(f"it must have a factor at step {step} of {steps}"):
+                factor = schedule(step)
+            ensure(
+                isinstance(factor, int | float) and math.isfinite(factor) and factor >= 0,
+                f"the factor at step {step} of {steps} is {factor!r:.60}; it must be a finite number from 0 up",
+            )
+
+
+@check("scheduler", cheap=True)
+def factor_depends_on_the_step_only(subject: SchedulerSubject) -> None:
+    """It is asked for the same step more than once, and after a resume not for the earlier ones."""
+    schedule = subject.build()
+    first = [schedule(step) for step in range(STEPS)]
+    again = [subject.build()(step) for step in range(STEPS)]
+    for step, (due, found, fresh) in enumerate(zip(first, map(schedule, range(STEPS)), again, strict=True)):
+        ensure(
+            found == due == fresh,
+            f"the factor at step {step} is {due:.6g}, when it is asked for again {found:.6g}, and {fresh:.6g} where "
+            "earlier steps were not asked for; compute it from the step",
+        )
+
+
+@check("scheduler", cheap=True)
+def state_is_plain(subject: SchedulerSubject) -> None:
+    """A checkpoint is read without running code; one value of another kind makes all of it unreadable."""
+    schedule = subject.build()
+    _train(schedule, range(STEPS))
+    for name, value in (_optimized(schedule).state_dict()["lr_lambdas"][0] or {}).items():
+        try:
+            _through_a_file(value)
+        except Exception:
+            raise CheckError(
+                f"its attribute '{name}' is {type(value).__name__}, which a checkpoint cannot hold; keep numbers, "
+                "strings, lists, dicts and tensors"
+            ) from None
+
+
+@check("scheduler", cheap=True)
+def going_on_from_a_checkpoint_is_exact(subject: SchedulerSubject) -> None:
+    """The learning rate of a resumed run must be that of one that was never stopped."""
+    for half in (STEPS // 2, STEPS // 2 + INTERVAL):
+        schedule, again = _optimized(subject.build()), _optimized(subject.build())
+        _train(schedule.lr_lambdas[0], range(half), schedule)
+        again.load_state_dict(_through_a_file(schedule.state_dict()))
+        rest = range(half, STEPS)
+        due, found = (_train(one.lr_lambdas[0], rest, one) for one in (schedule, again))
+        for step, pair in zip(rest, zip(due, found, strict=True), strict=True):
+            ensure(
+                pair[0] == pair[1],
+                f"after a checkpoint at step {half} the factor at step {step} is {pair[1]:.6g}, without one "
+                f"{pair[0]:.6g}; keep what changes in attributes of an object, not in a closure",
+            )
+
+
+@check("scheduler", cheap=True)
+def better_scores_keep_the_rate_higher_than_worse_ones(subject: SchedulerSubject) -> None:
+    """Of an accuracy a rise is better, of a loss a fall: ``mode`` says which."""
+    if not hasattr(subject.build(), "validated"):
+        raise DoesNotApply("it has no validated")
+    for mode, better in (("min", -1.0), ("max", 1.0)):
+        factors = []
+        for direction in (better, -better):
+            schedule = subject.build(mode)
+            _train(schedule, range(STEPS), scores=[direction * count for count in range(STEPS)])
+            factors.append(schedule(STEPS // 2))
+        ensure(
+            factors[0] >= factors[1],
+            f"with mode '{mode}' ever better scores lower the factor to {factors[0]:.4g}, ever worse ones to "
+            f"{factors[1]:.4g}; compare by mode",
+        )
+
+
+def _train(
+    schedule: Callable[[int], float],
+    steps: Sequence[int],
+    stepped: Any = None,
+    scores: Sequence[float] = SCORES,
+) -> list[float]:
+    """Go through some steps of a training with validations between them, and return the factor at each."""
+    factors = []
+    for step in steps:
+        factors.append(stepped.get_last_lr()[0] if stepped is not None else schedule(step))
+        if stepped is not None:
+            stepped.optimizer.step()
+            stepped.step()
+        if (step + 1) % INTERVAL == 0 and hasattr(schedule, "validated"):
+            schedule.validated(scores[(step + 1) // INTERVAL])
+    return factors
+
+
+def _optimized(schedule: Any) -> Any:
+    """Return torch's scheduler for a learning rate of 1, as a training makes it."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+
+
+def _through_a_file(value: Any) -> Any:
+    """Return a value as a checkpoint gives it back."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)

@@ -1,0 +1,87 @@
+"""Properties of a metric, a head's own or a task's: sums that are exact however the samples are divided."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqkit.testing.answers import difference_reason
+from seqkit.testing.check import ensure
+from seqkit.testing.predicting import PredictionSubject
+
+Make = Callable[[], Any]
+"""Makes a new metric."""
+
+
+def scored(make: Make, subject: PredictionSubject, groups: Iterable[Sequence[int]]) -> dict[str, float]:
+    """Return the scores of the samples, given to a new metric as batches of these rows."""
+    return computed(updated(make, subject, groups))
+
+
+def updated(make: Make, subject: PredictionSubject, groups: Iterable[Sequence[int]]) -> Any:
+    """Return a new metric that was given the samples as batches of these rows."""
+    from torchmetrics import Metric
+
+    metric = make()
+    ensure(
+        isinstance(metric, Metric),
+        f"metrics returned {type(metric).__name__}; return a torchmetrics.Metric, which can be moved to a device and "
+        "joined over several",
+    )
+    metric = metric.to(next(subject.network.parameters()).device)
+    for rows in groups:
+        given = subject.given(rows)
+        metric.update(subject.prediction(given), given.batch)
+    return metric
+
+
+def computed(metric: Any) -> dict[str, float]:
+    """Return the scores of a metric as numbers, having looked that they are scores."""
+    scores = metric.compute()
+    name = f"{type(metric).__name__}.compute"
+    ensure(
+        isinstance(scores, Mapping) and scores,
+        f"{name} returned {type(scores).__name__}; return a dict from the name of a score to its value",
+    )
+    for key, value in scores.items():
+        ensure(
+            isinstance(key, str) and torch.as_tensor(value).numel() == 1,
+            f"{name} returned {key!r}: {type(value).__name__} of shape {tuple(torch.as_tensor(value).shape)}; "
+            "each score must be one number under a string",
+        )
+    return {key: float(value) for key, value in scores.items()}
+
+
+def require_exact_under_any_split(make: Make, subject: PredictionSubject) -> None:
+    """Raise ``CheckError`` where the scores depend on how the samples are cut into batches."""
+    rows = range(len(subject.samples))
+    due = scored(make, subject, [rows])
+    for first in (1, len(rows) - 2):
+        reason = difference_reason(scored(make, subject, [rows[:first], rows[first:]]), due)
+        ensure(
+            not reason,
+            f"in batches of {first} and {len(rows) - first} samples instead of one of {len(rows)}, {reason}: "
+            "keep sums and counts in update, and divide in compute",
+        )
+
+
+def require_sums_over_ranks(make: Make, subject: PredictionSubject) -> None:
+    """Raise ``CheckError`` where two devices with a part of the samples each get other scores than one with all."""
+    rows = range(len(subject.samples))
+    due = scored(make, subject, [rows])
+    metric, other = (updated(make, subject, [part]) for part in (rows[:2], rows[2:]))
+    states = iter(_tensors(other))
+    metric.dist_sync_fn = lambda tensor, group=None: [tensor, next(states)]
+    metric.distributed_available_fn = lambda: True
+    reason = difference_reason(computed(metric), due)
+    ensure(
+        not reason,
+        f"added over two devices, {reason}: make each state by add_state(..., dist_reduce_fx='sum')",
+    )
+
+
+def _tensors(metric: Any) -> list[Tensor]:
+    """Return the states of a metric in the order in which torchmetrics gathers them from other devices."""
+    states = metric.metric_state.values()
+    return [torch.cat(state) if isinstance(state, list) else state for state in states]
