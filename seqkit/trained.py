@@ -13,8 +13,7 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import set_up
 from seqkit.errors import ConfigError, DataError
 from seqkit.evaluation import evaluate, rounded
-from seqkit.files import disk_reason
-from seqkit.files import working_in
+from seqkit.files import disk_reason, working_in
 from seqkit.network import Network, device_of, float32_eval
 from seqkit.registry import build, spec_to_json
 from seqkit.runs.checkpoint import Checkpoint
@@ -71,7 +70,7 @@ class Trained:
             ConfigError: Answers of the task are not written as files, or this one cannot be.
         """
         if not hasattr(self.spec.task, "write"):
-            raise ConfigError(f"answers of {type(self.spec.task).__name__} are text and JSON; no file is written of them")
+            raise ConfigError(f"answers of {type(self.spec.task).__name__} are text and JSON; there is no file of them")
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             return self.spec.task.write(answer, Path(path))

@@ -20,7 +20,7 @@ def piano_rolls(batch, prediction):
         used = ((truth_TN > 0) | (p_TN > 0.5)).any(0).nonzero().flatten()
         low, high = (int(used.min()), int(used.max()) + 1) if len(used) else (0, 88)
         for axis, roll_TN, title in ((left, truth_TN, "truth"), (right, p_TN, "probability")):
-            axis.imshow(roll_TN[:, low:high].T, origin="lower", aspect="auto", cmap="Greys", vmin=0, vmax=1)
+            axis.imshow(roll_TN[:, low:high].T.numpy(), origin="lower", aspect="auto", cmap="Greys", vmin=0, vmax=1)
             axis.set_title(title)
             axis.set_xlabel("step")
         ticks = range(0, high - low, 12)

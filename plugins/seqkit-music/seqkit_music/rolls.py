@@ -20,10 +20,11 @@ def roll_of(steps: Sequence[Sequence[int]], where: str) -> Tensor:
         DataError: A note is no whole number, or not on the keyboard; ``where`` is named.
     """
     roll_TN = torch.zeros(len(steps), KEYS)
-    for step, notes in enumerate(steps):
-        for note in notes:
+    for step, sounding in enumerate(steps):
+        for note in sounding:
             if not isinstance(note, int) or not LOWEST <= note < LOWEST + KEYS:
-                raise DataError(f"{where}, step {step + 1}: {note} is none of the notes {LOWEST} to {LOWEST + KEYS - 1}")
+                notes = f"notes {LOWEST} to {LOWEST + KEYS - 1}"
+                raise DataError(f"{where}, step {step + 1}: {note} is none of the {notes}")
             roll_TN[step, note - LOWEST] = 1
     return roll_TN
 

@@ -35,7 +35,7 @@ class Notes:
     def baselines(self, spec, data, split):
         from seqkit_music.baselines import note_frequencies, repeat_last
 
-        rolls = [roll_TN for roll_TN in data.part("train")]
+        rolls = list(data.part("train"))
         return {"note frequencies": note_frequencies(rolls), "repeat last": repeat_last(rolls)}
 
     def figures(self, results):
