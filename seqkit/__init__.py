@@ -45,8 +45,6 @@ _HOME = {
     # what a data set or a head needs at hand
     "generator": "seqkit.rng",
     "pad": "seqkit.padding",
-    "sequential": "seqkit.data.ordering",
-    "shuffled": "seqkit.data.ordering",
     "valid": "seqkit.padding",
     # what flows between them
     "Batch": "seqkit.contracts.batch",
