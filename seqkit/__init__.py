@@ -45,6 +45,8 @@ _HOME = {
     # what a data set or a head needs at hand
     "generator": "seqkit.rng",
     "pad": "seqkit.padding",
+    "sequential": "seqkit.data.ordering",
+    "shuffled": "seqkit.data.ordering",
     "valid": "seqkit.padding",
     # what flows between them
     "Batch": "seqkit.contracts.batch",
@@ -60,9 +62,6 @@ _HOME = {
     "Transcript": "seqkit.tasks.transcribe.spec",
     "TranscriptPrediction": "seqkit.tasks.transcribe.prediction",
     "Waveform": "seqkit.inputs.waveform.spec",
-    # order of a data set's samples
-    "sequential": "seqkit.data.ordering",
-    "shuffled": "seqkit.data.ordering",
     # refusals
     "ConfigError": "seqkit.errors",
     "DataError": "seqkit.errors",
