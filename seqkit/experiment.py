@@ -1,6 +1,5 @@
 """The story of a run on one page: open its folder, train or go on, report."""
 
-import errno
 import logging
 import os
 import sys
@@ -15,9 +14,10 @@ import torch
 import seqkit
 from seqkit.config import Config, config_hash
 from seqkit.data.loading import set_up
-from seqkit.errors import ConfigError, DataError, TrainingError, shown
+from seqkit.errors import ConfigError, DataError, PluginError, SeqkitError, Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
-from seqkit.files import disk_reason, working_in
+from seqkit.faults import fault
+from seqkit.files import DISK, disk_reason, working_in
 from seqkit.network import device_of
 from seqkit.registry import build, spec_to_json
 from seqkit.report.facts import write_report
@@ -25,9 +25,9 @@ from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference, open_run
 from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
+from seqkit.testing.dry_run.run import dry_run
 
 LOG = logging.getLogger("seqkit")
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def train(config: Config, fresh: bool = False, exact: bool = False, changed_code: bool = False) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
     from seqkit.training.fit import fit, open_loggers  # Lightning: only to train
 
     started = time.monotonic()
-    with _one_line_about_the_disk(run), _logging_to(run.train_log):
+    with _one_line_about_the_disk(run), _logging_to(run.train_log), _faults_in_one_line(run):
         device = device_of(config["trainer"]["accelerator"])
         last = checkpoint_to_continue(run)
         if last:
@@ -104,9 +104,13 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         _check_steps(config, data)
         if last:
             _check_continuation(last, config, data, run)
+        done = last is not None and last.progress["done"]
+        if config["trainer"]["dry_run"] and not done:
+            with _reading_of_data():
+                dry_run(config, data, device, _metadata(config, data))
         loggers = open_loggers(config, run, last)
         try:
-            if last and last.progress["done"]:
+            if last and done:
                 LOG.info("training was complete at step %d", last.step)
                 seconds = last.metadata["seconds"]
             else:
@@ -198,6 +202,28 @@ def _one_line_about_the_disk(run: RunFolder) -> Iterator[None]:
 
 
 @contextmanager
+def _faults_in_one_line(run: RunFolder) -> Iterator[None]:
+    """Turn an exception of a plugin into a refusal of one line; the traceback of any exception goes to ``train.log``.
+
+    An exception without a line of a plugin is seqkit's own fault, and is raised as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = error.__cause__ if isinstance(error, SeqkitError) else error
+        if cause is None or isinstance(error, Stopped):
+            raise
+        LOG.debug("%s", error, exc_info=cause)
+        trace = f"its traceback is in {shown(run.train_log)}"
+        if isinstance(error, SeqkitError):
+            raise type(error)(f"{error}; {trace}") from cause
+        refusal = fault(error)
+        if refusal is None or (isinstance(error, OSError) and error.errno in DISK):
+            raise
+        raise PluginError(f"{refusal}; {trace}") from error
+
+
+@contextmanager
 def _reading_of_data() -> Iterator[None]:
     """Turn a file of the data that cannot be read into a refusal of one line."""
     try:
@@ -218,9 +244,11 @@ def _logging_to(path: Path) -> Iterator[None]:
     """Send seqkit's log to the terminal and the run's ``train.log``, and Lightning's chatter nowhere."""
     file = _LogFile(path)
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), file]
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(logging.INFO)  # the file has the tracebacks too
+    handlers: list[logging.Handler] = [terminal, file]
     before = LOG.level, LOG.propagate
-    LOG.setLevel(logging.INFO)
+    LOG.setLevel(logging.DEBUG)
     LOG.propagate = False
     LOG.disabled = False  # Hydra disables loggers that it does not know
     for name in ("lightning.pytorch", "lightning.fabric"):

@@ -14,6 +14,9 @@ from seqkit.errors import DataError, nearest, shortened
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}(?=[^/])")
 
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+"""Errors of a disk that is full or cannot be written."""
+
 TEMPORARY = ".*.tmp"
 """Pattern of the names under which files are written."""
 

@@ -27,6 +27,8 @@ RESERVED = ("nan", "null", "none", "true", "false", "inf", "on", "off", "yes", "
 METHODS = {
     "data": ("setup", "part", "collate", "order"),
     "head": ("loss", "predict"),
+    "logger": ("log_metrics",),
+    "optimizer": ("step", "state_dict", "load_state_dict"),
     "inputs": ("frontend", "read", "chunk", "example"),
     "task": ("head", "metrics", "answers"),
     "tokenizer": ("pieces", "fit", "ids", "encode", "decode", "continued", "sizes", "plural"),
@@ -180,6 +182,12 @@ def names(kind: str) -> list[str]:
     return sorted(_components[kind])
 
 
+def plugins() -> list[Component]:
+    """Return the registered components that are not seqkit's own."""
+    every = (component for found in _components.values() for component in found.values())
+    return [component for component in every if component.origin.partition(".")[0] != "seqkit"]
+
+
 def find(kind: str, name: str) -> Component:
     """Return the component ``kind=name``; plugins are looked for where it is not registered yet.
 
@@ -286,11 +294,21 @@ def _to_json(value: Any) -> Any:
             f"a data spec holds {type(value).__name__} {str(value)[:60]}; it may hold str, int, float, bool, None, "
             "tuples of them and registered dataclasses, so that it can be saved"
         )
+    component = component_of(value)
+    own = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+    return {"kind": component.kind, "name": component.name, **own}
+
+
+def component_of(value: Any) -> Component:
+    """Return the component that a value of a data spec is built by: its input kind, task or tokenizer.
+
+    Raises:
+        PluginError: There is none.
+    """
     for kind in SPEC_KINDS:
-        for name, component in _components[kind].items():
+        for component in _components[kind].values():
             if component.factory is type(value):
-                own = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
-                return {"kind": kind, "name": name, **own}
+                return component
     raise PluginError(f"{type(value).__name__} is in a data spec and not registered as one of {', '.join(SPEC_KINDS)}")
 
 

@@ -4,7 +4,6 @@ Parameters before the ``*`` come from seqkit at run time; parameters after it ar
 """
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, make_dataclass
@@ -73,25 +72,6 @@ def options(component: Callable) -> tuple[Option, ...]:
             raise PluginError(f"{where} has no annotation; give it a type, so that its values can be checked")
         found.append(Option(parameter.name, parameter.annotation, parameter.default))
     return tuple(found)
-
-
-def explanations(doc: str) -> dict[str, str]:
-    """Return the text of each entry under ``Args:`` in a Google docstring."""
-    found: dict[str, str] = {}
-    current = None
-    inside = False
-    for line in doc.splitlines():
-        if re.fullmatch(r"[A-Z]\w+:", line):
-            inside = line == "Args:"
-            current = None
-        elif inside and (match := re.fullmatch(r" {4}(\w+): (.*)", line)):
-            current = match[1]
-            found[current] = match[2]
-        elif inside and current and line.startswith(" " * 8):
-            found[current] += f" {line.strip()}"
-        elif line.strip():
-            current = None
-    return found
 
 
 def node(title: str, component: Callable, fixed: Mapping[str, str] | None = None) -> type:

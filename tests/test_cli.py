@@ -51,8 +51,6 @@ REFUSALS = {
     "model=gru,lstm": "model=gru,lstm gives several values: add -m to train each, or write [a,b] for a list",
     "--experiment=text": "no flag --experiment; write experiment=text",
     "experiment=morse head=classify": "head=classify needs classes, this data has Transcript; use head=transcribe",
-    "experiment=audio_classify head=transcribe data.path=.": "experiment=audio_classify sets head.pooling, which "
-    "head=transcribe does not have; use another experiment, or none and set the options yourself",
     "data=series_csv data.path=x data.targets=y": "data.targets=y: not a list; write 'data.targets=[y]'",
     "data=series_csv": "data.path is required; say data.path=VALUE",
     "optimizer.nesterov=true optimizer=sgd": "optimizer.nesterov=true needs optimizer.momentum above 0, such as 0.9",
@@ -132,22 +130,6 @@ def test_sweep(capsys):
     assert Path("runs/adding/s-1/report.json").exists()
     assert run(["train", *TINY, "model=elman,gru", "id=s", "-m", "--json"]) == 0
     assert [report["config"]["model"]["name"] for report in json.loads(capsys.readouterr().out)] == ["elman", "gru"]
-
-
-def test_list_and_describe(capsys):
-    assert run(["list", "--json"]) == 0
-    everything = json.loads(capsys.readouterr().out)
-    assert set(everything["model"]) == {"cifg_lstm", "elman", "gru", "lstm", "peephole_lstm"}
-    assert all(summary for group in everything.values() for summary in group.values())
-    for kind, group in everything.items():
-        for name in group if kind not in ("experiment", "trainer") else ():
-            assert run(["describe", f"{kind}={name}", "--json"]) == 0
-            for option in json.loads(capsys.readouterr().out)["options"]:
-                assert option["explanation"], f"{kind}={name}: {option['name']} is not explained"
-    assert run(["list", "modell"]) == 1
-    assert capsys.readouterr().err.startswith("seqkit: no kind of component 'modell'. Did you mean 'model'?")
-    assert run(["describe", "model=lsmt"]) == 1
-    assert "Did you mean 'lstm'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("words", "line"), [
