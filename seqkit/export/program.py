@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
 from torch.torch_version import TorchVersion
 
 from seqkit.errors import ConfigError
@@ -81,6 +82,10 @@ def capture(module: nn.Module, arguments: Sequence[Tensor]) -> ExportedProgram:
 
 def to_torch(program: ExportedProgram) -> bytes:
     """Return the content of a .pt2 file."""
+    for module in program.graph_module.modules():
+        if isinstance(module, GraphModule) and module is not program.graph_module:
+            for node in module.graph.nodes:  # a size taken inside a scan holds classes here, which cannot be written
+                node.meta.pop("nn_module_stack", None)
     file = io.BytesIO()
     with quiet():
         torch.export.save(program, file)
