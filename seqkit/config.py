@@ -38,6 +38,7 @@ class TrainerOptions:
         num_workers: Processes that load data; 0 loads in the training process.
         deterministic: Refuse operations that are not reproducible on a GPU.
         detect_anomaly: Find the operation behind a NaN; slow.
+        dry_run: Try every part once, on a few samples, before the first step; changes nothing of the result.
     """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -54,6 +55,7 @@ class TrainerOptions:
     num_workers: NonNegativeInt = 0
     deterministic: bool = False
     detect_anomaly: bool = False
+    dry_run: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +76,19 @@ class Settings:
 
 
 def config_hash(config: Config) -> str:
-    """Return the sha256 of a config without the name and place of its run."""
-    content = {key: value for key, value in config.items() if key not in IDENTITY}
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    """Return the sha256 of what a config computes."""
+    return sha256(json.dumps(content(config), sort_keys=True).encode()).hexdigest()
+
+
+def content(config: Config) -> Config:
+    """Return a config without what changes nothing of the result: name and place of its run, whether it is tried first.
+
+    A run that was started without its dry run is the same run.
+    """
+    found = {key: value for key, value in config.items() if key not in IDENTITY}
+    if "trainer" in found:
+        found["trainer"] = {key: value for key, value in found["trainer"].items() if key != "dry_run"}
+    return found
 
 
 def check(config: Config) -> Config:

@@ -13,7 +13,8 @@ from seqkit.contracts.batch import Batch, Split, State
 from seqkit.contracts.components import Data
 from seqkit.contracts.spec import Baseline, DataSpec, Predictor
 from seqkit.data.loading import evaluation_loader
-from seqkit.errors import one_line
+from seqkit.errors import ConfigError
+from seqkit.faults import said
 from seqkit.network import Network, carry, float32_eval
 
 LOG = logging.getLogger("seqkit")
@@ -54,14 +55,27 @@ class Scorer:
     Args:
         network: Its device is used for it; baselines run on the CPU.
         spec: Of the data.
-        baselines: Beside it, by name.
+        baselines: Beside it, by name; one that fails is left out with a warning.
+        forgiving: Whether to leave out metrics of the network that fail too.
+
+    Attributes:
+        missing: What was left out, in words.
     """
 
-    def __init__(self, network: Network, spec: DataSpec, baselines: Mapping[str, Baseline] | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        spec: DataSpec,
+        baselines: Mapping[str, Baseline] | None = None,
+        forgiving: bool = False,
+    ) -> None:
         self.predictor = NetworkPredictor(network)
+        self.forgiving = forgiving
+        self.missing: list[str] = []
         self.metric: Any = spec.task.metrics(spec).to(self.predictor.device)
-        own = getattr(network.head, "metrics", None)
-        self._own: Any = own().to(self.predictor.device) if own else None
+        self._metrics: dict[str, Any] = {"the metric of the task": self.metric}
+        if hasattr(network.head, "metrics"):
+            self._metrics["the metric of the head"] = network.head.metrics().to(self.predictor.device)
         self._finished = {name: value for name, value in (baselines or {}).items() if isinstance(value, dict)}
         running: dict[str, Predictor] = {
             name: value for name, value in (baselines or {}).items() if not isinstance(value, dict)
@@ -72,31 +86,55 @@ class Scorer:
         """Predict for a batch and add the scores."""
         with float32_eval(self.predictor.device):
             for name, (predict, metric) in list(self._running.items()):
-                with self._left_out_if_it_fails(name):
+                with self._left_out_if_it_fails(self._running, name):
                     metric.update(predict(batch), batch)
             there = batch.to(self.predictor.device)
             prediction = self.predictor(there)
-            self.metric.update(prediction, there)
-            if self._own is not None:
-                self._own.update(prediction, there)
+            for name, metric in list(self._metrics.items()):
+                with self._left_out_if_it_fails(self._metrics, name):
+                    metric.update(prediction, there)
 
     @contextmanager
-    def _left_out_if_it_fails(self, name: str) -> Iterator[None]:
-        """Turn a fault of a baseline, a plugin's, into a warning: it must not cost the network its scores."""
+    def _left_out_if_it_fails(self, table: dict[str, Any], name: str) -> Iterator[None]:
+        """Turn a fault of a baseline, or of a metric where that is forgiven, into a warning, and drop it."""
         try:
             yield
         except Exception as error:
-            _warn_of_baseline(name, error)
-            self._running.pop(name)
+            if table is self._metrics and not self.forgiving:
+                raise
+            part = name if table is self._metrics else f"baseline '{name}'"
+            LOG.warning("%s fails and is left out: %s", part, said(error))
+            self.missing.append(part)
+            table.pop(name)
 
     def compute(self) -> dict[str, Scores]:
         """Return the scores by predictor and metric; the network's are those of ``model``."""
-        own = self._own.compute() if self._own is not None else {}
-        found: dict[str, Any] = {MODEL: {**self.metric.compute(), **own}, **self._finished}
+        scores: dict[str, Scores] = {MODEL: {}, **{name: _finite(value) for name, value in self._finished.items()}}
+        for name, metric in list(self._metrics.items()):
+            with self._left_out_if_it_fails(self._metrics, name):
+                scores[MODEL] |= _floats(metric.compute())
         for name, (_, metric) in list(self._running.items()):
-            with self._left_out_if_it_fails(name):
-                found[name] = metric.compute()
-        return {name: _finite(scores) if name != MODEL else _floats(scores) for name, scores in found.items()}
+            with self._left_out_if_it_fails(self._running, name):
+                scores[name] = _finite(metric.compute())
+        return scores
+
+
+def check_monitor(head: Any, scores: Scores) -> None:
+    """Refuse a head whose ``monitor`` is not the name of a score and its direction.
+
+    Args:
+        head: Of the network.
+        scores: The network's.
+
+    Raises:
+        ConfigError: It would decide nothing, or for the worst checkpoint.
+    """
+    monitor = getattr(head, "monitor", None)
+    if not (isinstance(monitor, tuple) and len(monitor) == 2 and monitor[0] in scores and monitor[1] in ("min", "max")):
+        known = ", ".join(sorted(scores))
+        raise ConfigError(
+            f"{type(head).__name__}.monitor is {monitor!r}: expected (METRIC, 'min' or 'max'), METRIC one of {known}"
+        )
 
 
 def _floats(scores: Mapping[str, Any]) -> Scores:
@@ -108,17 +146,19 @@ def _finite(scores: Mapping[str, Any]) -> Scores:
     return {name: value for name, value in _floats(scores).items() if math.isfinite(value)}
 
 
-def _warn_of_baseline(name: str, error: Exception) -> None:
-    reason = one_line(error)
-    LOG.warning("baseline '%s' fails and is left out: %s: %s", name, type(error).__name__, reason)
-
-
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores by predictor and metric, to six significant digits, and the network's metric that they come from."""
+    """Scores of a split.
+
+    Attributes:
+        scores: By predictor and metric, to six significant digits.
+        metric: The network's, that its scores come from.
+        missing: Baselines and metrics that failed, in words.
+    """
 
     scores: dict[str, Scores]
     metric: Any
+    missing: list[str]
 
     @property
     def model(self) -> Scores:
@@ -133,7 +173,13 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    network: Network, spec: DataSpec, data: Data, split: Split, batch_size: int, baselines: bool = True
+    network: Network,
+    spec: DataSpec,
+    data: Data,
+    split: Split,
+    batch_size: int,
+    baselines: bool = True,
+    forgiving: bool = False,
 ) -> Evaluation:
     """Score a network, and baselines beside it, over every sample of ``split`` exactly once.
 
@@ -144,18 +190,23 @@ def evaluate(
         split: "train", "valid" or "test".
         batch_size: Samples or streams side by side; does not change the scores.
         baselines: Whether to score the task's baselines too.
+        forgiving: Whether to leave out metrics of the network that fail; baselines that fail always are.
     """
     network.eval()
     beside: dict[str, Baseline] = {}
+    missing = []
     if baselines and hasattr(spec.task, "baselines"):
         try:
             beside = spec.task.baselines(spec, data, split)
         except Exception as error:
-            _warn_of_baseline("all", error)
-    scorer = Scorer(network, spec, beside)
+            LOG.warning("every baseline is left out: %s", said(error))
+            missing.append("every baseline")
+    scorer = Scorer(network, spec, beside, forgiving)
     for batch in evaluation_loader(data, split, batch_size):
         scorer.update(batch)
     scores = scorer.compute()
     return Evaluation(
-        {name: {score: rounded(value) for score, value in own.items()} for name, own in scores.items()}, scorer.metric
+        {name: {score: rounded(value) for score, value in own.items()} for name, own in scores.items()},
+        scorer.metric,
+        missing + scorer.missing,
     )

@@ -1,12 +1,11 @@
 """The story of a run on one page: open its folder, train or go on, report."""
 
-import errno
 import logging
 import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,30 @@ import torch
 import seqkit
 from seqkit.config import Config, config_hash
 from seqkit.data.loading import set_up
-from seqkit.errors import ConfigError, DataError, TrainingError, program, shown
+from seqkit.errors import ConfigError, DataError, PluginError, SeqkitError, Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
-from seqkit.files import disk_reason
+from seqkit.faults import fault
+from seqkit.files import DISK, disk_reason, working_in
 from seqkit.network import device_of
 from seqkit.registry import build, spec_to_json
 from seqkit.report.facts import write_report
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference, open_run
-from seqkit.runs.provenance import change_reason, components
+from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
+from seqkit.testing.dry_run.run import dry_run
 
 LOG = logging.getLogger("seqkit")
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
-def train(config: Config, fresh: bool = False, exact: bool = False) -> dict[str, Any]:
+def train(config: Config, fresh: bool = False, exact: bool = False, changed_code: bool = False) -> dict[str, Any]:
     """Train the run that ``config`` describes, or continue it, and return its report.
 
     Args:
         config: Checked, as ``compose`` returns it.
         fresh: Start over where the run exists already.
         exact: Refuse to continue it where that cannot be exact to the bit.
+        changed_code: Continue it with plugins whose code has changed.
 
     Raises:
         SeqkitError: Something in the config or the data cannot work.
@@ -44,22 +45,23 @@ def train(config: Config, fresh: bool = False, exact: bool = False) -> dict[str,
     """
     data = build("data", config["data"])  # its files are looked for before anything slow or lasting happens
     with open_run(config, fresh) as (config, run):
-        return _finished(config, run) or _run(config, data, run, exact)
+        return _finished(config, run) or _run(config, data, run, exact, changed_code)
 
 
-def resume(folder: Path, exact: bool = False, report: bool = False) -> dict[str, Any]:
+def resume(folder: Path, exact: bool = False, report: bool = False, changed_code: bool = False) -> dict[str, Any]:
     """Continue a run from its last checkpoint and return its report; raises as ``train``.
 
     Args:
         folder: Of the run.
         exact: Refuse to continue where that cannot be exact to the bit.
         report: Make the report of a finished run again.
+        changed_code: Continue with plugins whose code has changed.
     """
     run = RunFolder(folder.resolve())
     config, started_in = run.read_config()
-    with run.lock(), chdir(started_in) if started_in.is_dir() else nullcontext():
+    with run.lock(), working_in(started_in):
         done = None if report else _finished(config, run)
-        return done or _run(config, build("data", config["data"]), run, exact)
+        return done or _run(config, build("data", config["data"]), run, exact, changed_code)
 
 
 def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
@@ -73,7 +75,7 @@ def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
             return None
         _refuse_other_config(last, config, run)
     print(
-        f"run {shown(run.path)} is finished; its report is left as it was (`{program()} resume {shown(run.path)} "
+        f"run {shown(run.path)} is finished; its report is left as it was (`seqkit resume {shown(run.path)} "
         "--report` makes it again). To train longer, train a new id with a larger trainer.max_steps",
         file=sys.stderr,
     )
@@ -82,13 +84,17 @@ def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
     return report
 
 
-def _run(config: Config, data: Any, run: RunFolder, exact: bool) -> dict[str, Any]:
+def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: bool) -> dict[str, Any]:
     """Set up the data, train to the end, report."""
     from seqkit.training.fit import fit, open_loggers  # Lightning: only to train
 
     started = time.monotonic()
-    with _one_line_about_the_disk(run), _logging_to(run.train_log):
+    with _one_line_about_the_disk(run), _logging_to(run.train_log), _faults_in_one_line(run):
         device = device_of(config["trainer"]["accelerator"])
+        last = checkpoint_to_continue(run)
+        if last:
+            _check_code(last, run, exact, changed_code)
+        remember(components(config))
         with _reading_of_data():
             set_up(data)
         LOG.info("run %s", shown(run.path))
@@ -96,12 +102,15 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool) -> dict[str, An
             LOG.info("data %s: %s", name, value)
         refuse_if_too_large(config, data, device)
         _check_steps(config, data)
-        last = checkpoint_to_continue(run)
         if last:
-            _check_continuation(last, config, data, run, exact)
+            _check_continuation(last, config, data, run)
+        done = last is not None and last.progress["done"]
+        if config["trainer"]["dry_run"] and not done:
+            with _reading_of_data():
+                dry_run(config, data, device, _metadata(config, data))
         loggers = open_loggers(config, run, last)
         try:
-            if last and last.progress["done"]:
+            if last and done:
                 LOG.info("training was complete at step %d", last.step)
                 seconds = last.metadata["seconds"]
             else:
@@ -135,15 +144,30 @@ def _metadata(config: Config, data: Any) -> dict[str, Any]:
         "version": seqkit.__version__,
         "config": config,
         "hash": config_hash(config),
-        "components": components(config),
+        "components": components(config, data.spec),
         "spec": spec_to_json(data.spec),
         "fingerprint": data.fingerprint,
         "started_in": os.getcwd(),
     }
 
 
-def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFolder, exact: bool) -> None:
-    """Refuse to go on under another config or on other data; say which components have changed."""
+def _check_code(last: Checkpoint, run: RunFolder, exact: bool, changed_code: bool) -> None:
+    """Refuse to go on with plugins whose code has changed, unless that is asked for; say so of seqkit's own."""
+    saved = last.metadata["components"]
+    provide(saved)
+    changed, version = change_reason(saved), version_reason(saved)
+    if changed and run.report_json.exists():
+        raise TrainingError(f"{changed}; its report is left as it is: put that code back to make it again")
+    if changed and not changed_code:
+        raise TrainingError(f"{changed}; put that code back, or go on with what is there now by --changed-code")
+    for reason in filter(None, (changed, version)):
+        if exact:
+            raise TrainingError(f"--exact: {reason}")
+        LOG.warning("%s", reason)
+
+
+def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFolder) -> None:
+    """Refuse to go on under another config or on other data."""
     _refuse_other_config(last, config, run)
     if last.metadata["fingerprint"] != data.fingerprint:
         raise TrainingError(
@@ -151,11 +175,6 @@ def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFol
             "put the data back, or start over with --fresh"
         )
     last.network()  # refuses weights that do not fit, before anything large is made
-    changed = change_reason(config, last.metadata["components"])
-    if changed and exact:
-        raise TrainingError(f"--exact: {changed}")
-    if changed:
-        LOG.warning("%s", changed)
 
 
 def _refuse_other_config(last: Checkpoint, config: Config, run: RunFolder) -> None:
@@ -183,6 +202,28 @@ def _one_line_about_the_disk(run: RunFolder) -> Iterator[None]:
 
 
 @contextmanager
+def _faults_in_one_line(run: RunFolder) -> Iterator[None]:
+    """Turn an exception of a plugin into a refusal of one line; the traceback of any exception goes to ``train.log``.
+
+    An exception without a line of a plugin is seqkit's own fault, and is raised as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = error.__cause__ if isinstance(error, SeqkitError) else error
+        if cause is None or isinstance(error, Stopped):
+            raise
+        LOG.debug("%s", error, exc_info=cause)
+        trace = f"its traceback is in {shown(run.train_log)}"
+        if isinstance(error, SeqkitError):
+            raise type(error)(f"{error}; {trace}") from cause
+        refusal = fault(error)
+        if refusal is None or (isinstance(error, OSError) and error.errno in DISK):
+            raise
+        raise PluginError(f"{refusal}; {trace}") from error
+
+
+@contextmanager
 def _reading_of_data() -> Iterator[None]:
     """Turn a file of the data that cannot be read into a refusal of one line."""
     try:
@@ -203,9 +244,11 @@ def _logging_to(path: Path) -> Iterator[None]:
     """Send seqkit's log to the terminal and the run's ``train.log``, and Lightning's chatter nowhere."""
     file = _LogFile(path)
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), file]
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(logging.INFO)  # the file has the tracebacks too
+    handlers: list[logging.Handler] = [terminal, file]
     before = LOG.level, LOG.propagate
-    LOG.setLevel(logging.INFO)
+    LOG.setLevel(logging.DEBUG)
     LOG.propagate = False
     LOG.disabled = False  # Hydra disables loggers that it does not know
     for name in ("lightning.pytorch", "lightning.fabric"):

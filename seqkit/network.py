@@ -15,7 +15,6 @@ from seqkit.contracts.returned import check_frontend, check_model, check_outputs
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
 
-
 CHUNK_TOLERANCE = 1e-3  # of the largest number: far above rounding, far below what a forgotten chunk changes
 
 
@@ -57,7 +56,7 @@ class Network(nn.Module):
     def takes_chunks(self, spec: DataSpec) -> bool:
         """Whether chunks with the state carried give what the whole sequence gives, in evaluation mode.
 
-        Tried on a random example. They do not where the model carries no state, or the frontend needs more than a chunk.
+        Tried on a random example. They do not where the model carries no state or the frontend needs more than a chunk.
         """
         inputs = example(self, spec)
         whole, _, state = self(Batch(inputs))

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch, State
-from seqkit.errors import ConfigError
 from seqkit.models.cells.cifg_lstm import CIFGLSTM
 from seqkit.models.cells.elman import Elman
 from seqkit.models.cells.gru import GRU

@@ -20,6 +20,8 @@ def markdown(facts: dict[str, Any]) -> str:
         ),
         *(f"![{Path(figure).stem}]({figure})" for figure in facts["figures"]),
     ]
+    if facts["missing"]:
+        parts.append(f"Missing, because it failed (see train.log): {', '.join(facts['missing'])}.")
     if facts["sample"]:
         parts.append(f"## Sample\n\n{indented(facts['sample'])}")
     rows = [

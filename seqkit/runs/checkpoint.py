@@ -7,6 +7,7 @@ comment. It holds tensors and plain data only.
 import io
 import struct
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,12 +21,19 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from seqkit.config import Config
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError, SeqkitError
+from seqkit.errors import ConfigError, SeqkitError, TrainingError, shortened
 from seqkit.files import atomic
 from seqkit.network import Network, assemble, network_weights
 from seqkit.registry import spec_from_json
 from seqkit.runs import provenance
 
+PLAIN = (type(None), bool, int, float, complex, str, bytes, Tensor, nn.Parameter)
+NAMES = {
+    "optimizer_states": "the optimizer's state",
+    "lr_schedulers": "the scheduler's state",
+    "seqkit": "the metadata",
+}
+"""Of the parts of a checkpoint's content, where a person would not know them by their keys."""
 MARK = b"seqkit sha256 "
 COMMENT = len(MARK) + 64
 CONTENT: dict[str, type | tuple[type, ...]] = {
@@ -102,10 +110,11 @@ class Checkpoint:
 
     def spec(self) -> DataSpec:
         """Return the spec of the data; raises ConfigError where it cannot be read."""
+        missing = provenance.provide(self.metadata["components"])
         try:
             return spec_from_json(self.metadata["spec"])
         except ConfigError as error:
-            raise ConfigError(f"{self.path}: its data spec cannot be read: {error}") from None
+            raise ConfigError(missing or f"{self.path}: its data spec cannot be read: {error}") from None
 
     def network(self) -> Network:
         """Build the network that the config names, with the weights.
@@ -137,6 +146,20 @@ class Checkpoint:
         except RuntimeError:
             raise misfit from None
         return network
+
+
+def refuse_if_not_plain(content: dict[str, Any]) -> None:
+    """Refuse to save a checkpoint's content that could not be read again.
+
+    Raises:
+        TrainingError: It holds something other than tensors and plain data; the message names it.
+    """
+    reasons = (not_plain_reason(value, NAMES.get(key, key)) for key, value in content.items())
+    if reason := next(filter(None, reasons), ""):
+        raise TrainingError(
+            f"no checkpoint can be saved, since it could not be read again: {reason}; "
+            "keep tensors, numbers, strings, lists and dicts"
+        )
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
@@ -176,6 +199,36 @@ def read(path: Path) -> dict[str, Any]:
     if reason:
         raise _refusal(path, reason)
     return content
+
+
+def not_plain_reason(value: Any, where: str) -> str:
+    """Return which part of a value would not be read with ``weights_only=True``, or an empty string.
+
+    Args:
+        value: Of any kind.
+        where: Its name, for the reason.
+    """
+    items: list[tuple[Any, str]]
+    if type(value) in (dict, OrderedDict):
+        items = [(key, f"a key of {where}") for key in value] + [(value[key], f"{where}[{key!r}]") for key in value]
+    elif type(value) in (list, tuple, set):
+        items = [(item, f"{where}[{number}]") for number, item in enumerate(value)]
+    elif type(value) in PLAIN or _is_read_again(value):
+        return ""
+    else:
+        return f"{where} is a {type(value).__name__}, {shortened(repr(value))}"
+    return next(filter(None, (not_plain_reason(item, place) for item, place in items)), "")
+
+
+def _is_read_again(value: Any) -> bool:
+    buffer = io.BytesIO()
+    try:
+        torch.save(value, buffer)
+        buffer.seek(0)
+        torch.load(buffer, weights_only=True)
+    except Exception:
+        return False
+    return True
 
 
 def _damage_reason(raw: bytes) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import seqkit
-from seqkit.config import IDENTITY, Config, config_hash
+from seqkit.config import Config, config_hash, content
 from seqkit.errors import ConfigError, SeqkitError, TrainingError, nearest
 from seqkit.files import TEMPORARY, disk_reason, write_atomic
 from seqkit.runs import provenance
@@ -156,7 +156,8 @@ def open_run(config: Config, fresh: bool) -> Iterator[tuple[Config, RunFolder]]:
     """Lock the folder for ``config``, write its ``config.json``, and yield the config, id included, and the folder.
 
     A run without an id gets a new one. The folder of an id that is there already is continued if it holds checkpoints
-    of the same config, and emptied first if ``fresh``. A new folder goes again if its run is refused.
+    of the same config, and emptied first if ``fresh``. A new folder goes again if its run is refused,
+    unless its log holds the traceback of the refusal.
 
     Raises:
         ConfigError: The folder cannot be written, or holds a run with another config.
@@ -191,8 +192,9 @@ def open_run(config: Config, fresh: bool) -> Iterator[tuple[Config, RunFolder]]:
                 except OSError as error:
                     raise ConfigError(f"{run.config_json}: cannot be written ({disk_reason(error)})") from None
             yield config, run
-        except SeqkitError:
-            if not started and not run.started:
+        except SeqkitError as refusal:
+            explained = refusal.__cause__ is not None  # its traceback is in train.log
+            if not started and not run.started and not explained:
                 with suppress(OSError):
                     shutil.rmtree(path)
                     parent.rmdir()
@@ -236,10 +238,14 @@ def _clear(run: RunFolder) -> None:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def config_difference(old: Any, new: Any, where: str = "") -> str:
-    """Return the first option that two configs differ in, with both values."""
+def config_difference(old: Config, new: Config) -> str:
+    """Return the first option that the contents of two configs differ in, with both values."""
+    return _difference(content(old), content(new), "")
+
+
+def _difference(old: Any, new: Any, where: str) -> str:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
-            if old.get(key) != new.get(key) and (where or key not in IDENTITY):
-                return config_difference(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+            if old.get(key) != new.get(key):
+                return _difference(old.get(key), new.get(key), f"{where}.{key}" if where else key)
     return f"{where} was {json.dumps(old)}, now {json.dumps(new)}"

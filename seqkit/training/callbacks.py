@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seqkit.errors import Stopped
-from seqkit.runs.checkpoint import read, write
+from seqkit.runs.checkpoint import read, refuse_if_not_plain, write
 from seqkit.runs.folder import RunFolder
 from seqkit.training.module import SequenceModule
 
@@ -27,6 +27,7 @@ class CheckpointFiles(TorchCheckpointIO):
     """Lightning's reading and writing of checkpoints, through ``seqkit.runs.checkpoint``."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        refuse_if_not_plain(checkpoint)
         write(Path(path), checkpoint)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:

@@ -10,14 +10,15 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from seqkit.config import Config
 from seqkit.contracts.components import Data
 from seqkit.data.loading import evaluation_loader
-from seqkit.errors import ConfigError, SeqkitError, one_line
+from seqkit.errors import ConfigError, PluginError, SeqkitError
+from seqkit.faults import said
 from seqkit.network import device_of
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.metrics_csv import MetricsWriter
 from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar, StopRequest
-from seqkit.training.loader import TrainLoader, steps_per_epoch
+from seqkit.training.loader import TrainLoader, steps_per_epoch, total_steps
 from seqkit.training.loggers import Loggers
 from seqkit.training.module import SequenceModule
 
@@ -30,13 +31,17 @@ def open_loggers(config: Config, run: RunFolder, last: Checkpoint | None) -> Log
         LOG.warning("%s is gone; it starts anew at step %d", run.metrics_csv, last.step)
     writer = MetricsWriter(run.metrics_csv, keep=last.step if last else -1)
     chosen = config["logger"]
+    if not chosen:
+        return Loggers(writer)
     try:
-        return Loggers(writer, build("logger", chosen, run.path, config) if chosen else None)
+        logger = build("logger", chosen, run.path, config)
+        if not hasattr(logger, "log_metrics"):
+            raise PluginError(f"logger={chosen['name']}: {type(logger).__name__} has no log_metrics(metrics, step)")
+        return Loggers(writer, logger, last.step if last else None)
     except SeqkitError:
         raise
     except Exception as error:
-        reason = one_line(error)
-        LOG.warning("logger=%s fails and is left out: %s: %s", chosen["name"], type(error).__name__, reason)
+        LOG.warning("logger=%s fails and is left out: %s", chosen["name"], said(error))
         return Loggers(writer, None)
 
 
@@ -63,14 +68,16 @@ def fit(
     options = config["trainer"]
     accumulate, workers = options["accumulate_grad_batches"], options["num_workers"]
     epoch = steps_per_epoch(data, config["seed"], accumulate)
-    total_steps = _total_steps(options["max_steps"], options["max_epochs"], epoch)
-    module = SequenceModule(config, data.spec, total_steps, metadata, loggers, exact)
+    limits = options["max_steps"], options["max_epochs"], epoch
+    _say_which_limit_ends_it(*limits)
+    steps = total_steps(*limits)
+    module = SequenceModule(config, data.spec, steps, metadata, loggers, exact)
     stop = StopRequest()
-    interval = min(options["val_check_interval"] or epoch, total_steps)
-    trainer = make_trainer(config, run, total_steps, interval, stop)
+    interval = min(options["val_check_interval"] or epoch, steps)
+    trainer = make_trainer(config, run, steps, interval, stop)
     pin = trainer.strategy.root_device.type == "cuda"
     loader = TrainLoader(
-        data, config["seed"], total_steps * accumulate, workers, pin, trainer.global_rank, trainer.world_size
+        data, config["seed"], steps * accumulate, workers, pin, trainer.global_rank, trainer.world_size
     )
     valid = evaluation_loader(data, "valid", data.batch_size, workers, pin)
     try:
@@ -85,14 +92,14 @@ def fit(
 
 
 def make_trainer(
-    config: Config, run: RunFolder, total_steps: int, interval: int, stop: StopRequest | None = None
+    config: Config, run: RunFolder, steps: int, interval: int, stop: StopRequest | None = None
 ) -> pl.Trainer:
     """Return Lightning's Trainer for a run.
 
     Args:
         config: Of the run.
         run: Folder of the run.
-        total_steps: Optimizer steps of the whole training.
+        steps: Optimizer steps of the whole training.
         interval: Optimizer steps between validations.
         stop: By which the training can be stopped.
 
@@ -101,14 +108,14 @@ def make_trainer(
     """
     options = config["trainer"]
     every, patience = options["checkpoint_every_n_steps"], options["early_stopping_patience"]
-    checkpoints = Checkpoints(run, total_steps, every, patience, stop or StopRequest())
+    checkpoints = Checkpoints(run, steps, every, patience, stop or StopRequest())
     try:
         return pl.Trainer(
             accelerator=device_of(options["accelerator"]).type,
             devices=1,
             precision=options["precision"],
             max_epochs=1,  # see TrainLoader
-            max_steps=total_steps,
+            max_steps=steps,
             val_check_interval=interval * options["accumulate_grad_batches"],
             limit_val_batches=options["limit_val_batches"] or 1.0,
             accumulate_grad_batches=options["accumulate_grad_batches"],
@@ -122,17 +129,14 @@ def make_trainer(
             logger=False,  # metrics go to Loggers, of which one that fails is dropped
             default_root_dir=run.path,
             plugins=[CheckpointFiles(), LightningEnvironment()],  # not SLURM's, which requeues on its own
-            callbacks=[ProgressBar(total_steps), checkpoints],
+            callbacks=[ProgressBar(steps), checkpoints],
         )
     except pl.utilities.exceptions.MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
 
 
-def _total_steps(max_steps: int | None, max_epochs: int | None, epoch: int) -> int:
-    """Return the optimizer steps of the training, and say so where one limit cuts the other short."""
-    if max_steps is None or max_epochs is None:
-        return max_steps or (max_epochs or 0) * epoch
-    first, other = ("max_steps", "max_epochs") if max_steps < max_epochs * epoch else ("max_epochs", "max_steps")
-    limits = {"max_steps": max_steps, "max_epochs": max_epochs}
-    LOG.info("trainer.%s=%d ends the training before trainer.%s=%d", first, limits[first], other, limits[other])
-    return min(max_steps, max_epochs * epoch)
+def _say_which_limit_ends_it(max_steps: int | None, max_epochs: int | None, epoch: int) -> None:
+    if max_steps is not None and max_epochs is not None:
+        first, other = ("max_steps", "max_epochs") if max_steps < max_epochs * epoch else ("max_epochs", "max_steps")
+        limits = {"max_steps": max_steps, "max_epochs": max_epochs}
+        LOG.info("trainer.%s=%d ends the training before trainer.%s=%d", first, limits[first], other, limits[other])

@@ -1,15 +1,10 @@
-"""Loggers beside ``metrics.csv``, which is always written.
-
-A logger is built as ``logger(folder, config, *, options)`` and has ``log_metrics(metrics, step)``; it may have
-``finalize(status)``, and ``abandon()``, called after it failed, when it is not used again. Where its ``replays`` is
-true, a resumed run gives it the metrics up to the checkpoint again.
-"""
+"""Loggers beside ``metrics.csv``, which is always written; their contract is ``seqkit.contracts.components.Logger``."""
 
 import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import groupby
@@ -18,6 +13,7 @@ from threading import Event
 from typing import Any, Literal
 
 from seqkit.errors import ConfigError, one_line
+from seqkit.faults import author_line
 from seqkit.registry import register_logger
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.metrics_csv import MetricsWriter
@@ -32,14 +28,17 @@ class Loggers:
     Args:
         writer: Of ``metrics.csv``.
         logger: The chosen logger, or None.
+        step: Of the checkpoint that a resumed run goes on from; None at the first start.
     """
 
-    def __init__(self, writer: MetricsWriter, logger: Any = None) -> None:
+    def __init__(self, writer: MetricsWriter, logger: Any = None, step: int | None = None) -> None:
         self.writer, self.logger = writer, logger
+        if step is not None and hasattr(logger, "resume"):
+            self._attempt(lambda: self.logger.resume(step))
         if getattr(logger, "replays", False):
-            for step, rows in groupby(writer.kept, key=lambda row: row[0]):
+            for number, rows in groupby(writer.kept, key=lambda row: row[0]):
                 metrics = {name: value for _, name, value in rows}
-                self._attempt(partial(self._log, metrics, step))
+                self._attempt(partial(self._log, metrics, number))
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Log metrics under the number of finished optimizer steps."""
@@ -47,8 +46,12 @@ class Loggers:
         self._attempt(partial(self._log, metrics, step))
 
     def publish(self, run: RunFolder, report: dict[str, Any]) -> None:
-        """Send a finished run's scores and figures to the logger, and its best checkpoint where that was asked for."""
-        self._attempt(lambda: publish(self.logger, run, report))
+        """Send a finished run's scores to the logger, and its figures and best checkpoint where it takes them."""
+        scores = {f"test/{name}": value for name, value in report["test"].items()}
+        self._attempt(partial(self._log, scores, report["best_step"]))
+        if hasattr(self.logger, "publish"):
+            figures = [run.path / name for name in report["figures"]]
+            self._attempt(lambda: self.logger.publish(report, figures, run.best))
 
     def close(self) -> None:
         """Flush the logger, at the end or at a stop."""
@@ -69,8 +72,9 @@ class Loggers:
             if abandon is not None:
                 with suppress(Exception):
                     abandon()
-            reason = one_line(error) or "no reason given"
-            LOG.warning("%s failed and is dropped (%s: %s); metrics.csv goes on", name, type(error).__name__, reason)
+            place = author_line(error)
+            reason = f"{type(error).__name__}: {one_line(error) or 'no reason given'}{f', {place}' if place else ''}"
+            LOG.warning("%s failed and is dropped (%s); metrics.csv goes on", name, reason)
 
 
 @register_logger("wandb")
@@ -105,7 +109,6 @@ def wandb(
         raise ConfigError("logger.mode=online needs an API key: run `wandb login` or set WANDB_API_KEY")
 
     from lightning.pytorch.loggers import WandbLogger
-    from wandb import teardown
 
     os.environ.setdefault("WANDB_SILENT", "true")
     logger = WandbLogger(
@@ -119,10 +122,45 @@ def wandb(
         log_model=False,
     )
     logger.log_hyperparams(config)
-    # A killed run's file lacks its last block: an offline run that goes on in a new file starts that with all of it.
-    logger.replays = mode == "offline"  # type: ignore[attr-defined]
-    logger.abandon = teardown  # type: ignore[attr-defined]
-    return logger
+    return Wandb(logger, offline=mode == "offline", log_model=log_model)
+
+
+class Wandb:
+    """A run of Weights & Biases.
+
+    Args:
+        logger: Lightning's.
+        offline: Whether it is written to files only.
+        log_model: Whether the best checkpoint is stored as an artifact at the end.
+    """
+
+    def __init__(self, logger: Any, offline: bool, log_model: bool) -> None:
+        self._logger, self._log_model = logger, log_model
+        # A killed run's file lacks its last block: an offline run that goes on in a new file starts with all of it.
+        self.replays = offline
+        self.log_metrics, self.finalize = logger.log_metrics, logger.finalize
+
+    def publish(self, report: dict[str, Any], figures: Sequence[Path], checkpoint: Path) -> None:
+        """Send figures and, if asked, the checkpoint, and wait until all is written."""
+        import wandb
+
+        run = self._logger.experiment
+        for figure in figures:
+            self._logger.log_image(key=figure.stem, images=[str(figure)])
+        if self._log_model:
+            artifact = wandb.Artifact(f"{report['name']}-{Path(report['run']).name}", type="model")
+            artifact.add_file(str(checkpoint))
+            run.log_artifact(artifact)
+        folder = Path(run.dir).parent
+        run.finish()
+        if self.replays:
+            wait_until_written(folder.glob("*.wandb"))
+
+    def abandon(self) -> None:
+        """End wandb's service, which would else be waited for."""
+        import wandb
+
+        wandb.teardown()
 
 
 def _stored_key() -> str | None:
@@ -152,33 +190,27 @@ def tensorboard(folder: Path, config: dict[str, Any]) -> Any:
         raise ConfigError("logger=tensorboard needs a package: pip install 'seqkit[tensorboard]'") from None
     from lightning.pytorch.loggers import TensorBoardLogger
 
-    return TensorBoardLogger(save_dir=folder, name="tensorboard", version="")
+    return TensorBoard(TensorBoardLogger(save_dir=folder, name="tensorboard", version=""))
 
 
-def publish(logger: Any, run: RunFolder, report: dict[str, Any]) -> None:
-    """Send a finished run's scores and figures to a logger, and its best checkpoint where that was asked for."""
-    chosen = report["config"]["logger"]
-    scores = {f"test/{name}": value for name, value in report["test"].items()}
-    logger.log_metrics(scores, report["best_step"])
-    figures = [run.path / name for name in report["figures"]]
-    if chosen["name"] == "wandb":
-        for figure in figures:
-            logger.log_image(key=figure.stem, images=[str(figure)])
-        if chosen["log_model"]:
-            import wandb
+class TensorBoard:
+    """Event files.
 
-            artifact = wandb.Artifact(f"{report['name']}-{run.path.name}", type="model")
-            artifact.add_file(str(run.best))
-            logger.experiment.log_artifact(artifact)
-        folder = Path(logger.experiment.dir).parent
-        logger.experiment.finish()
-        if logger.replays:  # offline
-            wait_until_written(folder.glob("*.wandb"))
-    elif chosen["name"] == "tensorboard":
+    Args:
+        logger: Lightning's.
+    """
+
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+        self.log_metrics, self.finalize = logger.log_metrics, logger.finalize
+
+    def publish(self, report: dict[str, Any], figures: Sequence[Path], checkpoint: Path) -> None:
+        """Add the figures as images."""
         import matplotlib.image
 
         for figure in figures:
-            logger.experiment.add_image(figure.stem, matplotlib.image.imread(figure), dataformats="HWC")
+            image = matplotlib.image.imread(figure)
+            self._logger.experiment.add_image(figure.stem, image, dataformats="HWC")
 
 
 def wait_until_written(files: Iterable[Path], seconds: float = FLUSH_SECONDS) -> None:

@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-import warnings
 from typing import Any
 
 import lightning.pytorch as pl
@@ -13,12 +12,13 @@ from torch import Tensor
 from seqkit.config import Config
 from seqkit.contracts.batch import Batch, State
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError, TrainingError
-from seqkit.evaluation import MODEL, Scorer
+from seqkit.errors import TrainingError
+from seqkit.evaluation import MODEL, Scorer, check_monitor
 from seqkit.network import Network, assemble, carry
 from seqkit.registry import build
 from seqkit.rng import get_rng, set_rng
 from seqkit.runs.conditions import conditions, difference_reason
+from seqkit.training.kept import kept_graph
 from seqkit.training.loggers import Loggers
 from seqkit.training.optimizers import parameter_groups
 
@@ -64,8 +64,6 @@ class SequenceModule(pl.LightningModule):
     @property
     def monitored(self) -> float:
         """The last validation's score that decides which checkpoint is best."""
-        if self.monitor[0] not in self.latest:
-            raise ConfigError(_monitor_reason(self.network.head, self.latest))
         return self.latest[self.monitor[0]]
 
     def configure_model(self) -> None:
@@ -74,7 +72,6 @@ class SequenceModule(pl.LightningModule):
         pl.seed_everything(self.config["seed"], verbose=False)
         with torch.device("cpu"):  # the same initial weights on every device
             self.network = assemble(self.config, self.spec)
-        _check_monitor(self.network, self.spec)
 
     def configure_optimizers(self) -> Any:
         optimizer = build("optimizer", self.config["optimizer"], parameter_groups(self.network))
@@ -121,6 +118,18 @@ class SequenceModule(pl.LightningModule):
             self.log_metrics({"train/loss": value, "train/lr": rate}, self.global_step + 1)
         return loss
 
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().backward(loss, *args, **kwargs)
+        except RuntimeError as error:
+            place = kept_graph(self.network)
+            if not place or "second time" not in str(error):
+                raise
+            raise TrainingError(
+                f"{place} holds a tensor of the training step before, with its graph; detach it, or return it in the "
+                "state"
+            ) from error
+
     def on_validation_start(self) -> None:
         self._scorer = Scorer(self.network, self.spec)
 
@@ -129,6 +138,7 @@ class SequenceModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self.latest = self._scorer.compute()[MODEL]
+        check_monitor(self.network.head, self.latest)
         if math.isnan(self.monitored):
             raise TrainingError(f"{self.monitor[0]} became NaN in validation; lower optimizer.lr, or look at the data")
         if hasattr(self._schedule, "validated"):
@@ -161,28 +171,3 @@ class SequenceModule(pl.LightningModule):
         if not all(bool(part.isfinite().all()) for part in floats):
             return f"{reason}: its batch holds values that are not finite; look at the data"
         return f"{reason}; lower optimizer.lr, or find where with trainer.detect_anomaly=true"
-
-
-def _check_monitor(network: Network, spec: DataSpec) -> None:
-    """Refuse a head whose ``monitor`` is no direction or no score of its own, before training."""
-    head = network.head
-    monitor = getattr(head, "monitor", None)
-    if not (isinstance(monitor, tuple) and len(monitor) == 2 and all(isinstance(part, str) for part in monitor)):
-        raise ConfigError(
-            f"{type(head).__name__}.monitor is {monitor!r}: expected (METRIC, 'min' or 'max'), such as ('loss', 'min')"
-        )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            names: dict[str, Any] = dict(Scorer(network, spec).compute()[MODEL])
-        except Exception:  # metrics undefined without data are checked after the first validation
-            names = {head.monitor[0]: None}
-    if head.monitor[1] not in ("min", "max") or head.monitor[0] not in names:
-        raise ConfigError(_monitor_reason(head, names))
-
-
-def _monitor_reason(head: Any, names: dict[str, Any]) -> str:
-    known = ", ".join(sorted(names))
-    return (
-        f"{type(head).__name__}.monitor is {head.monitor!r}: expected (METRIC, 'min' or 'max'), METRIC one of {known}"
-    )

@@ -5,6 +5,7 @@ FACTS = {
     "parameters": 12345, "best_step": 4000, "training_seconds": 1.5, "figures": ["curves.png"], "sample": "one\ntwo",
     "data": {"name": "adding", "sha256": "abc"}, "backends": {"layer 0": "native: exact"}, "config_hash": "f00",
     "device": "cpu", "machine": "Linux", "versions": {"torch": "2"}, "config": {"model": {"name": "gru"}},
+    "missing": [],
 }  # fmt: skip
 
 
@@ -26,3 +27,9 @@ def test_it_names_the_facts_the_figures_and_the_sample():
     ):  # fmt: skip
         assert part in page
     assert "## Sample" not in markdown({**FACTS, "sample": ""})
+
+
+def test_it_says_what_is_missing():
+    assert "Missing" not in markdown(FACTS)
+    page = markdown({**FACTS, "missing": ["a sample", "the figure rolls"]})
+    assert "\n\nMissing, because it failed (see train.log): a sample, the figure rolls.\n\n" in page

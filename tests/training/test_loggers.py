@@ -1,13 +1,17 @@
 """Loggers: the CSV file over resumes, wandb without a key, TensorBoard."""
 
+import re
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
+import seqkit
+from seqkit import registry
 from seqkit.__main__ import run
-from seqkit.errors import ConfigError
+from seqkit.errors import ConfigError, PluginError
 from seqkit.registry import build
+from seqkit.runs.folder import RunFolder
 from seqkit.runs.metrics_csv import MetricsWriter, read_metrics
 from seqkit.training.loggers import Loggers, wait_until_written
 
@@ -88,7 +92,58 @@ def test_a_failure_while_publishing_is_one_line(monkeypatch, capsys):
     def broken(*_):
         raise BrokenPipeError("service is gone")
 
-    monkeypatch.setattr(loggers, "publish", broken)
+    monkeypatch.setattr(loggers.TensorBoard, "publish", broken)
     assert run(["train", *TINY, "logger=tensorboard"]) == 0
     [line] = [line for line in capsys.readouterr().err.splitlines() if "dropped" in line]
-    assert line == "TensorBoardLogger failed and is dropped (BrokenPipeError: service is gone); metrics.csv goes on"
+    assert line.startswith("TensorBoard failed and is dropped (BrokenPipeError: service is gone, ")
+    assert re.search(r"test_loggers\.py:\d+\); metrics\.csv goes on$", line)
+
+
+class Appending:
+    """A logger with all that one may have."""
+
+    def __init__(self) -> None:
+        self.calls: list = []
+
+    def log_metrics(self, metrics, step) -> None:
+        self.calls.append((step, sorted(metrics)))
+
+    def resume(self, step) -> None:
+        self.calls.append(("resume", step))
+
+    def publish(self, report, figures, checkpoint) -> None:
+        self.calls.append(("publish", report["best_step"], [figure.is_file() for figure in figures], checkpoint.name))
+
+    def finalize(self, status) -> None:
+        self.calls.append(status)
+
+
+def test_a_resumed_run_tells_the_logger_the_step_after_which_all_comes_again(halfway):
+    logger = Appending()
+    loggers = Loggers(MetricsWriter(halfway / "metrics.csv", keep=3), logger, step=3)
+    loggers.log_metrics({"train/loss": 0.25}, 4)
+    loggers.close()
+    assert logger.calls == [("resume", 3), (4, ["train/loss"]), "success"]
+
+
+def test_a_logger_of_a_plugin_is_given_the_scores_and_the_files_of_the_figures(finished):
+    logger = Appending()
+    loggers = Loggers(MetricsWriter(finished / "metrics.csv", keep=9), logger)
+    run = RunFolder(finished)
+    loggers.publish(run, run.read_report())
+    step = run.read_report()["best_step"]
+    assert logger.calls == [(step, ["test/mae", "test/mse"]), ("publish", step, [True, True], "best.ckpt")]
+
+
+def test_a_logger_without_log_metrics_is_refused(monkeypatch):
+    found = dict(registry._components["logger"])
+    monkeypatch.setitem(registry._components, "logger", found)
+    with pytest.raises(PluginError, match="logger 'silent' lacks log_metrics"):
+        registry.register_logger("silent")(type("Silent", (), {}))
+
+    @registry.register_logger("mute")
+    def mute(folder, config):
+        return object()
+
+    with pytest.raises(PluginError, match=r"logger=mute: object has no log_metrics\(metrics, step\)"):
+        seqkit.train([*TINY, "logger=mute"])

@@ -1,0 +1,75 @@
+"""Faults of plugins in one line: the component, the author's file and line, the error."""
+
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+
+import seqkit
+from seqkit.errors import PluginError, one_line, shown
+from seqkit.registry import Component, plugins
+
+OURS = str(Path(seqkit.__file__).parent)
+INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+Frame = tuple[str, CodeType, int]
+"""Module, code and line of a frame in a traceback."""
+
+
+def said(error: BaseException) -> str:
+    """Return an error's type and message, and its author's file and line where there is one, on one line."""
+    place = author_line(error)
+    return f"{type(error).__name__}: {one_line(error)}{f' ({place})' if place else ''}"
+
+
+def fault(error: BaseException, part: str = "") -> PluginError | None:
+    """Return the refusal of a plugin that raised ``error``; None where no line of its author is in the traceback.
+
+    Args:
+        error: As it was caught.
+        part: What was being done, for an error that no registered component is in, "the figures" say.
+    """
+    place = author_line(error)
+    if not place:
+        return None
+    component, method = _component(_author_frames(error))
+    doing = f"{component}: {method}" if component else part or method
+    return PluginError(f"{doing} fails ({place}): {type(error).__name__}: {one_line(error)}")
+
+
+def author_line(error: BaseException) -> str:
+    """Return the innermost line of a plugin in a traceback as FILE:LINE, or an empty string."""
+    frames = _author_frames(error)
+    if not frames:
+        return ""
+    _, code, line = frames[-1]
+    return f"{shown(Path(code.co_filename))}:{line}"
+
+
+def _author_frames(error: BaseException) -> list[Frame]:
+    """Return the frames of packages that registered a component, or else those that no package installed."""
+    frames = [frame for frame in _frames(error) if not frame[1].co_filename.startswith(OURS)]
+    packages = {component.origin.partition(".")[0] for component in plugins()}
+    theirs = [frame for frame in frames if frame[0].partition(".")[0] in packages]
+    return theirs or [frame for frame in frames if not frame[1].co_filename.startswith(("<frozen", *INSTALLED))]
+
+
+def _frames(error: BaseException) -> Iterator[Frame]:
+    trace = error.__traceback__
+    while trace is not None:
+        yield str(trace.tb_frame.f_globals.get("__name__")), trace.tb_frame.f_code, trace.tb_lineno
+        trace = trace.tb_next
+
+
+def _component(frames: list[Frame]) -> tuple[str, str]:
+    """Return the outermost component in these frames as KIND=NAME, or "", and its method or function."""
+    for module, code, _ in frames:
+        for component in plugins():
+            if module == component.origin and _holds(component, code):
+                inner = code.co_qualname.removeprefix(component.qualname).removeprefix(".<locals>").strip(".")
+                return f"{component.kind}={component.name}", inner or "building it"
+    return "", frames[0][1].co_name
+
+
+def _holds(component: Component, code: CodeType) -> bool:
+    return code.co_qualname == component.qualname or code.co_qualname.startswith(f"{component.qualname}.")

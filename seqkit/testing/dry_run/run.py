@@ -1,0 +1,78 @@
+"""The dry run of a training, from its data to its report."""
+
+import random
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+
+from seqkit.config import Config
+from seqkit.contracts.batch import Batch
+from seqkit.contracts.components import Data
+from seqkit.network import assemble
+from seqkit.rng import get_rng, set_rng
+from seqkit.testing.dry_run.report import try_report
+from seqkit.testing.dry_run.scores import try_scores
+from seqkit.testing.dry_run.state import try_checkpoint
+from seqkit.testing.dry_run.steps import try_steps
+from seqkit.testing.dry_run.trial import Trial
+
+ROWS = 4  # of the first training batch
+
+
+def dry_run(config: Config, data: Data, device: torch.device, metadata: dict[str, Any]) -> None:
+    """Try every part of a training once, on a few samples and a network of its own.
+
+    It costs about two training steps and an evaluation of a few samples; where there are plugins, which nobody has
+    tested, about ten steps, and the cheap checks of the conformance suite. Nothing of it is left: no file, and every
+    random generator as it was.
+
+    Args:
+        config: Of the run, checked.
+        data: Set up.
+        device: To train on.
+        metadata: Of its checkpoints.
+
+    Raises:
+        PluginError: A part fails, or does what a training must not; the message names component, file and line.
+    """
+    before = get_rng()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they will come again, from the training
+            _try(Trial(config, data, device), metadata)
+    finally:
+        set_rng(before)
+
+
+def _try(trial: Trial, metadata: dict[str, Any]) -> None:
+    if trial.plugins:
+        from seqkit.testing.dry_run import checks
+    if trial.has_plugin("data"):
+        checks.check_data(trial)
+    batch = _first_batch(trial)
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(trial.config["seed"])
+    with trial.part("model", "frontend", "head", doing="building it"):
+        network = assemble(trial.config, trial.data.spec).to(trial.device)
+    optimizer, scheduler = try_steps(trial, network, batch)
+    metric = try_scores(trial, network)
+    if trial.plugins:
+        checks.check_components(trial, network, batch)
+        try_checkpoint(trial, network, optimizer, scheduler, metadata)
+        try_report(trial, network, metric)
+
+
+def _first_batch(trial: Trial) -> Batch:
+    """Return a few samples of the first training batch, on the device of the training."""
+    data = trial.data
+    with trial.part("data", doing="reading the train part"):
+        indices = data.order("train", data.batch_size, trial.config["seed"], 0)[0][:ROWS]
+        part: Any = data.part("train")
+        samples = [part[index] for index in indices]
+    with trial.part("data", doing="collate"):
+        batch = data.collate(samples)
+    if not isinstance(batch, Batch):
+        raise trial.refuse("data", reason=f"collate returned {type(batch).__name__}; return a seqkit.Batch")
+    return batch.to(trial.device)

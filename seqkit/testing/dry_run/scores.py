@@ -1,0 +1,94 @@
+"""Scores of a few samples: those that the head monitors are there, and they depend on the samples alone."""
+
+import math
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from seqkit.contracts.batch import Split
+from seqkit.evaluation import MODEL, Scorer, Scores, check_monitor
+from seqkit.network import Network
+from seqkit.testing.dry_run.trial import Trial
+
+ROWS = 5
+NETWORK = ("model", "head", "frontend", "task", "data")
+TOLERANCE = 1e-3  # relative; of two scores that are the same but for rounding
+
+
+@torch.no_grad()
+def try_scores(trial: Trial, network: Network) -> Any:
+    """Score a few samples of the validation part and return the metric of the task.
+
+    Where a part of what makes a score is a plugin, they are scored again from other random states, and in smaller
+    batches. A difference must be there for samples of the test part too: a label that two classes tie for may change
+    by rounding.
+    """
+    network.eval()
+    samples = _samples(trial, "valid")
+    scorer, whole = _scored(trial, network, [samples])
+    with trial.part("head", doing="monitor"):
+        check_monitor(network.head, whole)
+    if trial.has_plugin(*NETWORK):
+        _require_determinism(trial, network, samples, whole)
+        if reason := _splitting_reason(trial, network, samples, whole):
+            others = _samples(trial, "test")
+            if _splitting_reason(trial, network, others, _scored(trial, network, [others])[1]):
+                raise trial.refuse(*NETWORK, reason=reason)
+    return scorer.metric
+
+
+def _samples(trial: Trial, split: Split) -> list[Any]:
+    with trial.part("data", doing=f"reading the {split} part"):
+        order = trial.data.order(split, ROWS, 0, 0)
+        if not len(order):
+            raise trial.refuse("data", reason=f"its {split} part has no samples")
+        part: Any = trial.data.part(split)
+        return [part[index] for index in order[0][:ROWS]]
+
+
+def _scored(trial: Trial, network: Network, groups: list[list[Any]]) -> tuple[Scorer, Scores]:
+    """Return the scores of samples that come as batches of these groups."""
+    with trial.part("task", "head", doing="its metrics"):
+        scorer = Scorer(network, trial.data.spec)
+    for samples in groups:
+        with trial.part("data", doing="collate"):
+            batch = trial.data.collate(samples)
+        with trial.part("head", "task", "model", doing="predicting, or its metrics"):
+            scorer.update(batch)
+    with trial.part("task", "head", doing="the scores"):
+        return scorer, scorer.compute()[MODEL]
+
+
+def _require_determinism(trial: Trial, network: Network, samples: list[Any], whole: Scores) -> None:
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    _, again = _scored(trial, network, [samples])
+    for name, score in whole.items():
+        if not _same(score, again.get(name, math.nan)):
+            raise trial.refuse(
+                *NETWORK,
+                reason=f"{name} of the same samples is {score:.6g}, then {again.get(name, math.nan):.6g}: evaluation "
+                "must draw no random numbers and keep nothing from one batch to the next",
+            )
+
+
+def _splitting_reason(trial: Trial, network: Network, samples: list[Any], whole: Scores) -> str:
+    """Return how the scores change with the batches that the samples come in, or an empty string."""
+    half = (len(samples) + 1) // 2
+    for groups in ([samples[:half], samples[half:]], [[sample] for sample in samples]):
+        _, found = _scored(trial, network, [group for group in groups if group])
+        for name, score in whole.items():
+            if not _same(score, found.get(name, math.nan)):
+                return (
+                    f"{name} of {len(samples)} samples is {score:.6g} in one batch and {found.get(name, math.nan):.6g} "
+                    f"in {len(groups)}: rows must not mix, padding must not count, and a metric keeps sums and counts "
+                    "that compute divides"
+                )
+    return ""
+
+
+def _same(first: float, second: float) -> bool:
+    return math.isclose(first, second, rel_tol=TOLERANCE, abs_tol=1e-6) or (math.isnan(first) and math.isnan(second))

@@ -1,0 +1,126 @@
+"""Training steps of a network: forward, loss, backward, optimizer, schedule."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqkit.contracts.batch import Batch
+from seqkit.network import Network
+from seqkit.registry import build
+from seqkit.rng import get_rng, set_rng
+from seqkit.testing.dry_run.trial import Trial
+from seqkit.training.kept import kept_graph
+from seqkit.training.optimizers import parameter_groups
+
+NETWORK = ("model", "head", "frontend")
+CLOSE = 1e-5  # relative difference of two losses that are the same but for rounding
+
+
+def try_steps(trial: Trial, network: Network, batch: Batch) -> tuple[Any, Any]:
+    """Take a training step, and return the optimizer and the torch scheduler after it.
+
+    Where a part of the network is a plugin the step is computed twice from the same random state: equal losses mean
+    that nothing is drawn from a generator that a checkpoint does not hold, nor kept where a checkpoint has not got it.
+    """
+    network.train()
+    before, buffers = get_rng(), {name: value.clone() for name, value in network.named_buffers()}
+    loss = _forward(trial, network, batch)
+    _backward(trial, network, loss)
+    if trial.has_plugin(*NETWORK):
+        _require_gradients(trial, network)
+        set_rng(before)
+        for name, value in network.named_buffers():
+            if name in buffers:
+                value.data.copy_(buffers[name])
+        again = _forward(trial, network, batch)
+        if not math.isclose(again.item(), loss.item(), rel_tol=CLOSE):
+            raise trial.refuse(
+                *NETWORK,
+                reason=f"the same training step from the same random state has a loss of {loss.item():.6g}, then "
+                f"{again.item():.6g}, so that no resume can be exact; draw from torch's generator (not secrets or one "
+                "of your own), and keep what changes in buffers or in the state",
+            )
+        network.zero_grad()
+        _backward(trial, network, again)
+        loss = again
+    return _optimize(trial, network, loss.detach())
+
+
+def _forward(trial: Trial, network: Network, batch: Batch) -> Tensor:
+    """Return the mean loss of a batch."""
+    half = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}.get(trial.config["trainer"]["precision"])
+    with torch.autocast(trial.device.type, dtype=half, enabled=half is not None):
+        with trial.part(*NETWORK, doing="its call"):
+            outputs, lengths_B, _ = network(batch)
+        with trial.part("head", doing="loss"):
+            result = network.head.loss(outputs, lengths_B, batch)
+    if not isinstance(result, tuple) or len(result) != 2:
+        returned = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
+        raise trial.refuse(
+            "head", reason=f"loss returned {returned}; return (the sum over the batch, the number of items in it)"
+        )
+    with trial.part("head", doing="loss"):
+        loss = result[0] / result[1]
+        loss.item()  # one number
+    return loss
+
+
+def _backward(trial: Trial, network: Network, loss: Tensor) -> None:
+    if not loss.requires_grad:
+        raise trial.refuse(*NETWORK, reason="the loss has no gradient; look for detach(), .data, numpy() and no_grad()")
+    try:
+        with trial.part(*NETWORK, doing="the gradient of the loss"):
+            loss.backward()
+    except Exception as error:
+        place = kept_graph(network)
+        if not place or "second time" not in str(error):
+            raise
+        raise trial.refuse(
+            place.partition(".")[0],
+            reason=f"{place} holds a tensor of the training step before, with its graph; return it in the state, or "
+            "detach it",
+        ) from error
+
+
+def _require_gradients(trial: Trial, network: Network) -> None:
+    """Refuse a plugin of whose parameters some would stay as they were drawn."""
+    for kind in NETWORK:
+        parameters = getattr(network, kind).named_parameters() if hasattr(getattr(network, kind), "parameters") else ()
+        lost = [name for name, parameter in parameters if parameter.requires_grad and parameter.grad is None]
+        if lost and kind in trial.plugins:
+            raise trial.refuse(
+                kind,
+                reason=f"no gradient reaches {', '.join(lost[:3])}{', ...' * (len(lost) > 3)}, so nothing would train "
+                "it; look for detach(), .data, numpy() and no_grad(), or for a parameter that is not used",
+            )
+
+
+def _optimize(trial: Trial, network: Network, loss: Tensor) -> tuple[Any, Any]:
+    """Step optimizer and schedule once, as Lightning does."""
+    with trial.part("optimizer", doing="building it"):
+        optimizer = build("optimizer", trial.config["optimizer"], parameter_groups(network))
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise trial.refuse("optimizer", reason=f"it is a {type(optimizer).__name__}, not a torch.optim.Optimizer")
+    with trial.part("scheduler", doing="building it"):
+        schedule = build("scheduler", trial.config["scheduler"], trial.total_steps, network.head.monitor[1])
+    with trial.part("scheduler", doing="its call"):
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+    calls: list[int] = []
+
+    def closure() -> Any:  # a tensor, as Lightning's
+        calls.append(1)
+        return loss
+
+    with trial.part("optimizer", doing="step(closure=...)"):
+        optimizer.step(closure=closure)
+    if not calls:
+        raise trial.refuse("optimizer", reason="step does not call its closure, which computes the gradients")
+    with trial.part("scheduler", doing="its call"):
+        scheduler.step()
+    if hasattr(schedule, "validated"):
+        with trial.part("scheduler", doing="validated"):
+            schedule.validated(loss.item())
+    network.zero_grad()
+    return optimizer, scheduler
