@@ -136,7 +136,7 @@ class Wandb:
 
     def __init__(self, logger: Any, offline: bool, log_model: bool) -> None:
         self._logger, self._log_model = logger, log_model
-        # A killed run's file lacks its last block: an offline run that goes on in a new file starts that with all of it.
+        # A killed run's file lacks its last block: an offline run that goes on in a new file starts it with everything.
         self.replays = offline
         self.log_metrics, self.finalize = logger.log_metrics, logger.finalize
 
