@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two workers on two cores; each keeps to one thread.
 WORKERS ?= 2
 
-.PHONY: train test test-slow test-gpu golden golden-make lint wheel clean
+.PHONY: train test test-plugins test-slow test-gpu golden golden-make lint wheel clean
 .DELETE_ON_ERROR:
 
 train: .venv/ready
@@ -14,6 +14,10 @@ test: .venv/ready
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu and not slow"
 	@echo "not run here: tests marked slow (make test-slow) and gpu (make test-gpu):" \
 	  "$$($(BIN)/python -m pytest -q --collect-only -m 'gpu or slow' -p no:cacheprovider | tail -n 1)"
+
+# In an empty environment: the wheel, seqkit new, plugins/README.md and the packages in plugins/. A few minutes.
+test-plugins: .venv/ready
+	$(BIN)/python .ci/plugins.py
 
 test-slow: .venv/ready
 	$(BIN)/python -m pytest -m slow

@@ -9,6 +9,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 BUILT_IN = (
+    "seqkit.plugins",
     "seqkit.config",
     "seqkit.inputs",
     "seqkit.models",
@@ -18,7 +19,8 @@ BUILT_IN = (
     "seqkit.training.schedules",
     "seqkit.training.loggers",
 )
-"""The modules whose import registers seqkit's own components; the registry imports them when a name is asked for."""
+"""The modules whose import registers seqkit's own components, and the finder of others; the registry imports them when
+a name is asked for."""
 
 _HOME = {
     # train and use
@@ -40,6 +42,12 @@ _HOME = {
     "register_tokenizer": "seqkit.registry",
     "build": "seqkit.registry",
     "names": "seqkit.registry",
+    # what a data set or a head needs at hand
+    "generator": "seqkit.rng",
+    "pad": "seqkit.padding",
+    "sequential": "seqkit.data.ordering",
+    "shuffled": "seqkit.data.ordering",
+    "valid": "seqkit.padding",
     # what flows between them
     "Batch": "seqkit.contracts.batch",
     "DataSpec": "seqkit.contracts.spec",
@@ -54,9 +62,6 @@ _HOME = {
     "Transcript": "seqkit.tasks.transcribe.spec",
     "TranscriptPrediction": "seqkit.tasks.transcribe.prediction",
     "Waveform": "seqkit.inputs.waveform.spec",
-    # order of a data set's samples
-    "sequential": "seqkit.data.ordering",
-    "shuffled": "seqkit.data.ordering",
     # refusals
     "ConfigError": "seqkit.errors",
     "DataError": "seqkit.errors",

@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 from typing import NoReturn
 
 from seqkit import __version__
-from seqkit.errors import SeqkitError, Stopped, program, shown, unknown
+from seqkit.errors import PluginError, SeqkitError, Stopped, shown, unknown
 
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
@@ -20,7 +21,13 @@ COMMANDS = {
     "check": "check a component of yours: what its contract demands, one line each",
     "list": "the experiments and components there are",
     "describe": "the options of a component, or what a run is made of",
+    "new": "write a plugin of your own: seqkit new cell foo",
 }
+
+
+PLUGIN_HELP = (
+    "--plugin NAME, with any command, loads a .py file, a folder or a module first; SEQKIT_PLUGINS names some for all."
+)
 
 
 class _Usage(Exception):  # noqa: N818 - as Stopped
@@ -41,20 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What follows ``seqkit`` on the command line; None takes it from there.
     """
+    _refuse_import()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code."""
     try:
-        code = _run(list(arguments))
+        code = _run(*_without_plugins(arguments))
         sys.stdout.flush()  # here, where a reader that is gone is expected
         return code
     except SeqkitError as error:
         print(f"seqkit: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
     except Stopped as stopped:
-        print(f"seqkit: {stopped}; go on with: {program()} resume {shown(stopped.folder)}", file=sys.stderr)
+        print(f"seqkit: {stopped}; go on with: seqkit resume {shown(stopped.folder)}", file=sys.stderr)
         return 130
     except _Usage as usage:
         print(f"seqkit: {usage}", file=sys.stderr)
@@ -67,7 +75,36 @@ def run(arguments: Sequence[str]) -> int:
         return 141
 
 
-def _run(arguments: list[str]) -> int:
+def _refuse_import() -> None:
+    """Refuse to run a command while the module that asks for it is being imported, as a plugin is."""
+    caller: FrameType | None = sys._getframe()
+    while caller := caller.f_back if caller else None:
+        spec = caller.f_globals.get("__spec__")
+        if caller.f_code.co_name == "<module>" and getattr(spec, "_initializing", False):
+            raise PluginError(
+                f"{caller.f_code.co_filename}:{caller.f_lineno}: seqkit.main() runs when this file is imported; "
+                "put it under if __name__ == '__main__':"
+            )
+
+
+def _without_plugins(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the arguments without each ``--plugin NAME``, which may stand anywhere, and those names."""
+    rest: list[str] = []
+    plugins: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        flag, equals, name = word.partition("=")
+        if flag != "--plugin":
+            rest.append(word)
+            continue
+        name = name if equals else next(words, "")
+        if not name:
+            raise _Usage("--plugin takes a .py file, a folder or a module")
+        plugins.append(name)
+    return rest, plugins
+
+
+def _run(arguments: list[str], plugins: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
@@ -78,8 +115,16 @@ def _run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
     command = import_module(f"seqkit.commands.{name}")
+    if plugins:
+        from seqkit.plugins import use
+
+        for plugin in plugins:
+            use(plugin)
     parser = _Parser(
-        f"seqkit {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        f"seqkit {name}",
+        description=command.__doc__,
+        epilog=PLUGIN_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)
     if getattr(command, "TAKES_OVERRIDES", False):
@@ -101,10 +146,14 @@ def _help() -> str:
             "commands:",
             *lines,
             "",
+            PLUGIN_HELP,
+            "",
             "`seqkit COMMAND --help` explains one; `seqkit list` says what there is to choose from.",
         ]
     )
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the current folder, which python -m puts there: a stranger's run holds no modules of ours
     main()

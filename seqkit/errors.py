@@ -1,6 +1,5 @@
 """One voice for every refusal: a single line that says what is wrong, where, and what would be right."""
 
-import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -56,15 +55,6 @@ def shortened(text: object, width: int = 60) -> str:
 def one_line(error: BaseException) -> str:
     """Return an error's message on one line."""
     return " ".join(str(error).split())
-
-
-_SCRIPT = Path(sys.argv[0])  # as this process was started; Hydra is given another
-
-
-def program() -> str:
-    """Return the command that this process was started by: seqkit, or the author's own script."""
-    own = _SCRIPT.suffix == ".py" and _SCRIPT.name != "__main__.py"
-    return f"python {_SCRIPT.name}" if own else "seqkit"
 
 
 def shown(place: Path) -> Path:

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +14,30 @@ import torch
 import seqkit
 from seqkit.config import Config, config_hash
 from seqkit.data.loading import set_up
-from seqkit.errors import ConfigError, DataError, PluginError, SeqkitError, Stopped, TrainingError, program, shown
+from seqkit.errors import ConfigError, DataError, PluginError, SeqkitError, Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.faults import fault
-from seqkit.files import DISK, disk_reason
+from seqkit.files import DISK, disk_reason, working_in
 from seqkit.network import device_of
 from seqkit.registry import build, spec_to_json
 from seqkit.report.facts import write_report
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference, open_run
-from seqkit.runs.provenance import change_reason, components
+from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
 from seqkit.testing.dry_run.run import dry_run
 
 LOG = logging.getLogger("seqkit")
 
 
-def train(config: Config, fresh: bool = False, exact: bool = False) -> dict[str, Any]:
+def train(config: Config, fresh: bool = False, exact: bool = False, changed_code: bool = False) -> dict[str, Any]:
     """Train the run that ``config`` describes, or continue it, and return its report.
 
     Args:
         config: Checked, as ``compose`` returns it.
         fresh: Start over where the run exists already.
         exact: Refuse to continue it where that cannot be exact to the bit.
+        changed_code: Continue it with plugins whose code has changed.
 
     Raises:
         SeqkitError: Something in the config or the data cannot work.
@@ -44,22 +45,23 @@ def train(config: Config, fresh: bool = False, exact: bool = False) -> dict[str,
     """
     data = build("data", config["data"])  # its files are looked for before anything slow or lasting happens
     with open_run(config, fresh) as (config, run):
-        return _finished(config, run) or _run(config, data, run, exact)
+        return _finished(config, run) or _run(config, data, run, exact, changed_code)
 
 
-def resume(folder: Path, exact: bool = False, report: bool = False) -> dict[str, Any]:
+def resume(folder: Path, exact: bool = False, report: bool = False, changed_code: bool = False) -> dict[str, Any]:
     """Continue a run from its last checkpoint and return its report; raises as ``train``.
 
     Args:
         folder: Of the run.
         exact: Refuse to continue where that cannot be exact to the bit.
         report: Make the report of a finished run again.
+        changed_code: Continue with plugins whose code has changed.
     """
     run = RunFolder(folder.resolve())
     config, started_in = run.read_config()
-    with run.lock(), chdir(started_in) if started_in.is_dir() else nullcontext():
+    with run.lock(), working_in(started_in):
         done = None if report else _finished(config, run)
-        return done or _run(config, build("data", config["data"]), run, exact)
+        return done or _run(config, build("data", config["data"]), run, exact, changed_code)
 
 
 def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
@@ -73,7 +75,7 @@ def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
             return None
         _refuse_other_config(last, config, run)
     print(
-        f"run {shown(run.path)} is finished; its report is left as it was (`{program()} resume {shown(run.path)} "
+        f"run {shown(run.path)} is finished; its report is left as it was (`seqkit resume {shown(run.path)} "
         "--report` makes it again). To train longer, train a new id with a larger trainer.max_steps",
         file=sys.stderr,
     )
@@ -82,13 +84,17 @@ def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
     return report
 
 
-def _run(config: Config, data: Any, run: RunFolder, exact: bool) -> dict[str, Any]:
+def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: bool) -> dict[str, Any]:
     """Set up the data, train to the end, report."""
     from seqkit.training.fit import fit, open_loggers  # Lightning: only to train
 
     started = time.monotonic()
     with _one_line_about_the_disk(run), _logging_to(run.train_log), _faults_in_one_line(run):
         device = device_of(config["trainer"]["accelerator"])
+        last = checkpoint_to_continue(run)
+        if last:
+            _check_code(last, run, exact, changed_code)
+        remember(components(config))
         with _reading_of_data():
             set_up(data)
         LOG.info("run %s", shown(run.path))
@@ -96,9 +102,8 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool) -> dict[str, An
             LOG.info("data %s: %s", name, value)
         refuse_if_too_large(config, data, device)
         _check_steps(config, data)
-        last = checkpoint_to_continue(run)
         if last:
-            _check_continuation(last, config, data, run, exact)
+            _check_continuation(last, config, data, run)
         done = last is not None and last.progress["done"]
         if config["trainer"]["dry_run"] and not done:
             with _reading_of_data():
@@ -139,15 +144,30 @@ def _metadata(config: Config, data: Any) -> dict[str, Any]:
         "version": seqkit.__version__,
         "config": config,
         "hash": config_hash(config),
-        "components": components(config),
+        "components": components(config, data.spec),
         "spec": spec_to_json(data.spec),
         "fingerprint": data.fingerprint,
         "started_in": os.getcwd(),
     }
 
 
-def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFolder, exact: bool) -> None:
-    """Refuse to go on under another config or on other data; say which components have changed."""
+def _check_code(last: Checkpoint, run: RunFolder, exact: bool, changed_code: bool) -> None:
+    """Refuse to go on with plugins whose code has changed, unless that is asked for; say so of seqkit's own."""
+    saved = last.metadata["components"]
+    provide(saved)
+    changed, version = change_reason(saved), version_reason(saved)
+    if changed and run.report_json.exists():
+        raise TrainingError(f"{changed}; its report is left as it is: put that code back to make it again")
+    if changed and not changed_code:
+        raise TrainingError(f"{changed}; put that code back, or go on with what is there now by --changed-code")
+    for reason in filter(None, (changed, version)):
+        if exact:
+            raise TrainingError(f"--exact: {reason}")
+        LOG.warning("%s", reason)
+
+
+def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFolder) -> None:
+    """Refuse to go on under another config or on other data."""
     _refuse_other_config(last, config, run)
     if last.metadata["fingerprint"] != data.fingerprint:
         raise TrainingError(
@@ -155,11 +175,6 @@ def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFol
             "put the data back, or start over with --fresh"
         )
     last.network()  # refuses weights that do not fit, before anything large is made
-    changed = change_reason(config, last.metadata["components"])
-    if changed and exact:
-        raise TrainingError(f"--exact: {changed}")
-    if changed:
-        LOG.warning("%s", changed)
 
 
 def _refuse_other_config(last: Checkpoint, config: Config, run: RunFolder) -> None:

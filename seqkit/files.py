@@ -3,8 +3,9 @@
 import errno
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -97,6 +98,27 @@ def write_atomic(path: str | Path, content: str | bytes) -> None:
     """
     with atomic(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Make a folder the current one, if it is there.
+
+    Nothing is imported from it: an empty entry of ``sys.path``, as notebooks have it, stays what it was.
+    """
+    if not folder.is_absolute() or not folder.is_dir():
+        yield
+        return
+    here = os.getcwd()
+    at = [number for number, entry in enumerate(sys.path) if not entry]
+    for number in at:
+        sys.path[number] = here
+    try:
+        with chdir(folder):
+            yield
+    finally:
+        for number in at:
+            sys.path[number] = ""
 
 
 def disk_reason(error: OSError) -> str:

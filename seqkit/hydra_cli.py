@@ -8,9 +8,10 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import make_dataclass
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeVar
 
-from seqkit import registry, schema
+from seqkit import plugins, presets, registry, schema
 from seqkit.config import CHOICES, OPTIONAL, Config, Settings, check, unknown_setting
 from seqkit.errors import ConfigError, SeqkitError, shortened, unknown
 
@@ -30,6 +31,7 @@ FLAGS: dict[str, tuple[str, ...] | None] = {
     "--multirun": (), "--cfg": ("job", "hydra", "all"), "--resolve": (), "--package": None, "--config-dir": None,
     "--config-name": None, "--config-path": None, "--info": INFO, "--hydra-help": (),
 }  # fmt: skip
+SHOW = ("--cfg", "--resolve", "--package")
 TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
 
 
@@ -41,27 +43,22 @@ def compose(overrides: Sequence[str]) -> Config:
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_module
+    from omegaconf import OmegaConf
 
-    _store_nodes()
-    try:
+    def composed() -> Any:
         with initialize_config_module("seqkit.conf", version_base="1.3"):
-            composed = hydra_compose("train", overrides=_without_null(overrides))
+            config = hydra_compose("train", overrides=_without_null(overrides), return_hydra_config=True)
+            OmegaConf.set_struct(config, False)
+            return _plain(config, config.pop("hydra"))
+
+    _load_named_in(overrides)
+    try:
+        config = _with_plugins(composed)
+    except SeqkitError:
+        raise
     except Exception as error:
         raise explain(error) from None
-    return plain(composed)
-
-
-def plain(config: Any) -> Config:
-    """Resolve an OmegaConf config into a checked plain one; raises ConfigError."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise explain(error) from None
-    assert isinstance(container, dict)
-    return check({str(key): value for key, value in container.items()})
+    return check(config)
 
 
 def train(overrides: Sequence[str] = (), fresh: bool = False) -> dict[str, Any]:
@@ -96,22 +93,31 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]],
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    _store_nodes()
+    ran = False
 
     @hydra.main(config_path="pkg://seqkit.conf", config_name="train", version_base="1.3")
     def main(config: Any) -> None:
+        nonlocal ran
+        ran = True
         current = HydraConfig.get()
         number = str(current.job.num) if current.mode == RunMode.MULTIRUN else ""
         try:
-            job(plain(config), number, list(current.overrides.task))
+            if shown is not None:
+                print(_yaml(_plain(config, current, resolve="--resolve" in shown), shown.get("--package")), end="")
+            else:
+                job(check(_plain(config, current)), number, list(current.overrides.task))
         except Exception as error:
             raise _FromJob(error) from error
 
+    overrides, flags = _typed_words(arguments)
+    # Hydra's own answer to --cfg job would show what is left out.
+    shown = {flag: flags.pop(flag) for flag in SHOW if flag in flags} if flags.get("--cfg") == "job" else None
+    _load_named_in(overrides)
     # So that Hydra raises what it finds, for us to rewrite, and does not print it.
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *_typed_words(arguments)], "1"
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *overrides, *_flag_words(flags)], "1"
     try:
-        main()
+        _with_plugins(main, lambda: not ran)
     except _FromJob as carried:
         raise carried.error from carried.error.__cause__
     except Exception as error:
@@ -130,46 +136,104 @@ class _FromJob(BaseException):
         self.error = error
 
 
+def _plain(composed: Any, hydra: Any, resolve: bool = True) -> Config:
+    """Return what Hydra composed as plain JSON, less the options of presets that the chosen components lack.
+
+    Args:
+        composed: Without Hydra's own part, which is ``hydra``.
+        hydra: It holds the overrides and the choices that they led to.
+        resolve: Replace interpolations by their values, and refuse missing ones.
+
+    Raises:
+        ConfigError: As ``presets.leave_out``, or a value is missing.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        config: Any = OmegaConf.to_container(composed, resolve=resolve, throw_on_missing=resolve)
+    except OmegaConfBaseException as error:
+        raise explain(error) from None
+    overrides = [*hydra.overrides.hydra, *hydra.overrides.task]
+    typed = {".".join(_key(text).split(".")[:2]) for text in overrides}
+
+    for text in hydra.overrides.task:
+        if text.startswith("~") and "." in _key(text):
+            raise ConfigError(f"{text}: an option cannot be taken away; give it a value, {_key(text)}=VALUE")
+
+    def own_name(kind: str) -> str | None:
+        others = [text for text in overrides if _key(text).partition(".")[0] != kind]
+        return _chosen(str(hydra.job.config_name), others, kind)
+
+    for line in presets.leave_out(config, typed, f"experiment={hydra.runtime.choices.get('experiment')}", own_name):
+        print(f"seqkit: {line}", file=sys.stderr)
+    return config
+
+
+def _chosen(config_name: str, overrides: list[str], kind: str) -> str | None:
+    """Return the name of the component that overrides lead to, inside Hydra's compose or one of its jobs."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    loader = GlobalHydra.instance().config_loader()
+    try:
+        composed = loader.load_configuration(config_name, overrides, RunMode.RUN, from_shell=False)
+    except Exception as error:
+        raise explain(error) from None
+    return OmegaConf.select(composed, f"{kind}.name")
+
+
+def _key(override: str) -> str:
+    """Return what an override is about: "model" or "model.hidden_size"."""
+    return override.lstrip("+~").partition("=")[0]
+
+
 def _without_null(overrides: Sequence[str]) -> list[str]:
     """Say ``logger=null`` as Hydra wants it said."""
     null = {f"{kind}=null": f"~{kind}" for kind in OPTIONAL}
     return [null.get(text, text) for text in overrides]
 
 
-def _typed_words(words: Sequence[str]) -> list[str]:
-    """Return what a person typed as Hydra wants it: flags last, since it reads no override behind one.
+def _typed_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the overrides and the flags that a person typed, each flag with its value, which may be empty.
 
     Raises:
         ConfigError: A flag that Hydra does not have, or a key given twice, of which Hydra would take the last.
     """
     overrides: dict[str, str] = {}
-    flags: list[str] = []
+    flags: dict[str, str] = {}
     rest = list(reversed(words))
     while rest:
         word = rest.pop()
         if word.startswith("-"):
-            flags += _flag(word, rest)
+            flags.update([_flag(word, rest)])
             continue
-        key = word.lstrip("+~").partition("=")[0]
+        key = _key(word)
         if key in overrides:
             raise ConfigError(f"'{key}' is given twice: {overrides[key]} and {word}; give it once")
         overrides[key] = word
-    return [*_without_null(list(overrides.values())), *flags]
+    return _without_null(list(overrides.values())), flags
 
 
-def _flag(word: str, rest: list[str]) -> list[str]:
+def _flag_words(flags: dict[str, str]) -> list[str]:
+    """Return flags as Hydra wants them: behind the overrides, since it reads no override behind a flag."""
+    return [word for flag in flags.items() for word in flag if word]
+
+
+def _flag(word: str, rest: list[str]) -> tuple[str, str]:
     """Return a flag with its value, which may be the next word; ``rest`` are the words after it, the next one last."""
     name, equals, value = word.partition("=")
     name = SHORT_FLAGS.get(name, name)
     if name not in FLAGS:
         bare = name.lstrip("-")
-        known = ", ".join(("--fresh", "--exact", "--json", "-m", *FLAGS))
+        known = ", ".join(("--fresh", "--exact", "--changed-code", "--json", "-m", *FLAGS))
         raise ConfigError(f"no flag {name}; {f'write {bare}={value}' if value else f'Known: {known}'}")
     choices = FLAGS[name]
     if choices == ():
         if equals:
             raise ConfigError(f"{name} takes no value")
-        return [name]
+        return name, ""
     if not equals and rest and (choices is None or rest[-1] in choices or ("=" not in rest[-1] and name != "--info")):
         value = rest.pop()
     if name == "--info" and not value:
@@ -177,20 +241,82 @@ def _flag(word: str, rest: list[str]) -> list[str]:
     if not value or (choices is not None and value not in choices):
         what = f"one of {', '.join(choices)}" if choices else "a value"
         raise ConfigError(f"{name} takes {what}{f', not {shortened(value)}' if value else ''}")
-    return [name, value]
+    return name, value
+
+
+def _yaml(config: Config, package: str | None) -> str:
+    """Return a config as YAML, or the part of it that ``package`` names."""
+    from omegaconf import OmegaConf
+
+    part = OmegaConf.select(OmegaConf.create(config), "" if package in (None, "_global_") else package)
+    if part is None:
+        raise ConfigError(f"--package {package}: not in the config")
+    return OmegaConf.to_yaml(part) if OmegaConf.is_config(part) else f"{part}\n"
+
+
+def _load_named_in(overrides: Sequence[str]) -> None:
+    """Load the plugins of the components and presets that overrides name, as far as they are not there yet."""
+    for word in overrides:
+        key, _, value = word.lstrip("+~").partition("=")
+        group = key.partition("@")[0]
+        if group not in (*CHOICES, "experiment"):
+            continue
+        for name in re.findall(r"[^\W\d]\w*", value):  # in model=a,b, in model=[a,b] and in model=choice(a,b)
+            is_there = partial(_is_there, group, name)
+            if name != "null" and not is_there():
+                plugins.search(name, is_there)
+
+
+def _is_there(group: str, name: str) -> bool:
+    """Whether a component or preset is there without loading another plugin."""
+    return (group in CHOICES and name in registry.components(group)) or name in plugins.preset_names(group)
+
+
+Composed = TypeVar("Composed")
+
+
+def _with_plugins(compose_it: Callable[[], Composed], may_again: Callable[[], bool] = lambda: True) -> Composed:
+    """Compose; where a config is missing, compose once more with all plugins loaded, since a preset may name it."""
+    from hydra.errors import MissingConfigException
+
+    _register_preset_folders()
+    _store_nodes()
+    try:
+        return compose_it()
+    except MissingConfigException:
+        if not may_again() or not plugins.load_all():
+            raise
+    _store_nodes()
+    return compose_it()
+
+
+@cache
+def _register_preset_folders() -> None:
+    """Let Hydra search the presets of the plugins that are loaded when it composes."""
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    class PresetFolders(SearchPathPlugin):
+        def manipulate_search_path(self, search_path: Any) -> None:
+            for provider, folder in plugins.preset_folders().items():
+                search_path.append(provider, f"file://{folder}")
+
+    Plugins.instance().register(PresetFolders)
 
 
 def _store_nodes() -> None:
     """Put a typed node for every registered component into Hydra's ConfigStore."""
     from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
 
     store = ConfigStore.instance()
     groups = [(kind, Any, None) for kind in CHOICES]
     store.store(name="settings", node=make_dataclass("settings", groups, bases=(schema.node("own", Settings),)))
     for kind in CHOICES:
-        for name in registry.names(kind):
-            factory = registry.find(kind, name).factory
-            store.store(group=kind, name=name, node=schema.node(name, factory, {"name": name}))
+        for name, component in registry.components(kind).items():
+            # Open to unknown options, which presets may have for another component; `_plain` leaves out or refuses.
+            node = OmegaConf.structured(schema.node(name, component.factory, {"name": name}), flags={"struct": False})
+            store.store(group=kind, name=name, node=node)
 
 
 def explain(error: Exception) -> SeqkitError:
@@ -207,12 +333,8 @@ def explain(error: Exception) -> SeqkitError:
     if isinstance(cause, OmegaConfBaseException):
         return _explain_omegaconf(cause)
     text = str(error)
-    if match := re.search(r"^In '(experiment/\w+)'.*Key '\w+' not in '(\w+)'\s+full_key: (\w+)\.(\w+)", text, re.S):
-        preset, chosen, group, option = match.groups()
-        return ConfigError(
-            f"{preset.replace('/', '=')} sets {group}.{option}, which {group}={chosen} does not have; "
-            "use another experiment, or none and set the options yourself"
-        )
+    if (match := re.match(r"In '(\w+)/(\w+)'", text)) and isinstance(error.__context__, OmegaConfBaseException):
+        return ConfigError(f"{match[1]}={match[2]}: {_explain_omegaconf(error.__context__)}")
     if match := re.search(r"Ambiguous value for argument '(\S+)'", text):
         return ConfigError(f"{match[1]} gives several values: add -m to train each, or write [a,b] for a list")
     if "Got NoneType" in text:

@@ -56,7 +56,7 @@ class Network(nn.Module):
     def takes_chunks(self, spec: DataSpec) -> bool:
         """Whether chunks with the state carried give what the whole sequence gives, in evaluation mode.
 
-        Tried on a random example. They do not where the model carries no state, or the frontend needs more than a chunk.
+        Tried on a random example. They do not where the model carries no state or the frontend needs more than a chunk.
         """
         inputs = example(self, spec)
         whole, _, state = self(Batch(inputs))

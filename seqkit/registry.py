@@ -2,24 +2,27 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
-from importlib import import_module, metadata
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 import seqkit
 from seqkit import schema
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, PluginError, unknown
-from seqkit.files import sha256_of
+from seqkit.origin import Origin, is_built_in
 
 KINDS = ("data", "frontend", "model", "head", "optimizer", "scheduler", "trainer", "logger")
 """Kinds that are chosen in the config, each a group of it."""
 
 SPEC_KINDS = ("inputs", "task", "tokenizer")
 """Kinds of which a data spec is made."""
+
+RESERVED = ("nan", "null", "none", "true", "false", "inf", "on", "off", "yes", "no")
+"""Words that YAML or Hydra read as something other than a name."""
 
 METHODS = {
     "data": ("setup", "part", "collate", "order"),
@@ -40,35 +43,32 @@ class Component:
         kind: One of ``KINDS`` or ``SPEC_KINDS``.
         name: Name in the config.
         factory: The class or function that makes it.
-        origin: Module that defines it.
-        qualname: Name in that module.
+        qualname: Name of the class or function that the author wrote, in its module.
         doc: Its docstring.
+        source: Module that defines it, with file and sha256.
     """
 
     kind: str
     name: str
     factory: Callable
-    origin: str
     qualname: str
     doc: str
+    source: Origin
+
+    @property
+    def origin(self) -> str:
+        """Module that defines it."""
+        return self.source.module
 
     @property
     def summary(self) -> str:
         """The first line of its docstring."""
         return self.doc.strip().partition("\n")[0]
 
-    def provenance(self) -> dict[str, str]:
-        """Return the distribution and version that hold it, else its file and the file's sha256, else its module."""
-        if self.origin.partition(".")[0] == "seqkit":
-            return {"distribution": "seqkit", "version": seqkit.__version__}
-        file = getattr(sys.modules.get(self.origin), "__file__", None)
-        if file is None:
-            return {"module": self.origin}
-        place = Path(file).resolve()
-        for name in metadata.packages_distributions().get(self.origin.partition(".")[0], ()):
-            if place.is_relative_to(Path(str(metadata.distribution(name).locate_file(""))).resolve()):
-                return {"distribution": name, "version": metadata.version(name)}
-        return {"file": str(place), "sha256": sha256_of([place])}
+    @property
+    def provider(self) -> str:
+        """Who provides it: "seqkit", a distribution with its version, or a file's name."""
+        return self.source.provider
 
 
 _components: dict[str, dict[str, Component]] = {kind: {} for kind in (*KINDS, *SPEC_KINDS)}
@@ -88,26 +88,62 @@ def register(kind: str, name: str, source: Any = None, doc: str | None = None) -
     """
 
     def decorate(factory: Callable) -> Callable:
-        if not name.isidentifier():
-            raise PluginError(f"{kind} name '{name}' must be letters, digits and _, not starting with a digit")
         written = source or factory
-        taken = _components[kind].get(name)
-        if taken and (taken.origin, taken.qualname) != (written.__module__, written.__qualname__):
-            raise PluginError(f"{kind} '{name}' of {written.__module__} is already registered by {taken.origin}")
-        lacks = [
-            method for method in METHODS.get(kind, ()) if inspect.isclass(factory) and not hasattr(factory, method)
-        ]
-        if lacks:
-            raise PluginError(f"{kind} '{name}' lacks {', '.join(lacks)}; seqkit.contracts says what each does")
-        if kind in SPEC_KINDS and not is_dataclass(factory):
-            raise PluginError(f"{kind} '{name}' is no dataclass; it must be one, so that it can be saved as JSON")
-        if any(option.name == "name" for option in schema.options(factory)):
-            raise PluginError(f"{kind} '{name}' has an option 'name', which is the component's own; call it otherwise")
-        text = inspect.getdoc(factory) if doc is None else doc
-        _components[kind][name] = Component(kind, name, factory, written.__module__, written.__qualname__, text or "")
+        if not is_built_in(written.__module__):
+            load_built_in()  # so that a plugin never takes the name of a built-in component
+        with at_authors_line():
+            _check_contract(kind, name, factory)
+            if not is_built_in(written.__module__):
+                schema.check_defaults(factory, f"{kind} '{name}'")  # tests cover seqkit's own
+            text = inspect.getdoc(factory) if doc is None else doc
+            new = Component(kind, name, factory, written.__qualname__, text or "", Origin.of(written.__module__))
+            if _replaces(new, _components[kind].get(name)):
+                _components[kind][name] = new
         return factory
 
     return decorate
+
+
+def _check_contract(kind: str, name: str, factory: Callable) -> None:
+    if not name.isidentifier():
+        raise PluginError(f"{kind} name '{name}' must be letters, digits and _, not starting with a digit")
+    if name.lower() in RESERVED:
+        raise PluginError(f"{kind} name '{name}' means something else in YAML and on the command line; choose another")
+    lacks = [method for method in METHODS.get(kind, ()) if inspect.isclass(factory) and not hasattr(factory, method)]
+    if lacks:
+        raise PluginError(f"{kind} '{name}' lacks {', '.join(lacks)}; seqkit.contracts says what each does")
+    if kind in SPEC_KINDS and not is_dataclass(factory):
+        raise PluginError(f"{kind} '{name}' is no dataclass; it must be one, so that it can be saved as JSON")
+    if any(option.name == "name" for option in schema.options(factory)):
+        raise PluginError(f"{kind} '{name}' has an option 'name', which is the component's own; call it otherwise")
+
+
+def _replaces(new: Component, old: Component | None) -> bool:
+    """Whether a component takes its name: it is free, or it is the same one made anew, as by a cell of a notebook.
+
+    A file that is imported under two module names, ``__main__`` and its own, is one plugin: its first component stays.
+    """
+    if old is None or (old.origin, old.qualname) == (new.origin, new.qualname):
+        return True
+    if old.source.file and (old.source.file, old.qualname) == (new.source.file, new.qualname):
+        return False
+    by = old.provider if old.origin == new.origin else f"{old.provider} ({old.origin})"
+    raise PluginError(f"{new.kind} '{new.name}' is already registered by {by}")
+
+
+@contextmanager
+def at_authors_line() -> Iterator[None]:
+    """Put the file and line from which seqkit is called in front of a refusal of a plugin."""
+    try:
+        yield
+    except PluginError as error:
+        frame = sys._getframe()
+        while frame.f_back and (is_built_in(frame.f_globals.get("__name__", "")) or frame.f_code.co_filename == _WITH):
+            frame = frame.f_back
+        raise PluginError(f"{frame.f_code.co_filename}:{frame.f_lineno}: {error}") from None
+
+
+_WITH = contextmanager.__code__.co_filename
 
 
 register_data = partial(register, "data")
@@ -122,15 +158,27 @@ register_task = partial(register, "task")
 register_tokenizer = partial(register, "tokenizer")
 
 
+finders: list[Callable[[str, str | None], None]] = []
+"""Called with a kind and a name that is not registered, to import what may register it; with None for every name."""
+
+
 def load_built_in() -> None:
-    """Import the modules that hold seqkit's own components."""
+    """Import the modules that hold seqkit's own components, and the one that finds plugins."""
     for module in seqkit.BUILT_IN:
         import_module(module)
 
 
-def names(kind: str) -> list[str]:
-    """Return the registered names of a kind, sorted."""
+def components(kind: str) -> dict[str, Component]:
+    """Return the components of a kind that are registered so far, by name; no plugin is looked for."""
     load_built_in()
+    return _components[kind]
+
+
+def names(kind: str) -> list[str]:
+    """Return all names of a kind, those of installed plugins included, sorted."""
+    load_built_in()
+    for finder in finders:
+        finder(kind, None)
     return sorted(_components[kind])
 
 
@@ -141,7 +189,7 @@ def plugins() -> list[Component]:
 
 
 def find(kind: str, name: str) -> Component:
-    """Return the component ``kind=name``.
+    """Return the component ``kind=name``; plugins are looked for where it is not registered yet.
 
     Raises:
         ConfigError: There is none; the message names the nearest and all.
@@ -150,8 +198,24 @@ def find(kind: str, name: str) -> Component:
         raise unknown("kind of component", kind, KINDS)
     load_built_in()
     if name not in _components[kind]:
-        raise unknown(kind, name, _components[kind])
+        for finder in finders:
+            finder(kind, name)
+    if name not in _components[kind]:
+        raise unknown(kind, name, names(kind))
     return _components[kind][name]
+
+
+@contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """Undo the registrations of the block where it raises."""
+    before = {kind: dict(group) for kind, group in _components.items()}
+    try:
+        yield
+    except BaseException:
+        for kind, group in _components.items():
+            group.clear()
+            group.update(before[kind])
+        raise
 
 
 def check(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,6 +255,18 @@ def _resolve(kind: str, config: Mapping[str, Any]) -> tuple[Component, dict[str,
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
     """Return a data spec as plain dicts, lists, strings and numbers, its kinds by their registered names."""
     return {side: _to_json(getattr(spec, side)) for side in ("inputs", "task")}
+
+
+def parts_of(spec: DataSpec) -> list[tuple[str, str]]:
+    """Return kind and name of each component that a data spec is made of."""
+
+    def walk(value: Any) -> Iterator[tuple[str, str]]:
+        if isinstance(value, dict) and "kind" in value:
+            yield value["kind"], value["name"]
+        for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from walk(inner)
+
+    return list(walk(spec_to_json(spec)))
 
 
 def spec_from_json(data: Any) -> DataSpec:

@@ -4,17 +4,18 @@ Parameters before the ``*`` come from seqkit at run time; parameters after it ar
 """
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, make_dataclass
+from enum import Enum
 from functools import cache, partial
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
-from seqkit.errors import ConfigError, PluginError, nearest, shortened
+from seqkit.errors import ConfigError, PluginError, nearest, one_line, shortened
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 """A number from 0 up to, not including, 1."""
@@ -43,7 +44,10 @@ def signature(component: Callable) -> inspect.Signature:
     """Return the component's signature with its annotations resolved and without ``self``."""
     plain = inspect.signature(component)
     function = component.__init__ if inspect.isclass(component) else component  # type: ignore[misc]
-    hints = get_type_hints(function, include_extras=True) if hasattr(function, "__annotations__") else {}
+    try:
+        hints = get_type_hints(function, include_extras=True) if hasattr(function, "__annotations__") else {}
+    except Exception as error:  # an annotation in quotes may hold any code
+        raise PluginError(f"{_name(component)}: its annotations cannot be read: {one_line(error)}") from None
     parameters = [p.replace(annotation=hints.get(p.name, p.annotation)) for p in plain.parameters.values()]
     return plain.replace(parameters=parameters)
 
@@ -59,7 +63,7 @@ def options(component: Callable) -> tuple[Option, ...]:
         return component.component_options
     found = []
     for parameter in signature(component).parameters.values():
-        where = f"{component.__module__}.{component.__qualname__}: parameter '{parameter.name}'"
+        where = f"{_name(component)}: parameter '{parameter.name}'"
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise PluginError(f"{where} takes any argument; name each option, so that a typo can be refused")
         if parameter.kind is not parameter.KEYWORD_ONLY:
@@ -68,25 +72,6 @@ def options(component: Callable) -> tuple[Option, ...]:
             raise PluginError(f"{where} has no annotation; give it a type, so that its values can be checked")
         found.append(Option(parameter.name, parameter.annotation, parameter.default))
     return tuple(found)
-
-
-def explanations(doc: str) -> dict[str, str]:
-    """Return the text of each entry under ``Args:`` in a Google docstring."""
-    found: dict[str, str] = {}
-    current = None
-    inside = False
-    for line in doc.splitlines():
-        if re.fullmatch(r"[A-Z]\w+:", line):
-            inside = line == "Args:"
-            current = None
-        elif inside and (match := re.fullmatch(r" {4}(\w+): (.*)", line)):
-            current = match[1]
-            found[current] = match[2]
-        elif inside and current and line.startswith(" " * 8):
-            found[current] += f" {line.strip()}"
-        elif line.strip():
-            current = None
-    return found
 
 
 def node(title: str, component: Callable, fixed: Mapping[str, str] | None = None) -> type:
@@ -105,6 +90,47 @@ def node(title: str, component: Callable, fixed: Mapping[str, str] | None = None
             default = field(default_factory=partial(deepcopy, value))
         columns.append((option.name, _nearest_type(option.type), default))
     return make_dataclass(title, columns)
+
+
+def check_defaults(component: Callable, what: str) -> None:
+    """Refuse a default that is not of its option's type or that no config can hold; it would break every config.
+
+    Args:
+        component: Whose options they are.
+        what: The component in words, for the message.
+
+    Raises:
+        PluginError: One of them is wrong; the message names it.
+    """
+    defaults = {option.name: option for option in options(component) if not option.required}
+    for option in defaults.values():
+        kind = _nearest_type(option.type)
+        if not _holds(kind, option.default):
+            wrong = "no config can hold it" if kind is Any else f"it is not {getattr(kind, '__name__', kind)}"
+            raise _bad_default(what, option, wrong)
+    try:
+        _validator(component)()
+    except ValidationError as error:
+        for fault in error.errors():
+            if fault["loc"][0] in defaults:
+                raise _bad_default(what, defaults[str(fault["loc"][0])], _lower(fault["msg"])) from None
+
+
+def _bad_default(what: str, option: Option, wrong: str) -> PluginError:
+    return PluginError(f"{what}: option '{option.name}' has the default {shortened(repr(option.default))}: {wrong}")
+
+
+def _holds(kind: Any, default: Any) -> bool:
+    """Whether a config node of ``kind`` can hold a default: of that very type, or plain data where it may be any."""
+    if get_origin(kind) is UnionType:
+        return default is None or _holds(get_args(kind)[0], default)
+    if kind is not Any:
+        return type(default) is kind or (kind is float and type(default) is int)
+    if isinstance(default, list | tuple):
+        return all(_holds(Any, item) for item in default)
+    if isinstance(default, dict):
+        return all(type(key) is str and _holds(Any, item) for key, item in default.items())
+    return default is None or isinstance(default, bool | int | float | str | Path | Enum)
 
 
 def check(component: Callable, given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -163,6 +189,10 @@ def _validator(component: Callable) -> Any:
         allow_inf_nan=False,
     )
     return create_model(getattr(component, "__qualname__", type(component).__qualname__), __config__=config, **columns)
+
+
+def _name(component: Callable) -> str:
+    return f"{component.__module__}.{getattr(component, '__qualname__', type(component).__qualname__)}"
 
 
 def _one_line(error: ValidationError, group: str, where: str) -> str:

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Sequence
-from contextlib import chdir, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,12 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import set_up
 from seqkit.errors import ConfigError, DataError
 from seqkit.evaluation import evaluate, rounded
+from seqkit.files import working_in
 from seqkit.network import Network, device_of, float32_eval
 from seqkit.registry import build, spec_to_json
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference
-from seqkit.runs.provenance import change_reason
+from seqkit.runs.provenance import change_reason, version_reason
 from seqkit.runs.resuming import missing_best_reason
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Trained:
         config = self._data_config(overrides)
         started_in = self.facts["started_in"]
         # The paths in the config are relative to where the training started; some data read their files late.
-        with chdir(started_in) if started_in and Path(started_in).is_dir() else nullcontext():
+        with working_in(Path(started_in)):
             data = build("data", config)
             set_up(data)
             if data.spec != self.spec:
@@ -168,8 +168,9 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     network, config = saved.network(), saved.config()
     if run.config_json.is_file() and (other := _edited_reason(run, config)):
         LOG.warning("%s: %s; the checkpoint's own config is used", run.config_json, other)
-    if changed := change_reason(config, saved.metadata["components"]):
-        LOG.warning("%s: %s", saved.path, changed)
+    for reason in (change_reason, version_reason):
+        if changed := reason(saved.metadata["components"]):
+            LOG.warning("%s: %s", saved.path, changed)
     kept = {key: saved.metadata[key] for key in ("version", "hash", "fingerprint", "started_in")}
     scores = {name: rounded(value) for name, value in saved.metadata["latest"].items()}
     return Trained(

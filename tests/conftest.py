@@ -21,6 +21,8 @@ def _alone(monkeypatch, tmp_path):
     torch.set_num_threads(1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("SEQKIT_HOME", str(tmp_path / ".seqkit"))
+    monkeypatch.setenv("SEQKIT_PLUGINS", "")
     for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
         monkeypatch.delenv(name, raising=False)
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, ROOT / "plugins" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-FOR_EXAMPLE = {"mgu", "leaky", "piano_roll", "notes", "quantile", "sentences"}
-"""Names that pages register themselves, or that belong to the plugins in tests/plugins."""
+FOR_EXAMPLE = {
+    "leaky", "piano_roll", "notes", "quantile", "sentences", "foo", "mine", "mgu", "mogrifier", "mingru", "minlstm", "music",
+}  # fmt: skip
+"""Names that pages register themselves, or that belong to the plugins in tests/plugins and in plugins."""
 OPTIONS_FOR_EXAMPLE = {"model.leak"}
 
 

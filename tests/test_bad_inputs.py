@@ -36,7 +36,7 @@ CONFIGS = {
     "unknown option of the trainer": ({}, "trainer.steps=5", "no option 'steps' in trainer="),
     "unknown option, added": ({}, "+model.foo=1", "no option 'foo' in model=lstm"),
     "unknown option, forced": ({}, "++model.foo=1", "no option 'foo' in model=lstm"),
-    "option taken away": ({}, "~model.hidden_size", "model.hidden_size"),
+    "option taken away": ({}, "~model.hidden_size", "~model.hidden_size: an option cannot be taken away; give it a value, model.hidden_size=VALUE"),
     "option of no logger": ({}, "logger.mode=offline", "logger.mode: no logger is chosen yet; name it too"),
     "a word for a number": ({}, "model.hidden_size=abc", "model.hidden_size=abc: not an integer"),
     "a fraction for a whole number": ({}, "model.hidden_size=2.5", "model.hidden_size=2.5: not an integer"),
@@ -78,7 +78,6 @@ CONFIGS = {
     "no assignment": ({}, "foo", "cannot read the override 'foo'; write group=name or group.option=value"),
     "an open bracket": ({}, "model.hidden_size=[", "cannot read the override 'model.hidden_size=['"),
     "signs of the shell": ({}, "'runs=a;b$c'", "is quoted twice, for the shell and for Hydra"),
-    "an experiment's other head": ({}, "experiment=audio_classify head=transcribe", "sets head.pooling, which head=transcribe does not have"),
     "a flag for an override": ({}, "--experiment=adding", "no flag --experiment; write experiment=adding"),
     "an unknown flag": ({}, "--gpu", "no flag --gpu; Known: --fresh"),
     "a config folder that is not there": ({}, "--config-dir nowhere", "nowhere' not found"),
@@ -112,7 +111,9 @@ COMMANDS = {
     "describe an unknown kind": ({}, "describe modle=lstm", "no kind of component 'modle'. Did you mean 'model'?"),
     "describe a kind": ({}, "describe model", "say which model: seqkit describe model=NAME"),
     "describe an unknown experiment": ({}, "describe experiment=mors", "no experiment 'mors'. Did you mean 'morse'?"),
-    "describe data with options": ({}, "describe data=adding data.length=5", "options can be set to describe a model, model=NAME, only"),
+    "describe a task with options": ({}, "describe task=classify task.names=5", "options can be set to describe one of data, frontend, model,"),
+    "describe data with wrong options": ({}, "describe data=adding data.length=0", "data.length=0: input should be greater than"),
+    "describe at no input size": ({}, "describe model=lstm --input-size 0", "--input-size 0: must be 1 or more"),
     "describe with another option": ({}, "describe model=lstm data.length=5", "'data.length=5': write model.OPTION=VALUE"),
     "describe with an unknown option": ({}, "describe model=lstm model.foo=5", "no option 'foo' in model=lstm"),
     "describe no run": ({}, "describe runs/x/y", "runs/x/y is not a run: there is no config.json in it"),
@@ -155,7 +156,7 @@ ON_RUNS = {
     "predict from a folder": (sounds(), "predict {sounds} sounds", "sounds: is a folder. Expected a WAV or FLAC file"),
     "export to another ending": ({}, "export {adding} --output x.txt", "x.txt: a file of this format must be named *.onnx"),
     "export to no folder": ({}, "export {adding} --output nowhere/x.onnx", "nowhere: no such folder"),
-    "describe a run with options": ({}, "describe {adding} model.hidden_size=5", "options can be set to describe a model, model=NAME, only"),
+    "describe a run with options": ({}, "describe {adding} model.hidden_size=5", "options can be set to describe one of data, frontend, model,"),
 }  # fmt: skip
 
 USAGE = {

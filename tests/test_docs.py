@@ -9,7 +9,7 @@ from tests import pages
 from tests.test_imports import FLOORS
 
 ARCHITECTURE = pages.ROOT / "docs" / "architecture.md"
-every_page = pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
+every_page = pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: str(page.relative_to(pages.ROOT)))
 
 
 @pytest.fixture

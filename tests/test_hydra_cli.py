@@ -1,7 +1,7 @@
 import pytest
 
 from seqkit.errors import ConfigError
-from seqkit.hydra_cli import _typed_words
+from seqkit.hydra_cli import _flag_words, _typed_words
 
 
 @pytest.mark.parametrize(("typed", "given"), [
@@ -14,7 +14,8 @@ from seqkit.hydra_cli import _typed_words
     ("logger=null", "~logger"),
 ])  # fmt: skip
 def test_overrides_come_before_flags(typed, given):
-    assert _typed_words(typed.split()) == given.split()
+    overrides, flags = _typed_words(typed.split())
+    assert [*overrides, *_flag_words(flags)] == given.split()
 
 
 @pytest.mark.parametrize(("typed", "line"), [

@@ -14,8 +14,8 @@ import seqkit
 ROOT = Path(seqkit.__file__).parent
 
 FLOORS = (
-    ("errors",), ("files",), ("padding",), ("rng",), ("plotting",), ("contracts",), ("schema",), ("registry",),
-    ("faults",), ("plugins",), ("config",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("evaluation",), ("runs",),
+    ("errors",), ("files",), ("padding",), ("rng",), ("plotting",), ("contracts",), ("schema",), ("origin",), ("registry",), ("faults",),
+    ("plugins",), ("presets",), ("config",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("evaluation",), ("runs",),
     ("training", "inference", "export"), ("report",), ("testing",), ("experiment", "trained"), ("hydra_cli",), ("commands",),
     ("__main__",),
 )  # fmt: skip

@@ -1,9 +1,7 @@
-"""The experiments and components there are, each with its one-line summary."""
+"""The experiments and components there are: name, provider, one line each. Installed plugins are loaded."""
 
 import argparse
 import json
-from importlib.resources import files
-from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the names and summaries."""
+    """Print names, providers and summaries."""
     from seqkit.errors import unknown
 
     everything = inventory()
@@ -24,40 +22,27 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(everything, indent=2))
         return
-    width = max(len(name) for group in everything.values() for name in group)
+    rows = [(name, entry["provider"]) for group in everything.values() for name, entry in group.items()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for kind, group in everything.items():
         print(f"{kind}=")
-        for name, summary in group.items():
-            print(f"  {name.ljust(width)}  {summary}")
+        for name, entry in group.items():
+            print(f"  {name.ljust(widths[0])}  {entry['provider'].ljust(widths[1])}  {entry['summary']}")
 
 
-def inventory() -> dict[str, dict[str, str]]:
-    """Return, for each kind of component and for experiments, the summary of each name."""
-    from seqkit import registry
+def inventory() -> dict[str, dict[str, dict[str, str]]]:
+    """Return summary and provider of each name, by kind; experiments and the presets of trainers included."""
+    from seqkit import plugins, presets, registry
 
-    found: dict[str, dict[str, str]] = {"experiment": presets("experiment")}
-    for kind in registry.KINDS:
-        found[kind] = {name: registry.find(kind, name).summary for name in registry.names(kind)}
-    found["trainer"] = presets("trainer")
-    return found
-
-
-def preset(group: str, name: str) -> str:
-    """Return the text of a preset file."""
-    from seqkit.errors import unknown
-
-    if name not in presets(group):
-        raise unknown(group, name, presets(group))
-    return files("seqkit.conf").joinpath(group, f"{name}.yaml").read_text().rstrip()
-
-
-def presets(group: str) -> dict[str, str]:
-    """Return the first comment line of each preset file of a config group."""
-    folder: Any = files("seqkit.conf").joinpath(group)
-    found = {}
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(".yaml"):
-            comments = [line[1:].strip() for line in entry.read_text().splitlines() if line.startswith("#")]
-            summary = next((line for line in comments if not line.startswith("@")), "")
-            found[entry.name.removesuffix(".yaml")] = summary
+    plugins.found()  # loads them
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for kind in ("experiment", *registry.KINDS, *registry.SPEC_KINDS):
+        if kind in ("experiment", "trainer"):
+            entries = presets.summaries(kind)
+        else:
+            components = (registry.find(kind, name) for name in registry.names(kind))
+            entries = {component.name: (component.summary, component.provider) for component in components}
+        found[kind] = {
+            name: {"provider": provider, "summary": summary} for name, (summary, provider) in entries.items()
+        }
     return found

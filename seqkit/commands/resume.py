@@ -10,6 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of the run, runs/NAME/ID")
     parser.add_argument("--exact", action="store_true", help="refuse where going on cannot be exact to the bit")
     parser.add_argument("--report", action="store_true", help="make the report of a finished run again")
+    parser.add_argument("--changed-code", action="store_true", help="go on although the code of a plugin has changed")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -18,5 +19,5 @@ def run(arguments: argparse.Namespace) -> None:
     from seqkit.experiment import resume
     from seqkit.report.terminal import terminal_summary
 
-    report = resume(arguments.run, arguments.exact, arguments.report)
+    report = resume(arguments.run, arguments.exact, arguments.report, arguments.changed_code)
     print(json.dumps(report, indent=2) if arguments.json else terminal_summary(report))

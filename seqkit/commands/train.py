@@ -22,9 +22,12 @@ TAKES_OVERRIDES = True
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
-    parser.usage = "seqkit train [GROUP=NAME | GROUP.OPTION=VALUE ...] [-m] [--fresh] [--exact] [--json]"
+    parser.usage = "seqkit train [GROUP=NAME | GROUP.OPTION=VALUE ...] [-m] [--fresh] [--exact] [--json] ..."
     parser.add_argument("--fresh", action="store_true", help="start over where the run's id exists already")
     parser.add_argument("--exact", action="store_true", help="refuse to go on with a run where that cannot be exact")
+    parser.add_argument(
+        "--changed-code", action="store_true", help="go on with a run although the code of a plugin has changed"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -40,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     def job(config: Config, number: str, overrides: list[str]) -> None:
         if number:
             config = {**config, "id": f"{config['id'] or sweep}-{number}"}
-        report = train(config, arguments.fresh, arguments.exact)
+        report = train(config, arguments.fresh, arguments.exact, arguments.changed_code)
         reports.append({**report, "overrides": overrides})
         if not arguments.json:
             print(terminal_summary(report))

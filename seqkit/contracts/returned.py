@@ -61,7 +61,7 @@ def check_outputs(model: Any, returned: Any, x_BTI: Tensor) -> None:
     """
     if not _is_pair(returned) or not isinstance(returned[0], Tensor):
         raise PluginError(
-            f"{_name(model)} returned {_kind(returned)}; a model returns (y_BTH, state), its state () if it carries none"
+            f"{_name(model)} returned {_kind(returned)}; a model returns (y_BTH, state), the state () if it has none"
         )
     y_BTH, state = returned
     rows, steps, _ = x_BTI.shape
@@ -75,7 +75,7 @@ def check_outputs(model: Any, returned: Any, x_BTI: Tensor) -> None:
 
 
 def _check_state(model: Any, state: State, rows: int) -> None:
-    rule = "a model returns a tuple of tensors, each with the batch as its second axis, or () if it carries none"
+    rule = "a model returns a tuple of tensors, each with the batch as its second axis, or () if it has none"
     if not isinstance(state, tuple) or not all(isinstance(part, Tensor) for part in state):
         raise PluginError(f"{_name(model)} returned {_kind(state)} as its state; {rule}")
     for part in state:

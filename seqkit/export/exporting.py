@@ -215,7 +215,8 @@ def _start(model: Any, state: State) -> State:
 
 def _state_names(model: Any, count: int) -> tuple[str, ...]:
     """Return a name for each tensor of a model's state: its ``states``, or those of the cell of a recurrent stack."""
-    names = model.layers[0][0].cell.states if isinstance(model, Recurrent) else getattr(model, "states", ())
+    first = model.layers[0][0].cell if isinstance(model, Recurrent) else model  # type: ignore[index]
+    names = getattr(first, "states", ())
     return tuple(names) if len(names) == count else tuple(f"state{number}" for number in range(count))
 
 

@@ -53,7 +53,7 @@ def capture(module: nn.Module, arguments: Sequence[Tensor]) -> ExportedProgram:
     """Capture ``module`` as a graph for any batch and time.
 
     Args:
-        module: In evaluation mode; called with inputs (B, T, ...), lengths (B,) and, if it has some, states (L, B, ...).
+        module: In evaluation mode; called with inputs (B, T, ...), lengths (B,) and any number of states (L, B, ...).
         arguments: An example of these.
 
     Raises:

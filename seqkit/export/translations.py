@@ -61,16 +61,16 @@ def _logcumsumexp(self: Any, dim: int) -> Any:
     import onnx.parser
     import onnx_ir
     from onnxscript import opset20
-    from torch.onnx._internal.exporter._torchlib.ops.hop import call_op
+    from torch.onnx._internal.exporter._torchlib.ops import hop
 
     axes = range(len(self.shape))
     order = [dim % len(axes), *(axis for axis in axes if axis != dim % len(axes))]
     element = "double" if self.dtype == onnx_ir.DataType.DOUBLE else "float"
     kind = f"{element}[{','.join(f'size{axis}' for axis in order[1:])}]"
-    body = onnx_ir.from_proto(onnx.parser.parse_graph(LOGADDEXP.format(element=element, type=kind)))
-    turned = opset20.Transpose(self, perm=order)
-    first = opset20.Gather(turned, opset20.Constant(value_int=0), axis=0)
-    nothing = opset20.CastLike(opset20.Constant(value_float=-torch.inf), self)
-    start = opset20.Expand(nothing, opset20.Shape(first))
-    _, found = call_op("Scan", start, turned, _num_outputs=2, body=body, num_scan_inputs=1)
-    return opset20.Transpose(found, perm=[order.index(axis) for axis in axes])
+    body: Any = onnx_ir.from_proto(onnx.parser.parse_graph(LOGADDEXP.format(element=element, type=kind)))
+    op: Any = opset20
+    turned = op.Transpose(self, perm=order)
+    first = op.Gather(turned, op.Constant(value_int=0), axis=0)
+    start = op.Expand(op.CastLike(op.Constant(value_float=-torch.inf), self), op.Shape(first))
+    _, found = hop.call_op("Scan", start, turned, _num_outputs=2, body=body, num_scan_inputs=1)
+    return op.Transpose(found, perm=[order.index(axis) for axis in axes])

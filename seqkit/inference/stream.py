@@ -25,8 +25,8 @@ class Stream:
 
     A plugin's frontend takes part if it has ``looks_ahead``, None or the reason why a stream is impossible, and, unless
     it maps every step by itself, ``stream(inputs, memory, end) -> (x_BTI, memory)``, as ``LogMel`` has. A plugin's
-    head needs ``stream(y_BTH, batch, memory) -> (outputs, answer, memory)``, as ``Classify`` has. Whether chunks give what
-    the whole gives is tried on a random example when a stream is opened.
+    head needs ``stream(y_BTH, batch, memory) -> (outputs, answer, memory)``, as ``Classify`` has. When a stream is
+    opened, a random example is tried in chunks and as a whole.
 
     Attributes:
         outputs: The head's outputs for what was fed last: the logits (1, T, V) after each token of a chunk, the log
@@ -126,8 +126,8 @@ class Stream:
             whole = x_BTI, y_BTH, network.head(y_BTH, lengths_B, Batch(inputs))
         if not state:
             raise ConfigError(
-                f"stream: {type(network.model).__name__} carries no state, so its answer for a chunk would not know what "
-                "came before; use predict on the whole sequence"
+                f"stream: {type(network.model).__name__} carries no state, so what came before a chunk would be "
+                "forgotten; use predict on the whole sequence"
             )
         found = [self._run(chunk, False) for chunk in chunks(inputs)] + [self._run(inputs[:, :0], True)]
         by_part = zip(*(outcome[0] for outcome in found if outcome is not None), strict=True)

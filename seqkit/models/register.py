@@ -12,7 +12,7 @@ from seqkit.errors import PluginError
 from seqkit.models.cell import has_no_init
 from seqkit.models.layout import full_name, layout_of, names_of
 from seqkit.models.stack import Recurrent
-from seqkit.registry import register
+from seqkit.registry import at_authors_line, register
 
 _STEP = "self", "x_BG", "recur", "state"
 CellT = TypeVar("CellT", bound=nn.Module)
@@ -26,7 +26,8 @@ def register_cell(name: str) -> Callable[[type[CellT]], type[CellT]]:
     """
 
     def decorate(cell: type[CellT]) -> type[CellT]:
-        model = CellModel(cell)
+        with at_authors_line():
+            model = CellModel(cell)
         register("model", name, source=cell, doc=_doc(cell))(model)
         return cell
 

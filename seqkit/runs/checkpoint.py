@@ -110,10 +110,11 @@ class Checkpoint:
 
     def spec(self) -> DataSpec:
         """Return the spec of the data; raises ConfigError where it cannot be read."""
+        missing = provenance.provide(self.metadata["components"])
         try:
             return spec_from_json(self.metadata["spec"])
         except ConfigError as error:
-            raise ConfigError(f"{self.path}: its data spec cannot be read: {error}") from None
+            raise ConfigError(missing or f"{self.path}: its data spec cannot be read: {error}") from None
 
     def network(self) -> Network:
         """Build the network that the config names, with the weights.

@@ -1,20 +1,53 @@
 """Provenance of a run's components: which distribution or file gave each, and whether it still does."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import seqkit
 from seqkit import registry
 from seqkit.config import CHOICES, Config, check
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
+from seqkit.plugins import memory, trust
 
 Provenance = dict[str, dict[str, str]]
-"""Kind of component -> its name, and its distribution and version or its file and sha256."""
+"""Component, as "model=mgu" -> its distribution and version, its file and sha256, or its module."""
 
 
-def components(config: Config) -> Provenance:
-    """Return the provenance of each chosen component of a checked config."""
-    chosen = {kind: config[kind]["name"] for kind in CHOICES if config[kind]}
-    return {kind: {"name": name, **registry.find(kind, name).provenance()} for kind, name in chosen.items()}
+def components(config: Config, spec: DataSpec | None = None) -> Provenance:
+    """Return the provenance of each component of a checked config, and of those that the data's spec chooses."""
+    chosen = [(kind, config[kind]["name"]) for kind in CHOICES if config[kind]]
+    if spec:
+        by_spec = {"frontend": spec.inputs.frontend, "head": spec.task.head}
+        chosen += [(kind, name) for kind, name in by_spec.items() if not config[kind]]
+        chosen += registry.parts_of(spec)
+    return {f"{kind}={name}": registry.find(kind, name).source.to_json() for kind, name in chosen}
+
+
+def remember(used: Provenance) -> None:
+    """Note the files among the components as used by this user, whose saved runs may load them from now on."""
+    for origin in used.values():
+        if "file" in origin and "distribution" not in origin:
+            memory.remember(Path(origin["file"]), origin["sha256"])
+
+
+def provide(saved: Any) -> str:
+    """Load the plugins that a saved run names, as far as this user trusts them.
+
+    Args:
+        saved: Provenance as it was saved, by anyone.
+
+    Returns:
+        Why the first one that is missing could not be loaded, in one line; an empty string if none is.
+    """
+    reasons = []
+    for kind, name, origin in _entries(saved):
+        if name not in registry.components(kind):
+            reason = trust.load(origin)
+            if name not in registry.components(kind):
+                reasons.append(f"this run's {kind} '{name}' {reason}")
+    return reasons[0] if reasons else ""
 
 
 def checked(config: Config, saved: Any, where: str) -> Config:
@@ -28,41 +61,50 @@ def checked(config: Config, saved: Any, where: str) -> Config:
     Raises:
         ConfigError: The config cannot be used here.
     """
+    missing = provide(saved)
     try:
         return check(config)
     except ConfigError as error:
-        origin = _missing_reason(config, saved if isinstance(saved, dict) else {})
-        raise ConfigError(origin or f"{where}: {error}") from None
+        raise ConfigError(missing or f"{where}: {error}") from None
 
 
-def change_reason(config: Config, saved: Provenance) -> str:
-    """Return which components differ from those that the run was made with, in one line, or an empty string."""
+def change_reason(saved: Any) -> str:
+    """Return which plugins' code differs from that which the run was made with, in one line, or an empty string."""
     found: dict[str, list[str]] = {}
-    for kind, now in components(config).items():
-        then = saved.get(kind, {})
-        if "file" in then:
-            if "file" not in now or now["sha256"] != then["sha256"]:
-                gone = "" if Path(then["file"]).exists() else " and is no longer there"
-                place = f" (now {now['file']})" if now.get("file", then["file"]) != then["file"] else ""
-                found.setdefault(f"{then['file']}{gone or ' has changed'}{place}", []).append(kind)
-        elif then and then != now:
-            source = f"{now.get('distribution', now.get('file'))} {now.get('version', '')}".strip()
-            then_from = f"{then.get('distribution', '?')} {then.get('version', '')}".strip()
-            found.setdefault(f"{then_from}, here {source}", []).append(kind)
-    parts = [f"{', '.join(kinds)} from {source}" for source, kinds in found.items()]
-    return f"components differ from those of the run: {'; '.join(parts)}" if parts else ""
+    for kind, name, then in _entries(saved):
+        component = registry.components(kind).get(name)
+        now = component.source.to_json() if component else then
+        if now.get("sha256", now) != then.get("sha256", then) and not (_is_own(then) and _is_own(now)):
+            found.setdefault(_difference(then, now), []).append(f"{kind}={name}")
+    parts = [f"{', '.join(keys)} {difference}" for difference, keys in found.items()]
+    return f"this run was made with other code: {'; '.join(parts)}" if parts else ""
 
 
-def _missing_reason(config: Config, saved: dict[str, Any]) -> str:
-    for kind in CHOICES:
-        chosen, then = config.get(kind), saved.get(kind)
-        if not isinstance(chosen, dict) or not isinstance(then, dict) or chosen.get("name") in registry.names(kind):
-            continue
-        origin = f"this run's {kind} '{chosen.get('name')}' came from"
-        if "file" in then:
-            script = Path(str(then["file"]))
-            gone = "" if script.exists() else ", which is no longer there"
-            return f"{origin} {script}{gone}; run that script instead of seqkit, python {script.name} COMMAND ..."
-        if "distribution" in then:
-            return f"{origin} {then['distribution']} {then.get('version', '')}, which does not register it here"
-    return ""
+def version_reason(saved: Any) -> str:
+    """Return which other version of seqkit gave the run's components, in one line, or an empty string."""
+    versions = sorted({str(origin.get("version")) for _, _, origin in _entries(saved) if _is_own(origin)})
+    others = [version for version in versions if version != seqkit.__version__]
+    return f"this run was made with seqkit {', '.join(others)}, here {seqkit.__version__}" if others else ""
+
+
+def _entries(saved: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield kind, name and origin of what is well formed in a saved provenance."""
+    for key, origin in saved.items() if isinstance(saved, dict) else ():
+        kind, _, name = str(key).partition("=")
+        if kind in (*registry.KINDS, *registry.SPEC_KINDS) and name.isidentifier() and isinstance(origin, dict):
+            yield kind, name, origin
+
+
+def _is_own(origin: dict[str, Any]) -> bool:
+    return origin.get("distribution") == "seqkit"
+
+
+def _difference(then: dict[str, Any], now: dict[str, Any]) -> str:
+    source, here = _in_words(then), _in_words(now)
+    return f"of {source}, here of {here}" if here != source else f"of {source}, which has changed since"
+
+
+def _in_words(origin: dict[str, Any]) -> str:
+    if "distribution" in origin:
+        return f"{origin['distribution']} {origin.get('version', '')}".strip()
+    return str(origin.get("file") or origin.get("module"))

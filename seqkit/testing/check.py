@@ -112,6 +112,17 @@ def ensure(condition: Any, message: str) -> None:
 
 
 @contextmanager
+def explained(remedy: str) -> Iterator[None]:
+    """Turn an error of a component into a ``CheckError`` that adds what to do about it."""
+    try:
+        yield
+    except (CheckError, DoesNotApply):
+        raise
+    except Exception as error:
+        raise CheckError(f"{type(error).__name__}: {one_line(error)}; {remedy}") from error
+
+
+@contextmanager
 def seeded(seed: int = 0) -> Iterator[None]:
     """Seed the generators of python, numpy and torch, and put back afterwards what they were."""
     import numpy as np

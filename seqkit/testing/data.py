@@ -22,7 +22,7 @@ from seqkit.data.loading import load_batches, set_up
 from seqkit.errors import SeqkitError, one_line
 from seqkit.testing import options, tiny
 from seqkit.testing.answers import json_reason
-from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, require
+from seqkit.testing.check import DoesNotApply, check, ensure, explained, require
 from seqkit.testing.line import Chosen
 
 EVALUATED: tuple[Split, ...] = ("valid", "test")
@@ -172,13 +172,10 @@ def batches_are_what_the_spec_says(subject: DataSubject) -> None:
             f"{x.dtype} of shape (B, T{''.join(f', {n}' for n in x.shape[2:])})" for x in (batch.inputs, example)
         )
         ensure(found == due, f"inputs of {split} are {found}; {type(spec.inputs).__name__} says {due}")
-        try:
-            with torch.no_grad():
-                outputs, lengths, _ = network(batch)
-                total, _ = network.head.loss(outputs, lengths, batch)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {one_line(error)}"
-            raise CheckError(f"a batch of {split} cannot be scored by head={spec.task.head}: {reason}") from error
+        remedy = f"so a batch of {split} has no loss of head={spec.task.head}; its values must be those that spec says"
+        with torch.no_grad(), explained(remedy):
+            outputs, lengths, _ = network(batch)
+            total, _ = network.head.loss(outputs, lengths, batch)
         ensure(
             bool(torch.isfinite(total)),
             f"a batch of {split} has a loss of {float(total):g} before any training; look for NaN, inf or huge values",
@@ -209,7 +206,8 @@ def order_is_a_function_of_its_arguments(subject: DataSubject) -> None:
     size = subject.data.batch_size
     for split in SPLITS:
         first = _order(subject, split, size, 3, 1)
-        again = [list(batch) for batch in subject.data.order(split=split, batch_size=size, seed=3, epoch=1)]
+        with explained("name the parameters of order split, batch_size, seed, epoch"):
+            again = [list(batch) for batch in subject.data.order(split=split, batch_size=size, seed=3, epoch=1)]
         ensure(
             again == first,
             f"order({split!r}, {size}, 3, 1) differs between two calls; draw from a torch.Generator seeded by "
@@ -302,12 +300,8 @@ def the_same_options_give_the_same_data(subject: DataSubject) -> None:
 @check("data")
 def a_worker_process_loads_the_same(subject: DataSubject) -> None:
     """trainer.num_workers is about speed, and must not change a result."""
-    try:
+    with explained("it cannot be sent to a worker process; hold no lambda, open file or nested function"):
         copy = pickle.loads(pickle.dumps(subject.data))
-    except Exception as error:
-        raise CheckError(
-            f"it cannot be sent to a worker process: {one_line(error)}; hold no lambda, open file or nested function"
-        ) from error
     order = [*subject.data.order("train", subject.data.batch_size, 0, 0)[:2]]
     due = [_content(batch) for batch in load_batches(subject.data, "train", order, 0, False)]
     for data, workers, where in ((copy, 0, "a pickled copy"), (subject.data, 1, "a worker process")):

@@ -12,7 +12,7 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, one_line
 from seqkit.testing import options, scores, tiny
 from seqkit.testing.answers import difference_reason
-from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, require
+from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, explained, require
 from seqkit.testing.compare import TOLERANCE, difference
 from seqkit.testing.line import Chosen
 from seqkit.testing.predicting import Given, PredictionSubject
@@ -118,7 +118,8 @@ def loss_has_a_gradient_for_every_parameter(subject: PredictionSubject) -> None:
 @check("head", cheap=True)
 def metrics_of_the_task_read_the_prediction(subject: PredictionSubject) -> None:
     """Validation and the choice of the best checkpoint rest on them."""
-    scores.scored(lambda: subject.spec.task.metrics(subject.spec), subject, [range(len(subject.samples))])
+    with explained("predict must return the prediction of the task, which its metrics read"):
+        scores.scored(lambda: subject.spec.task.metrics(subject.spec), subject, [range(len(subject.samples))])
 
 
 @check("head", cheap=True)
@@ -136,7 +137,9 @@ def prediction_needs_no_targets(subject: PredictionSubject) -> None:
     """There are none when a trained network is used."""
     given = subject.whole
     without = replace(given, batch=replace(given.batch, targets=None, target_lengths=None))
-    reason = difference_reason(subject.answers(without), subject.answers(given))
+    with explained("predict must do without batch.targets"):
+        answers = subject.answers(without)
+    reason = difference_reason(answers, subject.answers(given))
     ensure(not reason, f"without targets an answer differs: {reason}; predict must not look at them")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from seqkit import registry
 from seqkit.testing import options
-from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, require
+from seqkit.testing.check import DoesNotApply, check, ensure, explained, require
 from seqkit.testing.line import Chosen
 from seqkit.testing.training import tiny_config
 
@@ -61,10 +61,8 @@ def takes_metrics_of_a_step(subject: LoggerSubject) -> None:
     with TemporaryDirectory() as folder, subject.opened(Path(folder)) as logger:
         ensure(hasattr(logger, "log_metrics"), f"{type(logger).__name__} has no log_metrics(metrics, step)")
         for step, metrics in ((0, METRICS), (1, {}), (7, METRICS), (7, {"valid/loss": math.nan})):
-            try:
+            with explained(f"it must take log_metrics({metrics}, {step})"):
                 logger.log_metrics(dict(metrics), step)
-            except Exception as error:
-                raise CheckError(f"log_metrics({metrics}, {step}) fails: {type(error).__name__}: {error}") from error
 
 
 @check("logger", cheap=True)
@@ -90,14 +88,11 @@ def a_resumed_run_keeps_what_was_logged(subject: LoggerSubject) -> None:
                 logger.log_metrics(METRICS, step)
             replays = getattr(logger, "replays", False)
         before = _size(Path(folder))
-        try:
-            with subject.opened(Path(folder)) as logger:
-                logger.log_metrics(METRICS, 20)
-        except Exception as error:
-            raise CheckError(
-                f"opened a second time on the folder of a run it fails: {type(error).__name__}: {error}; open for "
-                "appending"
-            ) from error
+        with (
+            explained("it must open on the folder of a run a second time, and append"),
+            subject.opened(Path(folder)) as logger,
+        ):
+            logger.log_metrics(METRICS, 20)
         after = _size(Path(folder))
     ensure(
         replays or after >= before,
@@ -113,7 +108,8 @@ def can_be_abandoned_after_a_fault(subject: LoggerSubject) -> None:
         logger = subject.build(Path(folder))
         if not hasattr(logger, "abandon"):
             raise DoesNotApply("it has no abandon")
-        logger.abandon()
+        with explained("abandon is called without arguments"):
+            logger.abandon()
 
 
 def _size(folder: Path) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 from seqkit import registry, schema
 from seqkit.errors import one_line
+from seqkit.report.options import arguments
 from seqkit.testing.check import DoesNotApply, check, ensure
 
 
@@ -30,7 +31,7 @@ def define_checks(kind: str) -> None:
     def docstring_explains_every_option(subject: Any) -> None:
         """``describe`` prints what the docstring says of each option under Args."""
         factory, _ = _factory(kind, subject)
-        explained = schema.explanations(registry.find(kind, subject.config["name"]).doc)
+        explained = arguments(registry.find(kind, subject.config["name"]).doc)
         names = [option.name for option in schema.options(factory)]
         missing = [name for name in names if not explained.get(name)]
         ensure(not missing, f"its docstring does not explain {', '.join(missing)}; add a line under Args: for each")

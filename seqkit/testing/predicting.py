@@ -13,7 +13,7 @@ from torch import Tensor
 from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.components import Data
 from seqkit.contracts.spec import DataSpec
-from seqkit.network import Network, assemble
+from seqkit.network import Network
 from seqkit.padding import valid
 
 ROWS = 7
@@ -100,8 +100,3 @@ class PredictionSubject:
     def answers(self, given: Given) -> list[dict[str, Any]]:
         """Return what a person is told of each row."""
         return self.spec.task.answers(self.prediction(given), self.spec)
-
-    def rebuilt(self, spec: DataSpec | None = None) -> Any:
-        """Return another head of the same options, for another spec if that is given."""
-        config = {"frontend": None, "model": {"name": "gru", "hidden_size": 6}, "head": self.config}
-        return assemble(config, spec or self.spec).eval().head

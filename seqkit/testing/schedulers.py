@@ -11,7 +11,7 @@ from torch import nn
 
 from seqkit import registry
 from seqkit.testing import options
-from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, require
+from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, explained, require
 from seqkit.testing.line import Chosen
 
 STEPS, INTERVAL = 60, 5
@@ -50,7 +50,8 @@ def factor_is_a_number_from_zero_up(subject: SchedulerSubject) -> None:
     for steps in (1, STEPS):
         schedule = subject.build(steps=steps)
         for step in range(steps + 1):
-            factor = schedule(step)
+            with explained(f"it must have a factor at step {step} of {steps}"):
+                factor = schedule(step)
             ensure(
                 isinstance(factor, int | float) and math.isfinite(factor) and factor >= 0,
                 f"the factor at step {step} of {steps} is {factor!r:.60}; it must be a finite number from 0 up",

@@ -13,7 +13,7 @@ from seqkit.contracts.spec import Results
 from seqkit.errors import ConfigError
 from seqkit.testing import scores, tiny
 from seqkit.testing.answers import difference_reason, json_reason
-from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, require
+from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, explained, require
 from seqkit.testing.line import Chosen
 from seqkit.testing.predicting import PredictionSubject
 
@@ -120,7 +120,8 @@ def baselines_are_scored_by_the_metrics(subject: PredictionSubject) -> None:
     for name, baseline in _baselines(subject).items():
         if callable(baseline):
             metric = _metrics(subject)()
-            metric.update(baseline(subject.whole.batch), subject.whole.batch)
+            with explained(f"baseline '{name}' must return a prediction as a head does"):
+                metric.update(baseline(subject.whole.batch), subject.whole.batch)
             found = scores.computed(metric)
         else:
             found = baseline

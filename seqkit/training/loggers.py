@@ -136,7 +136,7 @@ class Wandb:
 
     def __init__(self, logger: Any, offline: bool, log_model: bool) -> None:
         self._logger, self._log_model = logger, log_model
-        # A killed run's file lacks its last block: an offline run that goes on in a new file starts it with everything.
+        # A killed run's file lacks its last block: an offline run that goes on in a new file starts with all of it.
         self.replays = offline
         self.log_metrics, self.finalize = logger.log_metrics, logger.finalize
 

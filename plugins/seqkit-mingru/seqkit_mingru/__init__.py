@@ -26,19 +26,20 @@ def mingru(
     dropout: Probability = 0.0,
     residual: bool = False,
 ) -> nn.Module:
-    """MinGRU (Feng et al. 2024): a GRU whose update gate and candidate depend on the input alone.
+    """Minimal GRU, minGRU (Feng et al. 2024): a GRU whose update gate and candidate read the input alone.
 
     z_t = sigmoid(W_z x_t + b_z)
     n_t = g(W_n x_t + b_n), where g(a) = a + 0.5 from a = 0 on, sigmoid(a) below
     h_t = (1 - z_t) * h_{t-1} + z_t * n_t
 
     Args:
+        input_size: Features of each step of the input.
         hidden_size: Size of the hidden state of each layer.
         num_layers: Layers on top of each other.
         dropout: Probability that a feature between two layers is zeroed in a training step.
         residual: Add the input of each layer from the second on to its output.
     """
-    return Layers(MinGRU, input_size, hidden_size, num_layers, dropout, residual)
+    return MinRNN(MinGRU, input_size, hidden_size, num_layers, dropout, residual)
 
 
 @seqkit.register_model("minlstm")
@@ -50,22 +51,23 @@ def minlstm(
     dropout: Probability = 0.0,
     residual: bool = False,
 ) -> nn.Module:
-    """MinLSTM (Feng et al. 2024): an LSTM whose gates depend on the input alone, normalised to add up to 1.
+    """Minimal LSTM, minLSTM (Feng et al. 2024): an LSTM whose gates read the input alone and add up to 1.
 
     f_t, i_t = sigmoid(W_f x_t + b_f), sigmoid(W_i x_t + b_i)
     n_t = g(W_n x_t + b_n), where g(a) = a + 0.5 from a = 0 on, sigmoid(a) below
     h_t = f_t / (f_t + i_t) * h_{t-1} + i_t / (f_t + i_t) * n_t
 
     Args:
+        input_size: Features of each step of the input.
         hidden_size: Size of the hidden state of each layer.
         num_layers: Layers on top of each other.
         dropout: Probability that a feature between two layers is zeroed in a training step.
         residual: Add the input of each layer from the second on to its output.
     """
-    return Layers(MinLSTM, input_size, hidden_size, num_layers, dropout, residual)
+    return MinRNN(MinLSTM, input_size, hidden_size, num_layers, dropout, residual)
 
 
-class Layers(nn.Module):
+class MinRNN(nn.Module):
     """Layers of minGRU or minLSTM on top of each other.
 
     Args:

@@ -16,7 +16,11 @@ from seqkit.registry import register_inputs
 @register_inputs("tokens")
 @dataclass(frozen=True)
 class Tokens:
-    """Token ids of a text, by a tokenizer."""
+    """Token ids of a text, by a tokenizer.
+
+    Attributes:
+        tokenizer: With its vocabulary.
+    """
 
     frontend: ClassVar[str] = "embedding"
     meaning: ClassVar[str] = "tokens: places in spec.inputs.tokenizer.vocabulary"

@@ -64,7 +64,11 @@ class Tokenizer(Protocol):
 @register_tokenizer("char")
 @dataclass(frozen=True)
 class Characters:
-    """One token per character."""
+    """One token per character.
+
+    Attributes:
+        vocabulary: The characters; a token's id is its place among them.
+    """
 
     plural: ClassVar[str] = "characters"
     vocabulary: tuple[str, ...]
@@ -116,7 +120,11 @@ class Characters:
 @register_tokenizer("word")
 @dataclass(frozen=True)
 class Words:
-    """One token per word between white space, and ``<eos>`` at each line end (as in WikiText, Merity et al. 2016)."""
+    """One token per word between white space, and ``<eos>`` at each line end (as in WikiText, Merity et al. 2016).
+
+    Attributes:
+        vocabulary: The words; a token's id is its place among them.
+    """
 
     plural: ClassVar[str] = "words"
     vocabulary: tuple[str, ...]

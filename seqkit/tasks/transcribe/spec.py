@@ -14,7 +14,11 @@ from seqkit.tasks.transcribe.prediction import TranscriptPrediction
 @register_task("transcribe")
 @dataclass(frozen=True)
 class Transcript:
-    """A string of symbols, not aligned with the inputs; a symbol's id is its place in ``symbols``."""
+    """A string of symbols, not aligned with the inputs; a symbol's id is its place in ``symbols``.
+
+    Attributes:
+        symbols: Of the transcripts of the training split.
+    """
 
     head: ClassVar[str] = "transcribe"
     symbols: tuple[str, ...]

@@ -1,0 +1,149 @@
+"""Origin of a component: the source that it was defined by, and the installed distribution that holds that."""
+
+import ast
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import seqkit
+from seqkit.files import sha256_of
+
+GROUP = f"{seqkit.__name__}.plugins"
+"""Group of the entry points by which a distribution names its plugin modules."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The source of a component as it was when the component was registered.
+
+    Attributes:
+        module: Module that defines it.
+        file: File of that module; None for what was typed in, and for seqkit's own.
+        sha256: Of all the source that belongs to the file; see ``sources``.
+    """
+
+    module: str
+    file: Path | None = None
+    sha256: str = ""
+
+    @classmethod
+    def of(cls, module: str) -> "Origin":
+        """Return the origin of a module that is being imported, or was."""
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if is_built_in(module) or file is None:
+            return cls(module)
+        try:
+            return cls(module, Path(file).resolve(), digest(Path(file).resolve()))
+        except OSError:  # the source of a frozen program, or a file that is gone again
+            return cls(module)
+
+    @property
+    def provider(self) -> str:
+        """Who provides it: "seqkit", a distribution with its version, a file's name, or a module."""
+        if is_built_in(self.module):
+            return "seqkit"
+        if self.file is None:
+            return self.module
+        held = distribution_of(self.file)
+        return f"{held.name} {held.version}" if held else top(self.file).name
+
+    def to_json(self) -> dict[str, str]:
+        """Return distribution and version, and file and sha256, as far as there are any; else the module."""
+        if is_built_in(self.module):
+            return {"distribution": "seqkit", "version": seqkit.__version__}
+        if self.file is None:
+            return {"module": self.module}
+        held = distribution_of(self.file)
+        package = {"distribution": held.name, "version": held.version} if held else {}
+        return {**package, "file": str(self.file), "sha256": self.sha256}
+
+
+def is_built_in(module: str) -> bool:
+    """Whether a module is one of seqkit's own."""
+    return module.partition(".")[0] == "seqkit"
+
+
+def top(file: Path) -> Path:
+    """Return the folder of the outermost package that a file belongs to, or the file itself."""
+    place = file
+    while (place.parent / "__init__.py").is_file():
+        place = place.parent
+    return place
+
+
+def sources(file: Path) -> list[Path]:
+    """Return the source that decides what a module does: its whole package, or its file and the siblings it imports."""
+    whole = top(file)
+    if whole.is_dir():
+        return sorted(path for path in whole.rglob("*.py") if path.is_file())
+    found = [file]
+    for path in found:
+        found += [sibling for sibling in _siblings(path) if sibling not in found]
+    return sorted(found)
+
+
+def digest(file: Path) -> str:
+    """Return the sha256 of the sources of a module's file."""
+    stats = [(path, path.stat()) for path in sources(file)]
+    return _digest(tuple((path, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size) for path, stat in stats))
+
+
+@lru_cache
+def _digest(stats: tuple[tuple[Path, int, int, int], ...]) -> str:
+    return sha256_of([path for path, *_ in stats])
+
+
+def _siblings(file: Path) -> Iterator[Path]:
+    """Yield the source files beside a file of no package that it imports."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    for name in {name.partition(".")[0] for name in names}:
+        if (file.parent / name / "__init__.py").is_file():
+            yield from sources(file.parent / name / "__init__.py")
+        elif (file.parent / f"{name}.py").is_file():
+            yield file.parent / f"{name}.py"
+
+
+def distributions() -> Iterator[metadata.Distribution]:
+    """Yield the installed distributions; the current folder, which may be a stranger's, is not searched."""
+    here = Path.cwd()
+    yield from metadata.distributions(path=[entry for entry in sys.path if entry and Path(entry) != here])
+
+
+def distribution_of(file: Path) -> metadata.Distribution | None:
+    """Return the installed distribution that a module's file belongs to; None where it is a file of the user's own."""
+    name = top(file).name.removesuffix(".py")
+    held = [found for found in distributions() if _may_hold(found, file)]
+    for found in held:
+        if any(entry.value.partition(".")[0] == name for entry in found.entry_points.select(group=GROUP)):
+            return found
+    for found in held:
+        if any(path.parts[0] in (name, f"{name}.py") for path in found.files or ()):
+            return found
+    return None
+
+
+def _may_hold(found: metadata.Distribution, file: Path) -> bool:
+    """Whether a file lies where a distribution is installed, or where its editable install points to."""
+    if file.is_relative_to(Path(str(found.locate_file(""))).resolve()):
+        return True
+    try:
+        direct = json.loads(found.read_text("direct_url.json") or "{}")
+        url = urlsplit(direct["url"])
+        editable = direct["dir_info"]["editable"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return bool(editable) and url.scheme == "file" and file.is_relative_to(Path(unquote(url.path)).resolve())

@@ -1,1 +1,0 @@
-"""Plugins: how they are found, loaded, and trusted."""

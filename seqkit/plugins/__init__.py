@@ -1,0 +1,11 @@
+"""Plugins: how they are found, loaded, and trusted."""
+
+from seqkit import registry
+from seqkit.plugins.named import use
+from seqkit.plugins.presets import preset_folders, preset_names
+from seqkit.plugins.record import Plugin
+from seqkit.plugins.search import find, found, load_all, search
+
+__all__ = ["Plugin", "found", "load_all", "preset_folders", "preset_names", "search", "use"]
+
+registry.finders.append(find)

@@ -1,0 +1,63 @@
+"""Plugins of installed distributions, by their entry points in the group ``seqkit.plugins``."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import Distribution, EntryPoint
+from types import ModuleType
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import seqkit
+from seqkit.errors import PluginError, one_line
+from seqkit.origin import GROUP, distributions
+from seqkit.plugins.loading import load, loaded, warn
+from seqkit.plugins.record import Plugin
+
+
+def entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
+    """Yield the entry points of plugins with their distributions, each once."""
+    seen: set[str] = set()
+    for distribution in distributions():
+        try:
+            points = distribution.entry_points.select(group=GROUP)
+        except Exception as error:  # a file of entry points that cannot be read
+            name = str(distribution.name)
+            if f"{name}:" not in loaded:
+                loaded[f"{name}:"] = Plugin("entry_points.txt", name, distribution.version, fault=one_line(error))
+                warn(loaded[f"{name}:"])
+            continue
+        if points and canonicalize_name(distribution.name) not in seen:
+            seen.add(canonicalize_name(distribution.name))
+            yield from ((distribution, point) for point in points)
+
+
+def load_entry_point(distribution: Distribution, point: EntryPoint) -> None:
+    """Load the module that an entry point names; a fault is one warning."""
+
+    def import_it() -> ModuleType:
+        _check_requirement(distribution)
+        if point.pattern.match(point.value) is None:
+            raise PluginError(f"entry point {point.name} = {point.value} names no module")
+        return import_module(point.module)
+
+    before = loaded.get(f"{distribution.name}:{point.name}")
+    plugin = load(Plugin(point.name, distribution.name, distribution.version), import_it)
+    if plugin.fault and not before:
+        warn(plugin)
+
+
+def of_distribution(name: str) -> list[tuple[Distribution, EntryPoint]]:
+    """Return the entry points of one distribution."""
+    wanted = canonicalize_name(name)
+    return [(found, point) for found, point in entry_points() if canonicalize_name(found.name) == wanted]
+
+
+def _check_requirement(distribution: Distribution) -> None:
+    """Refuse a distribution that was made for another version of seqkit; pip was told not to look, then."""
+    for text in distribution.requires or ():
+        needed = Requirement(text)
+        if canonicalize_name(needed.name) != "seqkit" or (needed.marker and not needed.marker.evaluate({"extra": ""})):
+            continue
+        if not needed.specifier.contains(seqkit.__version__, prereleases=True):
+            raise PluginError(f"it needs seqkit{needed.specifier}, and this is seqkit {seqkit.__version__}")

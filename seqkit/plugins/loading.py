@@ -1,0 +1,85 @@
+"""Loading of one plugin: all of it or nothing, and a fault is one line."""
+
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import seqkit
+from seqkit import registry
+from seqkit.errors import one_line
+from seqkit.origin import top
+from seqkit.plugins.record import Plugin
+
+LOG = logging.getLogger("seqkit")
+
+
+loaded: dict[str, Plugin] = {}
+"""Every plugin whose loading was tried in this process, by distribution and name, in this order."""
+
+
+def load(plugin: Plugin, import_it: Callable[[], ModuleType]) -> Plugin:
+    """Load a plugin, once in a process; what a failed import has registered is forgotten.
+
+    Args:
+        plugin: What is known of it before.
+        import_it: Imports its module.
+
+    Returns:
+        The plugin with its file, time and fault.
+    """
+    key = f"{plugin.distribution}:{plugin.name}"
+    if key in loaded:
+        return loaded[key]
+    loaded[key] = plugin  # one that looks for others while it is imported does not find itself
+    registry.load_built_in()
+    started = time.perf_counter()
+    module, fault = "", ""
+    file = plugin.file
+    try:
+        with registry.all_or_nothing():
+            imported = import_it()
+            module, file = imported.__name__, imported.__file__ or ""
+    except (Exception, SystemExit) as error:
+        fault = _fault(error)
+    seconds = time.perf_counter() - started
+    loaded[key] = Plugin(plugin.name, plugin.distribution, plugin.version, module, file, seconds, fault)
+    return loaded[key]
+
+
+def warn(plugin: Plugin) -> None:
+    """Say in one line that a plugin is left out, and why."""
+    LOG.disabled = False  # Hydra disables loggers that it does not know
+    source = f"{plugin.name} of {plugin.distribution} {plugin.version}" if plugin.distribution else plugin.name
+    LOG.warning("plugin %s is left out: %s", source, plugin.fault)
+
+
+def _fault(error: BaseException) -> str:
+    """Return an error of an import as one line that begins with the author's own file and line."""
+    text = one_line(error)
+    if isinstance(error, seqkit.SeqkitError) and ".py:" in text:
+        return text
+    kind = type(error).__name__
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: {kind}: {error.msg}"
+    place = _authors_line(error)
+    text = text if isinstance(error, seqkit.SeqkitError) else f"{kind}: {text}" if text else kind
+    return f"{place}: {text}" if place else text
+
+
+def _authors_line(error: BaseException) -> str:
+    """Return the last line of a traceback that lies in the package, or file, which it first enters."""
+    own = Path(seqkit.__file__).parent
+    frames = [
+        (Path(frame.filename), frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and "importlib" not in frame.filename
+    ]
+    frames = [(file, line) for file, line in frames if not file.is_relative_to(own)]
+    if not frames:
+        return ""
+    whole = top(frames[0][0])
+    file, line = [(file, line) for file, line in frames if file.is_relative_to(whole)][-1]
+    return f"{file}:{line}"

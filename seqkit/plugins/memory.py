@@ -1,0 +1,63 @@
+"""The user's own memory of the plugin files that were named or trained with here, by the sha256 of their source.
+
+It decides which files a saved run may load unasked. It lies in the user's folder, never in a run.
+"""
+
+import fcntl
+import json
+import logging
+import os
+from pathlib import Path
+
+from platformdirs import user_data_dir
+
+from seqkit.files import disk_reason, write_atomic
+from seqkit.origin import digest
+
+LOG = logging.getLogger("seqkit")
+
+
+def remember(file: Path, sha256: str | None = None) -> None:
+    """Note that this user has used a file.
+
+    Args:
+        file: Of a plugin's module.
+        sha256: Of its source when it was used; None is as it is now.
+    """
+    sha256 = sha256 or digest(file)
+    if str(file) in files_of(sha256):
+        return
+    home = _home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / ".plugins.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = _read()
+            known[sha256] = [*known.get(sha256, []), str(file)]
+            write_atomic(home / "plugins.json", json.dumps(known, indent=1) + "\n")
+    except OSError as error:
+        LOG.warning("%s: cannot be written (%s), so later commands need --plugin %s", home, disk_reason(error), file)
+
+
+def files_of(sha256: str) -> list[str]:
+    """Return the files that this user used when their source had this sha256; an empty list if none had."""
+    return _read().get(sha256, [])
+
+
+def _home() -> Path:
+    return Path(os.environ.get("SEQKIT_HOME") or user_data_dir("seqkit"))
+
+
+def _read() -> dict[str, list[str]]:
+    """Return the memory; what is damaged in it is forgotten."""
+    try:
+        content = json.loads((_home() / "plugins.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {
+        sha256: files
+        for sha256, files in content.items()
+        if isinstance(files, list) and all(isinstance(file, str) for file in files)
+    }

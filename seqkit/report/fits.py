@@ -1,0 +1,98 @@
+"""Components that fit together, found by trying them on data sets that can be made without options."""
+
+from typing import Any
+
+from seqkit import registry
+from seqkit.contracts.spec import DataSpec
+from seqkit.data.loading import set_up
+from seqkit.registry import Component
+
+OUTPUT_SIZE = 8  # of the model that a head is tried on
+Names = dict[str, str | list[str] | bool]
+
+
+def fits(component: Component, config: dict[str, Any]) -> Names:
+    """Return what a component fits, by kind: names of input kinds, tasks, frontends, heads and data sets.
+
+    Tried are the components of seqkit and of the component's own provider.
+
+    Args:
+        component: Of any kind; optimizers, schedulers and loggers fit everything, and nothing is returned for them.
+        config: Its name and options.
+
+    Raises:
+        SeqkitError: It is a data set that cannot be made with these options.
+    """
+    by_kind = {"data": _of_data, "head": _of_head, "frontend": _of_frontend, "task": _of_task, "inputs": _of_inputs}
+    return by_kind[component.kind](component, config) if component.kind in by_kind else {}
+
+
+def _of_data(component: Component, config: dict[str, Any]) -> Names:
+    data = registry.build("data", config)
+    set_up(data)
+    spec = data.spec
+    return {"inputs": _name(spec, "inputs"), "task": _name(spec, "task"), "default frontend": spec.inputs.frontend,
+            "default head": spec.task.head}  # fmt: skip
+
+
+def _of_head(component: Component, config: dict[str, Any]) -> Names:
+    specs = {data: spec for data, spec in _specs(component).items() if _builds("head", config, spec)}
+    causal_only = not any(_builds("head", config, spec, causal=False) for spec in specs.values())
+    return {"tasks": _names(specs, "task"), "data": list(specs), "needs a causal model": bool(specs) and causal_only}
+
+
+def _of_frontend(component: Component, config: dict[str, Any]) -> Names:
+    specs = {data: spec for data, spec in _specs(component).items() if _builds("frontend", config, spec)}
+    return {"inputs": _names(specs, "inputs"), "data": list(specs)}
+
+
+def _of_task(component: Component, config: dict[str, Any]) -> Names:
+    return _of_spec(component, "task", "head")
+
+
+def _of_inputs(component: Component, config: dict[str, Any]) -> Names:
+    return _of_spec(component, "inputs", "frontend")
+
+
+def _of_spec(component: Component, side: str, end: str) -> Names:
+    """Return the default end of the network for one side of a data spec, all that fit, and the data that have it."""
+    specs = {data: spec for data, spec in _specs(component).items() if _name(spec, side) == component.name}
+    names = [other.name for other in _others(component, end)
+             if any(_builds(end, {"name": other.name}, spec) for spec in specs.values())]  # fmt: skip
+    return {f"default {end}": getattr(component.factory, end), f"{end}s": names, "data": list(specs)}
+
+
+def _specs(component: Component) -> dict[str, DataSpec]:
+    """Return the specs of the data sets to try, by name; those that need options or a download are left out."""
+    found = {}
+    for other in _others(component, "data"):
+        try:
+            data = registry.build("data", other.name)
+            if hasattr(data, "prepare"):
+                continue
+            data.setup()
+            found[other.name] = data.spec
+        except Exception:  # it wants options, or its author's code does not work here: it is not the one described
+            continue
+    return found
+
+
+def _others(component: Component, kind: str) -> list[Component]:
+    found = registry.components(kind).values()
+    return sorted((one for one in found if one.provider in ("seqkit", component.provider)), key=lambda one: one.name)
+
+
+def _builds(kind: str, config: dict[str, Any], spec: DataSpec, causal: bool = True) -> bool:
+    try:
+        registry.build(kind, config, *((spec,) if kind == "frontend" else (OUTPUT_SIZE, spec, causal)))
+    except Exception:  # a refusal, or a spec that its author did not think of
+        return False
+    return True
+
+
+def _name(spec: DataSpec, side: str) -> str:
+    return registry.spec_to_json(spec)[side]["name"]
+
+
+def _names(specs: dict[str, DataSpec], side: str) -> list[str]:
+    return sorted({_name(spec, side) for spec in specs.values()})
