@@ -112,8 +112,8 @@ class Optimizer(Protocol):
     """A ``torch.optim.Optimizer``. Built as ``optimizer(parameters, *, options)``.
 
     ``parameters`` are groups as torch takes them, to be passed on: dicts of ``params``, their ``names`` in the network
-    ("model.layers.0.weight_hh"), and ``decay``, whether weight decay applies to them. ``lr`` is one of its defaults, and
-    is read from the group at every step, where the scheduler changes it.
+    ("model.layers.0.weight_hh"), and ``decay``, whether weight decay applies to them. ``lr`` is one of its defaults,
+    and is read from the group at every step, where the scheduler changes it.
 
     A resume is exact where all that a step needs is in ``state`` and ``param_groups``: tensors, numbers, strings, and
     lists and dicts of them. Random numbers come from torch's global generator, whose state is saved.
