@@ -30,7 +30,7 @@ def try_step(direction: Direction, input_size: int) -> None:
             a weight without a gradient, or keeps a part of the graph from one call to the next.
     """
     cell: Any = direction.cell
-    if direction.bias_ih.is_meta:
+    if direction.bias_ih.is_meta or torch.is_inference_mode_enabled():  # no values, or neither versions nor gradients
         return
     draw = torch.Generator().manual_seed(0)
 
@@ -86,7 +86,7 @@ def _gradients_again(direction: Direction, x_TBI: Tensor, state: State) -> None:
     except RuntimeError as error:
         if "backward through the graph a second time" not in str(error):
             raise
-        cell, kept = type(direction.cell).__name__, ", ".join(_kept(direction.cell)) or "a tensor"
+        cell, kept = type(direction.cell).__name__, ", ".join(_kept(direction.cell))
         raise PluginError(
             f"{cell}.step keeps {kept} with its graph from one call to the next; detach it, or make it a state"
         ) from error
@@ -97,6 +97,7 @@ def _kept(cell: nn.Module) -> list[str]:
     return [
         f"self.{prefix}.{name}".replace("..", ".")
         for prefix, module in cell.named_modules()
-        for name, value in vars(module).items()
-        if name != "_modules" and any(isinstance(leaf, Tensor) and leaf.grad_fn for leaf in tree_leaves(value))
+        for name, value in {**vars(module), **module._buffers}.items()
+        if name not in ("_modules", "_buffers")
+        and any(isinstance(leaf, Tensor) and leaf.grad_fn for leaf in tree_leaves(value))
     ]

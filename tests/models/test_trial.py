@@ -132,6 +132,12 @@ def test_a_weight_that_shows_in_the_output_only_after_some_steps_is_no_fault():
     Recurrent(Late, 3, hidden_size=4)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_model_is_built_without_gradients_too(mode):
+    with mode():
+        assert Recurrent(Plain, 3, hidden_size=4)(torch.ones(2, 5, 3))[0].shape == (2, 5, 4)
+
+
 def test_a_frozen_parameter_is_no_fault():
     class Frozen(Forgotten):
         def __init__(self):
@@ -162,7 +168,14 @@ class KeepsInAList(Plain):
         return (new,)
 
 
-@pytest.mark.parametrize(("cell", "name"), [(Keeps, "last"), (KeepsInAList, "inner.seen")])
+class KeepsInABuffer(Counting):
+    def step(self, x_BG, recur, state):
+        new = torch.tanh(x_BG + recur(state[0]) + self.count)
+        self.count = new
+        return (new,)
+
+
+@pytest.mark.parametrize(("cell", "name"), [(Keeps, "last"), (KeepsInAList, "inner.seen"), (KeepsInABuffer, "count")])
 def test_a_tensor_kept_with_its_graph_is_named(cell, name):
     with pytest.raises(PluginError) as refusal:
         Recurrent(lambda size: cell(), 3, hidden_size=4)
