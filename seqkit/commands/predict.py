@@ -22,7 +22,10 @@ def run(arguments: argparse.Namespace) -> None:
     trained = load(arguments.run, arguments.device)
     predictions = trained.predict(arguments.inputs)
     if arguments.json:
-        print(json.dumps(predictions, indent=2, ensure_ascii=False))
+        named = [
+            {"input": source, **prediction} for source, prediction in zip(arguments.inputs, predictions, strict=True)
+        ]
+        print(json.dumps(named, indent=2, ensure_ascii=False))
         return
     for source, prediction in zip(arguments.inputs, predictions, strict=True):
         text = trained.text(prediction)
