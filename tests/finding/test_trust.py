@@ -54,7 +54,7 @@ def last_line(capsys) -> str:
 
 
 def test_a_run_loads_the_file_that_its_user_has_used(made, fresh, capsys):
-    for words in (["evaluate", str(made)], ["describe", str(made)], ["export", str(made), "--format", "torch"],
+    for words in (["evaluate", str(made)], ["describe", str(made)], ["export", str(made)],
                   ["resume", str(made), "--report"], ["train", *TINY, "model=unit", "id=a"]):  # fmt: skip
         fresh()
         assert "unit" not in registry.components("model")
