@@ -70,6 +70,13 @@ def test_a_task_of_ones_own_trains_reports_evaluates_predicts_and_describes(caps
     assert set(answer["notes"]) == set(NOTES)
     assert run(["predict", "runs/piano_roll/x", "roll.csv"]) == 0
     assert re.fullmatch(r"roll\.csv: (silence|[A-G]( [A-G])*)\n", capsys.readouterr().out)
+    assert run(["predict", "runs/piano_roll/x", "roll.csv", "--output", "heard"]) == 0
+    assert capsys.readouterr().out == "roll.csv: heard/roll.prediction.txt\n"
+    assert re.fullmatch(r"silence|[A-G]( [A-G])*", Path("heard/roll.prediction.txt").read_text())
+    assert run(["predict", "runs/piano_roll/x", "roll.csv", "./roll.csv", "--output", "heard"]) == 1
+    assert capsys.readouterr().err == "seqkit: --output: two inputs are called roll; predict for them one at a time\n"
+    assert run(["predict", "runs/piano_roll/x", "roll.csv", "--output", "roll.csv"]) == 1
+    assert "roll.csv/roll.prediction: cannot be written (file exists)" in capsys.readouterr().err
     assert run(["describe", "runs/piano_roll/x"]) == 0
     assert "notes" in capsys.readouterr().out
 
@@ -113,6 +120,8 @@ def test_labelled_sentences_train_and_predict(tokenizer, capsys):
     assert "confusion_matrix.png" in report["figures"]
     assert run(["predict", "runs/sentences/x", "the film was good", "bad", "--json"]) == 0
     answers = json.loads(capsys.readouterr().out)
+    assert run(["predict", "runs/sentences/x", "bad", "--output", "out"]) == 1
+    assert capsys.readouterr().err == "seqkit: answers of Classes are text and JSON; there is no file of them\n"
     assert [set(answer["probabilities"]) for answer in answers] == [{"good", "bad"}] * 2
     long = "good film " * 5000
     trained = seqkit.load("runs/sentences/x")

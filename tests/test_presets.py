@@ -1,6 +1,7 @@
 """Presets on components that they were not written for."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from seqkit import registry
 from seqkit.__main__ import run
 from seqkit.errors import ConfigError
 from seqkit.hydra_cli import compose
+from seqkit.plugins import loading
 
 TINY = ["data.length=4", "data.train_size=8", "data.valid_size=4", "data.test_size=4", "data.batch_size=4",
         "trainer.accelerator=cpu", "trainer.max_steps=1", "trainer.val_check_interval=1"]  # fmt: skip
@@ -123,3 +125,42 @@ def test_the_config_is_shown_in_part(words, out, capsys):
 def test_a_part_that_is_not_in_the_config(capsys):
     assert run(["train", "--cfg", "job", "--package", "modle"]) == 1
     assert capsys.readouterr().err == "seqkit: --package modle: not in the config\n"
+
+
+@pytest.fixture
+def _plugin_of_a_folder(monkeypatch):
+    """Name a folder with a model and a preset as a plugin, for one test only."""
+    registry.load_built_in()
+    monkeypatch.setattr(registry, "_components", {kind: dict(found) for kind, found in registry._components.items()})
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("SEQKIT_HOME", "home")
+    folder = Path("plugin")
+    (folder / "conf/experiment").mkdir(parents=True)
+    (folder / "preset_model.py").write_text(
+        "import seqkit\n\n@seqkit.register_model('of_plugin')\nclass Model:\n    def __init__(self, input_size: int, *, "
+        "width: int = 1): ...\n"
+    )
+    (folder / "conf/experiment/wide.yaml").write_text(
+        "# @package _global_\n# A wide model.\ndefaults:\n  - override /model: of_plugin\nmodel:\n  width: 7\n"
+    )
+    before = dict(loading.loaded)
+    monkeypatch.setenv("SEQKIT_PLUGINS", str(folder.absolute()))
+    yield
+    loading.loaded.clear()
+    loading.loaded.update(before)
+    sys.modules.pop("preset_model", None)
+
+
+@pytest.mark.usefixtures("_plugin_of_a_folder")
+def test_a_preset_of_a_plugin_is_fitted_listed_and_described(capsys):
+    assert compose(["experiment=wide"])["model"] == {"name": "of_plugin", "width": 7}
+    assert "width" not in compose(["experiment=wide", "model=gru"])["model"]
+    line = "seqkit: experiment=wide: model.width=7 left out, as model=gru has no such option\n"
+    assert capsys.readouterr().err == line
+    assert run(["list", "experiment", "--json"]) == 0
+    wide = json.loads(capsys.readouterr().out)["experiment"]["wide"]
+    assert wide == {"provider": "preset_model.py", "summary": "A wide model."}
+    assert run(["describe", "experiment=wide"]) == 0
+    assert capsys.readouterr().out.endswith("model:\n  width: 7\n")
+    assert run(["describe", "experiment=wode"]) == 1
+    assert "Did you mean 'wide'?" in capsys.readouterr().err

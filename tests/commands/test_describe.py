@@ -78,6 +78,17 @@ def test_data_with_options(capsys):
     assert found["fits"]["task"] == "forecast"
 
 
+@pytest.mark.parametrize(
+    "words", [["model=lstm"], ["model=lstm", "model.hidden_size=4"], ["head=classify"], ["data=adding"]]
+)
+def test_what_seqkit_provides_is_described_without_plugins(words, capsys, monkeypatch):
+    def load(kind, name):
+        raise AssertionError("plugins are looked for")
+
+    monkeypatch.setattr(registry, "finders", [load])
+    described(capsys, *words)
+
+
 @pytest.mark.usefixtures("_own_registry")
 def test_a_faulty_data_set_does_not_hinder_others(capsys):
     @seqkit.register_data("faulty")

@@ -74,6 +74,11 @@ class Notes:
         last_BN = prediction.probability_BTN[:, -1].tolist()
         return [{"notes": dict(zip(self.names, row, strict=True))} for row in last_BN]
 
+    def write(self, answer, path):
+        path = path.with_name(f"{path.name}.txt")
+        path.write_text(self.text(answer))
+        return path
+
     def text(self, answer):
         return " ".join(name for name, p in answer["notes"].items() if p > 0.5) or "silence"
 

@@ -13,6 +13,7 @@ from seqkit import DataError
 from seqkit_music.rolls import KEYS, LOWEST
 
 TICKS = 480  # per beat, in the files that are written
+LONGEST = 1_000_000  # steps of a piece; a damaged file may claim any
 DRUMS = 9  # the channel whose notes have no pitch
 
 
@@ -25,12 +26,12 @@ def read_midi(path: Path, steps_per_beat: int) -> Tensor:
             least. A note that is struck again at once is one long note.
 
     Raises:
-        DataError: It is no MIDI file, or it has no note.
+        DataError: It is no MIDI file, has no note, or is too long.
     """
     try:
         file = mido.MidiFile(path)
-    except (OSError, EOFError, ValueError, LookupError) as error:
-        raise DataError(f"{path}: cannot be read as MIDI ({error})") from None
+    except (OSError, EOFError, ValueError, LookupError, mido.KeySignatureError) as error:
+        raise DataError(f"{path}: cannot be read as MIDI ({error or type(error).__name__})") from None
     if not file.ticks_per_beat > 0:
         raise DataError(f"{path}: its time is not in beats")
     spans: list[tuple[int, int, int]] = []  # first step, step after the last, key
@@ -50,7 +51,10 @@ def read_midi(path: Path, steps_per_beat: int) -> Tensor:
     spans = [span for span in spans if 0 <= span[2] < KEYS]
     if not spans:
         raise DataError(f"{path}: has no note of the piano")
-    roll_TN = torch.zeros(max(end for _, end, _ in spans), KEYS)
+    steps = max(end for _, end, _ in spans)
+    if steps > LONGEST:
+        raise DataError(f"{path}: its last note ends after {steps:,} steps; {LONGEST:,} is the most")
+    roll_TN = torch.zeros(steps, KEYS)
     for first, end, key in spans:
         roll_TN[first:end, key] = 1
     return roll_TN

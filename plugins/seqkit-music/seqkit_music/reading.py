@@ -44,21 +44,34 @@ def read_splits(path: Path, steps_per_beat: int) -> dict[str, list[Tensor]]:
     Raises:
         DataError: There are none, a split is empty, or a file is something else.
     """
-    if path.is_dir():
-        parts = _files(path)
-        pieces = {split: [read_piece(file, steps_per_beat) for file in files] for split, files in parts.items()}
-    else:
-        content = _read_json(path)
-        if not isinstance(content, dict) or not all(isinstance(content.get(split), list) for split in SPLITS):
-            raise DataError(f"{path}: is not an object of {', '.join(SPLITS)}, each a list of pieces")
-        pieces = {
-            split: [_roll(steps, f"{path}, {split} {number}") for number, steps in enumerate(content[split], 1)]
-            for split in SPLITS
-        }
-    for split, rolls in pieces.items():
-        if not rolls:
+    found = _in_folder(path, steps_per_beat) if path.is_dir() else _in_json(path)
+    for split, pieces in found.items():
+        if not pieces:
             raise DataError(f"{path}: there is no piece for {split}; at least one is needed for each of the splits")
-    return pieces
+        for where, roll_TN in pieces.items():
+            if len(roll_TN) < 2:
+                raise DataError(f"{where}: has one step, after which nothing is to be predicted; two are needed")
+    return {split: list(pieces.values()) for split, pieces in found.items()}
+
+
+def _in_folder(folder: Path, steps_per_beat: int) -> dict[str, dict[str, Tensor]]:
+    """Return the roll of each file by its path, for each split."""
+    return {
+        split: {str(file): read_piece(file, steps_per_beat) for file in files}
+        for split, files in _files(folder).items()
+    }
+
+
+def _in_json(path: Path) -> dict[str, dict[str, Tensor]]:
+    """Return the roll of each piece by where it stands, for each split."""
+    content = _read_json(path)
+    if not isinstance(content, dict) or not all(isinstance(content.get(split), list) for split in SPLITS):
+        raise DataError(f"{path}: is not an object of {', '.join(SPLITS)}, each a list of pieces")
+    named = {
+        split: {f"{path}, {split} {number}": steps for number, steps in enumerate(content[split], 1)}
+        for split in SPLITS
+    }
+    return {split: {where: _roll(steps, where) for where, steps in pieces.items()} for split, pieces in named.items()}
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:
@@ -81,6 +94,6 @@ def _read_json(path: Path) -> Any:
 
 
 def _roll(steps: Any, where: str) -> Tensor:
-    if not isinstance(steps, list) or len(steps) < 2 or not all(isinstance(notes, list) for notes in steps):
-        raise DataError(f"{where}: is not a list of two steps or more, each a list of MIDI numbers")
+    if not isinstance(steps, list) or not steps or not all(isinstance(notes, list) for notes in steps):
+        raise DataError(f"{where}: is not a list of steps, each a list of MIDI numbers")
     return roll_of(steps, where)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import seqkit
+from seqkit import DataError
 from seqkit.__main__ import run
 
 mido = pytest.importorskip("mido")
@@ -83,3 +84,14 @@ def test_drums_and_notes_beyond_the_piano_are_left_out():
         track.append(mido.Message("note_on", channel=channel, note=note, velocity=0, time=480))
     mido.MidiFile(ticks_per_beat=480, tracks=[track]).save("x.mid")
     assert notes_of(read_midi(Path("x.mid"), 1)) == [[60]]
+
+
+@pytest.mark.parametrize(("message", "line"), [
+    (mido.Message("note_on", note=60, time=2**28 - 1), "x.mid: its last note ends after 2,236,963 steps; 1,000,000 is the most"),
+    (mido.Message("note_on", note=120, time=5), "x.mid: has no note of the piano"),
+])  # fmt: skip
+def test_files_without_music_are_refused(message, line):
+    end = mido.Message("note_off", note=message.note, time=1)
+    mido.MidiFile(ticks_per_beat=480, tracks=[mido.MidiTrack([message, end])]).save("x.mid")
+    with pytest.raises(DataError, match=f"^{line}"):
+        read_midi(Path("x.mid"), 4)

@@ -83,6 +83,8 @@ def test_tunes_and_rolls_of_json_make_the_splits():
     ("x.json", "{}", "x.json: is not an object of train, valid, test, each a list of pieces"),
     ("x.json", '{"train": [[[60], [5]]], "valid": [], "test": []}', "x.json, train 1, step 2: 5 is none of the notes 21 to 108"),
     ("x.json", '{"train": [[[60], [61]]], "valid": [], "test": []}', "x.json: there is no piece for valid"),
+    ("x.json", '{"train": [[[60]]], "valid": [], "test": []}', "x.json, train 1: has one step, after which nothing"),
+    ("x.json", '{"train": [60], "valid": [], "test": []}', "x.json, train 1: is not a list of steps"),
     ("x.json", "[", "x.json: cannot be read as JSON"),
     ("x/1.txt", "no music", "x: there is no piece for train"),
     ("x/train/1.mid", "no music", "x/train/1.mid: cannot be read as MIDI"),
