@@ -11,6 +11,7 @@ from torch import nn
 import seqkit
 from seqkit import registry
 from seqkit.contracts.spec import DataSpec
+from seqkit.errors import ConfigError
 from seqkit.experiment import resume
 from seqkit.export.exporting import write
 from seqkit.inputs.frames.spec import Frames
@@ -18,6 +19,7 @@ from seqkit.models import Recurrent
 from seqkit.models.backends import torch_compile
 from seqkit.network import assemble
 from seqkit.tasks.classify.spec import Classes
+from seqkit.testing import check_cell
 from tests.training.test_resume import ADDING, Killed, assert_equal, die_by_exception, kill_at, outcome
 
 # I input, H hidden, T time
@@ -314,6 +316,53 @@ def test_it_is_exported(name, format):
     _, about = write(network, spec, format)
     assert about["layers"] == [f"a scan over {type(network.model.layers[0][0].cell).__name__}.step"]
     assert about["difference"] < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "message"),
+    [
+        ("indrnn", "projection_size", 2, "IndRNN has no recurrent matrix U; set model.projection_size=null"),
+        (
+            "indrnn",
+            "recurrent_init",
+            "orthogonal",
+            "IndRNN has no recurrent matrix U; set model.recurrent_init=uniform",
+        ),
+        ("indrnn", "forget_bias", 1.0, "IndRNN has no gate named forget; set model.forget_bias=null"),
+        ("sru", "projection_size", 2, "SRU has no recurrent matrix U; set model.projection_size=null"),
+        ("sru", "recurrent_init", "orthogonal", "SRU has no recurrent matrix U; set model.recurrent_init=uniform"),
+        ("sru", "weight_dropout", 0.5, "SRU has no recurrent weights; set model.weight_dropout=0"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(name, option, value, message):
+    with pytest.raises(ConfigError) as error:
+        build(name, **{option: value})
+    assert str(error.value) == f"model.{option}={value}: {message}"
+
+
+def test_weight_dropout_zeroes_elements_of_a_diagonal():
+    model, x_BTI = build("indrnn", weight_dropout=0.5), draw(2, 5, I)
+    torch.manual_seed(0)
+    got = model(x_BTI)[0]
+    torch.manual_seed(0)  # the same draw, written out
+    mask_H = nn.functional.dropout(torch.ones(H, dtype=torch.float64), 0.5)
+    assert set(mask_H.tolist()) == {0.0, 2.0}
+    with torch.no_grad():
+        model.layers[0][0].weight_hh *= mask_H
+    same(got, model.eval()(x_BTI)[0])
+
+
+def test_what_has_no_u_is_not_normalised_or_masked_there():
+    model = build("sru", layer_norm=True, variational_dropout=0.5)
+    names = {key for key, _ in model.layers[0][0].named_parameters()}
+    assert "gain_ih" in names
+    assert not names & {"gain_hh", "weight_hh", "bias_hh"}
+
+
+@pytest.mark.slow
+@every_cell
+def test_the_suite_for_authors_refuses_none(name):
+    check_cell(name)
 
 
 def test_a_cell_made_from_both_sizes_has_them_in_their_order():

@@ -9,7 +9,6 @@ from typing import Any
 from torch import Tensor
 
 from seqkit import DataError
-from seqkit_music.midi import read_midi
 from seqkit_music.rolls import roll_of
 
 MIDI = (".mid", ".midi")
@@ -27,6 +26,8 @@ def read_piece(path: Path, steps_per_beat: int) -> Tensor:
     if not path.is_file():
         raise DataError(f"{path}: no such file. Expected {WANTED}")
     if path.suffix.lower() in MIDI:
+        from seqkit_music.midi import read_midi  # it needs mido, which tunes and JSON do not
+
         return read_midi(path, steps_per_beat)
     return _roll(_read_json(path), str(path))
 
