@@ -1,8 +1,9 @@
-"""Protocols of data, frontend, model and head."""
+"""Protocols of data, frontend, model, head, optimizer, scheduler and logger."""
 
 # B batch, T time (steps), I input size, H output size of the model
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from torch import Tensor
@@ -104,4 +105,77 @@ class Head(Protocol):
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> Prediction:
         """Return the task's prediction for each row, in the units of the data; ``batch`` may have no targets."""
+        ...
+
+
+class Optimizer(Protocol):
+    """A ``torch.optim.Optimizer``. Built as ``optimizer(parameters, *, options)``.
+
+    ``parameters`` are groups as torch takes them, to be passed on: dicts of ``params``, their ``names`` in the network
+    ("model.layers.0.weight_hh"), and ``decay``, whether weight decay applies to them. ``lr`` is one of its defaults,
+    and is read from the group at every step, where the scheduler changes it.
+
+    A resume is exact where all that a step needs is in ``state`` and ``param_groups``: tensors, numbers, strings, and
+    lists and dicts of them. Random numbers come from torch's global generator, whose state is saved.
+    """
+
+    param_groups: list[dict[str, Any]]
+
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """Call ``closure``, under ``torch.enable_grad()``, which computes the gradients; step; return its loss.
+
+        Without a closure, as where gradients are scaled (``trainer.precision=16-mixed``), they are there already.
+        """
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
+
+
+class Scheduler(Protocol):
+    """Factor on the learning rate of every group. Built as ``scheduler(total_steps, mode, *, options)``.
+
+    It may be a function that computes the factor from the step alone. One that remembers something is an object: a
+    checkpoint holds its attributes, which must be plain (numbers, strings, lists, dicts, tensors), and not what a
+    closure holds. On a resume it is built anew and asked for step 0 before its attributes are put back.
+
+    It may have ``validated(score)``, which is told the monitored score after each validation; ``mode``, "min" or "max",
+    says which score is better.
+    """
+
+    def __call__(self, step: int) -> float:
+        """Return the factor after ``step`` finished optimizer steps, from 0; the same whenever it is asked for."""
+        ...
+
+
+class Logger(Protocol):
+    """Takes a run's metrics, beside ``metrics.csv``. Built as ``logger(folder, config, *, options)`` at each start.
+
+    One that raises is dropped with a warning, and the training goes on. A run that is resumed from a checkpoint logs
+    again what it had logged after it. It may have
+
+    - ``resume(step)``: called first on a resume, with the step of the checkpoint; lines beyond it will come again;
+    - ``replays``: true to be given, on a resume, all metrics up to the checkpoint again, after ``resume``;
+    - ``publish``, as ``PublishingLogger``;
+    - ``finalize(status)``: flush; the last call of every start, after a fault or a stop too;
+    - ``abandon()``: let go of everything; the last call after it has raised.
+    """
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Log metrics by name under the number of finished optimizer steps."""
+        ...
+
+
+class PublishingLogger(Logger, Protocol):
+    """A logger that takes the outcome of a finished run too."""
+
+    def publish(self, report: dict[str, Any], figures: Sequence[Path], checkpoint: Path) -> None:
+        """Send the outcome; the test scores have come before, as metrics of the best step.
+
+        Args:
+            report: Content of ``report.json``.
+            figures: The report's PNG files.
+            checkpoint: The best one.
+        """
         ...

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from seqkit.network import Network, assemble
 from seqkit.registry import build
 from seqkit.testing.check import outcomes
 from seqkit.testing.dry_run.trial import Trial
-from seqkit.testing.line import suite
+from seqkit.testing.line import SUITES, suite
 
 KINDS = ("frontend", "model", "head", "task", "optimizer", "scheduler")
 
@@ -69,6 +70,7 @@ def _copies(module: Any, build_another: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _require(trial: Trial, kind: str, subject: Any) -> None:
+    import_module(f"seqkit.testing.{SUITES[kind]}")  # defines the checks
     for outcome in outcomes(subject, (kind,), cheap=True):
         if not outcome.passed:
             raise trial.refuse(kind, reason=f"{outcome.check.sentence}: {outcome.reason}")

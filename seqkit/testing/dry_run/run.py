@@ -19,6 +19,7 @@ from seqkit.testing.dry_run.steps import try_steps
 from seqkit.testing.dry_run.trial import Trial
 
 ROWS = 4  # of the first training batch
+REPORTED = ("data", "inputs", "task", "head")  # kinds that a report is made by
 
 
 def dry_run(config: Config, data: Data, device: torch.device, metadata: dict[str, Any]) -> None:
@@ -61,6 +62,7 @@ def _try(trial: Trial, metadata: dict[str, Any]) -> None:
     if trial.plugins:
         checks.check_components(trial, network, batch)
         try_checkpoint(trial, network, optimizer, scheduler, metadata)
+    if trial.has_plugin(*REPORTED):
         try_report(trial, network, metric)
 
 
