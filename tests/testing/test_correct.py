@@ -1,24 +1,16 @@
 """No correct component is refused: the built-in ones, the example plugins, and odd ones of the literature."""
 
-import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from seqkit import registry
-from seqkit.testing import check_frontend, check_model
-from seqkit.testing.check import CHECKS
+from seqkit.testing import check_frontend
+from seqkit.testing.check import CHECKS, Outcome
 from seqkit.testing.line import parse, suite
+from tests.testing.built_in import lines
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
-SLOW = "export_equals_it", "resume_is_exact"  # seconds each, and proven for the components without options
-BUILT_IN = [
-    f"{kind}={name}"
-    for kind in ("model", "frontend")
-    for name in registry.names(kind)
-    if registry.find(kind, name).origin.startswith("seqkit.")
-]
+EXPORT, RESUME = "export_equals_it", "resume_is_exact"  # seconds each, and of some components enough
 OPTIONS = [
     "model=lstm model.num_layers=2 model.projection_size=3 model.layer_norm=true",
     "model=lstm model.bidirectional=true model.num_layers=2 model.zoneout=0.2",
@@ -42,28 +34,30 @@ OTHERS = {
 }
 
 
-@pytest.mark.seqkit(*BUILT_IN)
+def outcomes(line: str, *left_out: str) -> list[Outcome]:
+    kind = line.partition("=")[0]
+    subject, kinds = suite(kind, parse(line.split()))
+    return [check.outcome(subject) for own in kinds for check in CHECKS[own] if check.name not in left_out]
+
+
+@pytest.mark.seqkit(*lines("model"), *lines("frontend"))
 def test_built_in(check):
     check()
 
 
 @pytest.mark.parametrize("line", OPTIONS)
 def test_built_in_with_options(line):
-    kind = line.partition("=")[0]
-    subject, kinds = suite(kind, parse(line.split()))
-    outcomes = [check.outcome(subject) for own in kinds for check in CHECKS[own] if check.name not in SLOW]
-    assert [outcome for outcome in outcomes if not outcome.passed] == []
-    assert sum(outcome.applies for outcome in outcomes) > len(outcomes) / 2
+    found = outcomes(line, EXPORT, RESUME)
+    assert [outcome for outcome in found if not outcome.passed] == []
+    assert sum(outcome.applies for outcome in found) > len(found) / 2
 
 
 @pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in OTHERS.items() for name in names])
-def test_others(module, name, monkeypatch):
-    monkeypatch.setattr(registry, "_components", {kind: dict(found) for kind, found in registry._components.items()})
+def test_others(module, name, load, monkeypatch):
     for folder in PLUGINS.iterdir():
         monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, module, raising=False)
-    import_module(module)
-    check_model(name)
+    load(module)
+    assert [outcome for outcome in outcomes(f"model={name}", EXPORT) if not outcome.passed] == []
 
 
 def test_a_frontend_is_checked_on_a_spec_of_the_author():

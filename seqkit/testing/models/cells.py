@@ -109,7 +109,7 @@ def _built(subject: ModelSubject, options: Mapping[str, Any]) -> Any:
     if subject.config is None:
         raise DoesNotApply("it was not built from a config")
     with seeded():
-        return registry.build("model", {**subject.config, **options}, subject.x().shape[2])
+        return registry.build("model", {**subject.config, **options}, subject.x().shape[2]).eval()
 
 
 def _results(model: Any, x_BTI: Tensor, lengths_B: Tensor) -> dict[str, tuple[Tensor, ...]]:
