@@ -6,6 +6,7 @@ from seqkit.testing.check import CHECKS, require
 from seqkit.testing.heads import suite
 from seqkit.testing.line import parse
 from tests.testing.built_in import lines
+from tests.testing.mutants import registered
 
 OPTIONS = [
     "head=classify head.pooling=last", "head=classify head.pooling=max", "head=classify head.pooling=attention",
@@ -58,9 +59,8 @@ def test_a_head_that_serves_no_data_that_is_there(load):
         suite({"head": {"name": "notes"}})[0].get_data()
 
 
-def test_every_failure_is_a_line(load):
-    load("tests.testing.mutants.heads")
-    with pytest.raises(CheckError) as error:
+def test_every_failure_is_a_line():
+    with registered(), pytest.raises(CheckError) as error:
         check_head("loss_alone")
     assert [line.split(":")[0] for line in str(error.value).splitlines()] == [
         "docstring_explains_every_option",
