@@ -73,9 +73,9 @@ class OptimizerSubject:
         return option in registry.check("optimizer", self.config)
 
 
-def check_optimizer(name: str, **options: Any) -> None:
+def check_optimizer(name: str, **given: Any) -> None:
     """Run every check of an optimizer on one that is registered; raises ``CheckError`` with a line for each failure."""
-    require(*suite({"optimizer": {"name": name, **options}}))
+    require(*suite({"optimizer": {"name": name, **given}}))
 
 
 def suite(chosen: Chosen) -> tuple[OptimizerSubject, tuple[str, ...]]:

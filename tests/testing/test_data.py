@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from seqkit.testing import check_data
-from seqkit.testing.data import _with_another_end
+from seqkit.testing.data.changes import with_another_end
 from seqkit.testing.tiny import READY
 from tests.testing.built_in import lines
 
@@ -58,4 +58,4 @@ def test_data_of_the_example_plugins(load, name):
     [("a,b\n1,2.5\n3,40\n", "a,b\n1,2.5\n3,95\n"), ("one two\nthree", "one two\n~~~~~"), ("a\n12", "a\n67")],
 )
 def test_only_the_end_of_a_text_is_changed(text, other):
-    assert _with_another_end(text) == other
+    assert with_another_end(text) == other

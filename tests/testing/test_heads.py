@@ -63,10 +63,10 @@ def test_every_failure_is_a_line():
     with registered(), pytest.raises(CheckError) as error:
         check_head("loss_alone")
     assert [line.split(":")[0] for line in str(error.value).splitlines()] == [
-        "docstring_explains_every_option",
         "loss_is_a_total_and_a_count",
         "loss_is_the_sum_over_the_rows",
         "loss_has_a_gradient_for_every_parameter",
+        "docstring_explains_every_option",
     ]
 
 
