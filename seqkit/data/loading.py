@@ -8,13 +8,23 @@ from torch.utils.data import DataLoader
 
 from seqkit.contracts.batch import Split
 from seqkit.contracts.components import Data
+from seqkit.contracts.spec import DataSpec
+from seqkit.errors import PluginError
 
 
 def set_up(data: Data) -> None:
-    """Prepare the data, where they have something to prepare, and read or make them."""
+    """Prepare the data, where they have something to prepare, and read or make them.
+
+    Raises:
+        PluginError: After it something is not there that everything else stands on.
+    """
     if hasattr(data, "prepare"):
         data.prepare()
     data.setup()
+    for name, kind in (("spec", DataSpec), ("fingerprint", str), ("facts", dict), ("batch_size", int)):
+        value = getattr(data, name, None)
+        if not isinstance(value, kind) or value == "":
+            raise PluginError(f"{type(data).__name__}.{name} is {value!r:.60} after setup(); make it a {kind.__name__}")
 
 
 def load_batches(data: Data, split: Split, order: Iterable[Sequence[int]], workers: int, pin: bool) -> DataLoader:

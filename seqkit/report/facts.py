@@ -56,6 +56,9 @@ def write_report(
         with guard(f"the figure {name}"):
             save(figure, folder.path / f"{name}.png")
             names.append(f"{name}.png")
+    backends: dict[str, str] = {}
+    with guard("the backends"):
+        backends = backends_in_words(network.model)
     facts: dict[str, Any] = {
         "name": config["name"],
         "run": str(folder.path),
@@ -64,7 +67,7 @@ def write_report(
         "baselines": test.baselines,
         "monitor": monitor,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "backends": {},
+        "backends": backends,
         **times,
         "data": {"name": config["data"]["name"], "sha256": data.fingerprint, **data.facts},
         "device": str(next(network.parameters()).device),
@@ -76,8 +79,6 @@ def write_report(
         "sample": sample,
         "missing": list(dict.fromkeys([*test.missing, *valid.missing, *left_out])),
     }
-    with guard("the backends"):
-        facts["backends"] = backends_in_words(network.model)
     write_atomic(folder.report_json, json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
     with guard(folder.report_md.name):
         write_atomic(folder.report_md, markdown(facts))

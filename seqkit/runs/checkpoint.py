@@ -216,7 +216,7 @@ def not_plain_reason(value: Any, where: str) -> str:
     elif type(value) in PLAIN or _is_read_again(value):
         return ""
     else:
-        return f"{where} is a {type(value).__name__}, {shortened(repr(value))}"
+        return f"{where} is a {type(value).__name__}, {shortened(value)}"
     return next(filter(None, (not_plain_reason(item, place) for item, place in items)), "")
 
 

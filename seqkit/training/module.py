@@ -18,7 +18,7 @@ from seqkit.network import Network, assemble, carry
 from seqkit.registry import build
 from seqkit.rng import get_rng, set_rng
 from seqkit.runs.conditions import conditions, difference_reason
-from seqkit.training.kept import kept_graph
+from seqkit.training.diagnosis import kept_graph, part_making_nan
 from seqkit.training.loggers import Loggers
 from seqkit.training.optimizers import parameter_groups
 
@@ -107,9 +107,9 @@ class SequenceModule(pl.LightningModule):
         total, count = self.network.head.loss(outputs, lengths_B, batch)
         loss = total / count
         if self._from_scratch and batch_idx == 0 and not math.isfinite(first := loss.item()):
+            cause = self._part_making_nan(batch) or "look at the data, whose values may be infinite or too large"
             raise TrainingError(
-                f"the training loss is {first} at the first step, before any weight was changed: "
-                "look at the data, whose values may be infinite or too large"
+                f"the training loss is {first} at the first step, before any weight was changed: {cause}"
             )
         accumulated = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
         if accumulated and (self.global_step + 1) % self.config["trainer"]["log_every_n_steps"] == 0:
@@ -172,4 +172,10 @@ class SequenceModule(pl.LightningModule):
         floats = [part for part in (batch.inputs, batch.targets) if part is not None and part.is_floating_point()]
         if not all(bool(part.isfinite().all()) for part in floats):
             return f"{reason}: its batch holds values that are not finite; look at the data"
+        if part := self._part_making_nan(batch):
+            return f"{reason}: {part}"
         return f"{reason}; lower optimizer.lr, or find where with trainer.detect_anomaly=true"
+
+    def _part_making_nan(self, batch: Batch) -> str:
+        kind = part_making_nan(self.network, batch)
+        return f"{kind} {type(getattr(self.network, kind)).__name__} makes NaN of finite numbers" if kind else ""

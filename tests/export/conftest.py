@@ -3,7 +3,7 @@
 import pytest
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def _one_registry():
     """Let torch make its table of translations, the slowest part of a small export, once."""
     pytest.importorskip("onnxscript")

@@ -1,9 +1,14 @@
 import json
 from types import SimpleNamespace
 
+import pytest
+from torchmetrics import Metric
+
 import seqkit
+from seqkit.experiment import resume
 from seqkit.report import facts
 from seqkit.report.facts import backends_in_words
+from seqkit.report.terminal import terminal_summary
 from tests.conftest import TINY
 
 
@@ -17,6 +22,59 @@ def test_a_figure_that_fails_costs_a_warning_not_the_report(monkeypatch, capsys,
     assert report["figures"] == ["forecast.png"]  # the others are there
     assert json.loads((tmp_path / "runs/tiny/a/report.json").read_text())["test"] == report["test"]
     assert (tmp_path / "runs/tiny/a/report.md").is_file()
+
+
+def failing(*_, **__):
+    raise RuntimeError("no\nroom")
+
+
+PARTS = {
+    "the test scores": ("seqkit.report.facts.evaluate", ["the test scores", "the validation scores"]),
+    "the learning curves": ("seqkit.report.facts.learning_curves", ["the learning curves"]),
+    "examples": ("seqkit.report.illustrations._examples", ["examples"]),
+    "the figures": ("seqkit.tasks.forecast.spec.Series.figures", ["the figures of the task"]),
+    "the baselines": ("seqkit.tasks.forecast.spec.Series.baselines", ["every baseline"]),
+    "one baseline": ("seqkit.tasks.forecast.baselines.training_mean", ["baseline 'training mean'"]),
+    "the backends": ("seqkit.report.facts.backends_in_words", ["the backends"]),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_that_fails_costs_a_warning_and_the_rest_is_written(name, finished, monkeypatch, capsys):
+    path, missing = PARTS[name]
+    monkeypatch.setattr(path, failing)
+    report = resume(finished, report=True)
+    assert report["missing"] == missing
+    err = capsys.readouterr().err
+    assert all(f"{part} " in err or f"{part}:" in err for part in missing), err
+    assert "RuntimeError: no room" in err
+    assert json.loads((finished / "report.json").read_text()) == report
+    assert f"Missing, because it failed (see train.log): {', '.join(missing)}." in (finished / "report.md").read_text()
+    assert "mse" in report["test"] or name == "the test scores"
+    terminal_summary(report)
+
+
+def test_metrics_of_a_head_that_fail_leave_those_of_the_task(finished, monkeypatch):
+    from seqkit.tasks.forecast.head import Forecast
+
+    class Odd(Metric):
+        def update(self, prediction, batch) -> None:
+            failing()
+
+        def compute(self):
+            raise AssertionError("it failed before")
+
+    monkeypatch.setattr(Forecast, "metrics", lambda self: Odd(), raising=False)
+    report = resume(finished, report=True)
+    assert set(report["test"]) == set(report["valid"]) == {"mse", "mae"}
+    assert report["missing"] == ["the metric of the head"]
+
+
+def test_a_report_that_cannot_be_laid_out_is_still_there_as_json(finished, monkeypatch, capsys):
+    monkeypatch.setattr(facts, "markdown", failing)
+    report = resume(finished, report=True)
+    assert json.loads((finished / "report.json").read_text())["test"] == report["test"]
+    assert "the report is without report.md: RuntimeError: no room" in capsys.readouterr().err
 
 
 def test_backends_differ_for_padded_batches_only_where_they_do():

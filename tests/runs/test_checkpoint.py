@@ -1,13 +1,18 @@
+import io
 import random
 import zipfile
+from collections import OrderedDict
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
 
-from seqkit.errors import ConfigError
+from seqkit.errors import ConfigError, TrainingError
 from seqkit.network import assemble
 from seqkit.runs import checkpoint
 from seqkit.runs.checkpoint import Checkpoint
+from seqkit.training.callbacks import CheckpointFiles
 
 
 @pytest.mark.parametrize("name", ["best", "last"])
@@ -54,3 +59,29 @@ def test_ordinary_torch_reads_of_random_state_are_not_disturbed(originals):
     torch.manual_seed(3)
     saved.network()
     assert torch.equal(torch.rand(1), once)
+
+
+@pytest.mark.parametrize(("value", "reason"), [
+    ({"a": [1, {"b": Path("x")}]}, "state['a'][1]['b'] is a PosixPath, x"),
+    ({Path("x"): 1}, "a key of state is a PosixPath, x"),
+    ([len], "state[0] is a builtin_function_or_method, <built-in function len>"),
+    ({"n": [1, 2.5, "s", None, True, b"b", (1,), {2}], "t": torch.zeros(2), "d": torch.float32, "e": {}, "l": []}, ""),
+    (OrderedDict(a=torch.nn.Parameter(torch.zeros(1))), ""),
+])  # fmt: skip
+def test_what_is_not_plain_is_named(value, reason):
+    assert checkpoint.not_plain_reason(value, "state") == reason
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    buffer.seek(0)
+    with nullcontext() if not reason else pytest.raises(Exception, match="Weights only load failed"):
+        torch.load(buffer, weights_only=True)
+
+
+def test_a_state_that_is_not_plain_is_refused_at_the_first_save(tmp_path):
+    with pytest.raises(TrainingError) as refusal:
+        CheckpointFiles().save_checkpoint({"lr_schedulers": [{"plan": Path("plan.csv")}]}, tmp_path / "last.ckpt")
+    assert str(refusal.value) == (
+        "no checkpoint can be saved, since it could not be read again: the scheduler's state[0]['plan'] is a PosixPath, "
+        "plan.csv; keep tensors, numbers, strings, lists and dicts"
+    )
+    assert not (tmp_path / "last.ckpt").exists()

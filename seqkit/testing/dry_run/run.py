@@ -50,9 +50,9 @@ def dry_run(config: Config, data: Data, device: torch.device, metadata: dict[str
 def _try(trial: Trial, metadata: dict[str, Any]) -> None:
     if trial.plugins:
         from seqkit.testing.dry_run import checks
+    batch = _first_batch(trial)
     if trial.has_plugin("data"):
         checks.check_data(trial)
-    batch = _first_batch(trial)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(trial.config["seed"])
     with trial.part("model", "frontend", "head", doing="building it"):

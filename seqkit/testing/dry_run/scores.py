@@ -77,8 +77,8 @@ def _require_determinism(trial: Trial, network: Network, samples: list[Any], who
 
 def _splitting_reason(trial: Trial, network: Network, samples: list[Any], whole: Scores) -> str:
     """Return how the scores change with the batches that the samples come in, or an empty string."""
-    half = (len(samples) + 1) // 2
-    for groups in ([samples[:half], samples[half:]], [[sample] for sample in samples]):
+    most = len(samples) // 2 + 1  # groups of different sizes, for a mean of means
+    for groups in ([samples[:most], samples[most:]], [[sample] for sample in samples]):
         _, found = _scored(trial, network, [group for group in groups if group])
         for name, score in whole.items():
             if not _same(score, found.get(name, math.nan)):

@@ -11,7 +11,7 @@ from seqkit.network import Network
 from seqkit.registry import build
 from seqkit.rng import get_rng, set_rng
 from seqkit.testing.dry_run.trial import Trial
-from seqkit.training.kept import kept_graph
+from seqkit.training.diagnosis import kept_graph, part_making_nan
 from seqkit.training.optimizers import parameter_groups
 
 NETWORK = ("model", "head", "frontend")
@@ -27,6 +27,8 @@ def try_steps(trial: Trial, network: Network, batch: Batch) -> tuple[Any, Any]:
     network.train()
     before, buffers = get_rng(), {name: value.clone() for name, value in network.named_buffers()}
     loss = _forward(trial, network, batch)
+    if not loss.isfinite() and (kind := part_making_nan(network, batch)) in trial.plugins:
+        raise trial.refuse(kind, reason="it makes NaN or infinity of finite numbers, with its initial weights")
     _backward(trial, network, loss)
     if trial.has_plugin(*NETWORK):
         _require_gradients(trial, network)
@@ -34,7 +36,9 @@ def try_steps(trial: Trial, network: Network, batch: Batch) -> tuple[Any, Any]:
         for name, value in network.named_buffers():
             if name in buffers:
                 value.data.copy_(buffers[name])
+        network.zero_grad()
         again = _forward(trial, network, batch)
+        _backward(trial, network, again)
         if not math.isclose(again.item(), loss.item(), rel_tol=CLOSE):
             raise trial.refuse(
                 *NETWORK,
@@ -42,9 +46,6 @@ def try_steps(trial: Trial, network: Network, batch: Batch) -> tuple[Any, Any]:
                 f"{again.item():.6g}, so that no resume can be exact; draw from torch's generator (not secrets or one "
                 "of your own), and keep what changes in buffers or in the state",
             )
-        network.zero_grad()
-        _backward(trial, network, again)
-        loss = again
     return _optimize(trial, network, loss.detach())
 
 
