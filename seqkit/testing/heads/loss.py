@@ -12,17 +12,15 @@ from seqkit.testing.predicting import Given, PredictionSubject
 
 
 @check("head", cheap=True)
-def outputs_are_finite(subject: PredictionSubject) -> None:
+def outputs_are_floats_and_no_nan(subject: PredictionSubject) -> None:
     """Everything else is computed from them, and one NaN makes every score NaN."""
     given = subject.whole
     with torch.no_grad():
         outputs = subject.network.head(given.y, given.lengths, given.batch)
     ensure(isinstance(outputs, Tensor), f"it returns {type(outputs).__name__}; return one tensor")
     ensure(outputs.is_floating_point(), f"its outputs are {outputs.dtype}; they must be floats to be trained")
-    ensure(
-        bool(outputs.isfinite().all()),
-        f"{int((~outputs.isfinite()).sum())} of {outputs.numel()} outputs are NaN or inf",
-    )
+    strange = int(outputs.isnan().sum())
+    ensure(not strange, f"{strange} of {outputs.numel()} outputs are NaN; look for 0 / 0 and the logarithm of below 0")
 
 
 @check("head", cheap=True)
@@ -64,13 +62,14 @@ def loss_is_the_sum_over_the_rows(subject: PredictionSubject) -> None:
 def loss_has_a_gradient_for_every_parameter(subject: PredictionSubject) -> None:
     """A parameter without a gradient stays as it was drawn; without one for the model, only the head is trained."""
     given = subject.whole
-    names, parameters = zip(*[("the model's output", given.y), *subject.network.head.named_parameters()], strict=True)
     y = given.y.detach().clone().requires_grad_()
+    trained = {name: one for name, one in subject.network.head.named_parameters() if one.requires_grad}
+    wanted = {"the model's output": y, **trained}
     with torch.enable_grad():
         total, _ = _loss_of(subject, replace(given, y=y), grad=True)
         ensure(total.requires_grad, "the loss has no gradient at all; look for detach, numpy or no_grad")
-        gradients = torch.autograd.grad(total, [y, *parameters[1:]], allow_unused=True)
-    for name, gradient in zip(names, gradients, strict=True):
+        gradients = torch.autograd.grad(total, [*wanted.values()], allow_unused=True)
+    for name, gradient in zip(wanted, gradients, strict=True):
         ensure(gradient is not None, f"{name} gets no gradient; look for detach or numpy, or for a part that is unused")
         ensure(bool(gradient.isfinite().all()), f"the gradient of {name} is not finite")
     ensure(bool((gradients[0] != 0).any()), "the gradient of the model's output is zero, so the model is not trained")
