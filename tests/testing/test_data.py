@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seqkit.testing import check_data
+from seqkit.testing import CheckError, check_data
 from seqkit.testing.data.changes import with_another_end
 from seqkit.testing.tiny import READY
 from tests.testing.built_in import lines
@@ -59,3 +59,9 @@ def test_data_of_the_example_plugins(load, name):
 )
 def test_only_the_end_of_a_text_is_changed(text, other):
     assert with_another_end(text) == other
+
+
+def test_data_that_cannot_be_set_up_fail_once(tmp_path):
+    (tmp_path / "short.txt").write_text("short")
+    with pytest.raises(CheckError, match=r"\Acan_be_set_up: .*short.txt: .*\Z"):
+        check_data("text_files", path=str(tmp_path / "short.txt"))

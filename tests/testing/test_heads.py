@@ -74,3 +74,8 @@ def test_checks_of_every_kind_are_explained():
     for kind in ("head", "task", "data", "optimizer", "scheduler", "logger"):
         __import__(f"seqkit.testing.{'data' if kind == 'data' else kind + 's'}")
         assert all(check.doc.endswith(".") for check in CHECKS[kind])
+
+
+def test_a_head_that_cannot_be_built_fails_once():
+    with pytest.raises(CheckError, match=r"\Acan_be_built: head=classify needs classes.*\Z"):
+        check_head("classify", data="adding")

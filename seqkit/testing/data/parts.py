@@ -34,13 +34,13 @@ def parts_share_no_sample(subject: DataSubject) -> None:
 @check("data")
 def the_same_options_give_the_same_data(subject: DataSubject) -> None:
     """Every process sets the data up by itself, and a resumed run does so again."""
-    again = subject.another()
+    data, again = subject.data, subject.another()
     set_up(again)
-    ensure(again.fingerprint == subject.data.fingerprint, "its fingerprint is another when it is set up again")
-    ensure(again.spec == subject.data.spec, "its spec is another when it is set up again")
+    ensure(again.fingerprint == data.fingerprint, "its fingerprint is another when it is set up again")
+    ensure(again.spec == data.spec, "its spec is another when it is set up again")
     for split in SPLITS:
         ensure(
-            digests(again, split) == digests(subject.data, split),
+            digests(again, split) == digests(data, split),
             f"the samples of {split} are others when the data is set up again; seed every generator",
         )
 

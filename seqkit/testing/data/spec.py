@@ -10,6 +10,12 @@ from seqkit.testing.data.subject import DataSubject
 
 
 @check("data", cheap=True)
+def can_be_set_up(subject: DataSubject) -> None:
+    """It is prepared and set up without a refusal."""
+    subject.get()
+
+
+@check("data", cheap=True)
 def fingerprint_is_a_sha256(subject: DataSubject) -> None:
     """A run refuses to be resumed on other data by it; None or "" would switch that off."""
     found = getattr(subject.data, "fingerprint", None)

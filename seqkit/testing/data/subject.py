@@ -32,7 +32,10 @@ class DataSubject:
 
     @cached_property
     def data(self) -> Data:
-        return self.get()
+        try:
+            return self.get()
+        except Exception:
+            raise DoesNotApply("it cannot be set up") from None
 
     def another(self) -> Data:
         """Return a data set of the same options, not yet set up."""
