@@ -63,10 +63,10 @@ def test_every_failure_is_a_line():
     with registered(), pytest.raises(CheckError) as error:
         check_head("loss_alone")
     assert [line.split(":")[0] for line in str(error.value).splitlines()] == [
-        "docstring_explains_every_option",
         "loss_is_a_total_and_a_count",
         "loss_is_the_sum_over_the_rows",
         "loss_has_a_gradient_for_every_parameter",
+        "docstring_explains_every_option",
     ]
 
 
@@ -74,3 +74,8 @@ def test_checks_of_every_kind_are_explained():
     for kind in ("head", "task", "data", "optimizer", "scheduler", "logger"):
         __import__(f"seqkit.testing.{'data' if kind == 'data' else kind + 's'}")
         assert all(check.doc.endswith(".") for check in CHECKS[kind])
+
+
+def test_a_head_that_cannot_be_built_fails_once():
+    with pytest.raises(CheckError, match=r"\Acan_be_built: head=classify needs classes.*\Z"):
+        check_head("classify", data="adding")
