@@ -56,7 +56,7 @@ class Shell:
         done = subprocess.run(
             command, shell=True, cwd=self.folder, env=self.environment, capture_output=True, text=True
         )
-        print(f"{time.perf_counter() - start:5.1f} s  $ {command}", flush=True)
+        print(f"{time.perf_counter() - start:5.1f} s  {self.folder.name}$ {command}", flush=True)
         if done.returncode != code:
             raise CommandError(f"$ {command}\n{done.stdout[-4000:]}{done.stderr[-4000:]}exit code {done.returncode}")
         return done
@@ -137,7 +137,7 @@ def kill(shell: Shell, model: str) -> None:
     process.kill()
     if process.wait() != -signal.SIGKILL:
         raise CommandError(f"{command} ended before it could be killed:\n{(shell.folder / 'killed.log').read_text()}")
-    print(f"        $ {command}   # killed")
+    print(f"         {shell.folder.name}$ {command}   # killed")
 
 
 def main() -> None:

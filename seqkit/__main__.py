@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "check a component of yours: what its contract demands, one line each",
     "list": "the experiments and components there are",
     "describe": "the options of a component, or what a run is made of",
+    "doctor": "what seqkit finds here: versions, devices, compiler, plugins; and what is broken",
     "new": "write a plugin of your own: seqkit new cell foo",
 }
 

@@ -3,10 +3,12 @@
 Hydra and OmegaConf live here and nowhere behind it.
 """
 
+import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import make_dataclass
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -117,7 +119,8 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]],
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["seqkit train", *overrides, *_flag_words(flags)], "1"
     try:
-        _with_plugins(main, lambda: not ran)
+        with _logging_kept():
+            _with_plugins(main, lambda: not ran)
     except _FromJob as carried:
         raise carried.error from carried.error.__cause__
     except Exception as error:
@@ -127,6 +130,19 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config, str, list[str]],
     finally:
         sys.argv = argv
         os.environ.pop("HYDRA_FULL_ERROR") if full_error is None else os.environ.update(HYDRA_FULL_ERROR=full_error)
+
+
+@contextmanager
+def _logging_kept() -> Iterator[None]:
+    """Leave logging as it is: Hydra would silence every logger that it does not know, for good."""
+    root, own = logging.getLogger(), logging.getLogger("seqkit")
+    level, handlers = root.level, list(root.handlers)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
+        own.disabled = False
 
 
 class _FromJob(BaseException):

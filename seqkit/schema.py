@@ -106,7 +106,7 @@ def check_defaults(component: Callable, what: str) -> None:
     for option in defaults.values():
         kind = _nearest_type(option.type)
         if not _holds(kind, option.default):
-            wrong = "no config can hold it" if kind is Any else f"it is not {getattr(kind, '__name__', kind)}"
+            wrong = "no config can hold it" if kind is Any else f"not of type {getattr(kind, '__name__', kind)}"
             raise _bad_default(what, option, wrong)
     try:
         _validator(component)()

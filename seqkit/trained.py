@@ -13,7 +13,7 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import set_up
 from seqkit.errors import ConfigError, DataError
 from seqkit.evaluation import evaluate, rounded
-from seqkit.files import working_in
+from seqkit.files import disk_reason, working_in
 from seqkit.network import Network, device_of, float32_eval
 from seqkit.registry import build, spec_to_json
 from seqkit.runs.checkpoint import Checkpoint
@@ -58,6 +58,24 @@ class Trained:
         if hasattr(self.spec.task, "text"):
             return self.spec.task.text(answer)
         return json.dumps(answer, ensure_ascii=False)
+
+    def write(self, answer: dict[str, Any], path: str | Path) -> Path:
+        """Write one answer of ``predict`` as a file of the kind that the task has, and return its path.
+
+        Args:
+            answer: One of ``predict``.
+            path: Without the ending, which the task adds.
+
+        Raises:
+            ConfigError: Answers of the task are not written as files, or this one cannot be.
+        """
+        if not hasattr(self.spec.task, "write"):
+            raise ConfigError(f"answers of {type(self.spec.task).__name__} are text and JSON; there is no file of them")
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            return self.spec.task.write(answer, Path(path))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written ({disk_reason(error)})") from None
 
     def generate(
         self, prompt: str = "", length: int = 500, temperature: float = 0.8, top_k: int | None = None, seed: int = 1

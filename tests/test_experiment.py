@@ -4,9 +4,6 @@ import errno
 import json
 import logging
 import os
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -160,58 +157,6 @@ def test_a_run_that_cannot_be_written_is_one_line(finished, monkeypatch, capsys)
     monkeypatch.setattr(Path, "open", read_only)
     assert run(["resume", str(finished)]) == 1
     assert capsys.readouterr().err == f"seqkit: {finished.resolve()}: cannot be written (read-only file system)\n"
-
-
-SCRIPT = """
-import torch, seqkit
-
-@seqkit.register_cell("mgu")
-class MGU(torch.nn.Module):
-    '''Minimal gated unit.'''
-
-    gates = ("forget", "candidate")
-    states = ("h",)
-
-    def step(self, x_BG, recur, state):
-        (h,) = state
-        x_f, x_c = x_BG.chunk(2, -1)
-        u_f, u_c = recur(h).chunk(2, -1)
-        f = torch.sigmoid(x_f + u_f)
-        return ((1 - f) * h + f * torch.tanh(x_c + u_c),)
-
-if __name__ == "__main__":
-    seqkit.main()
-"""
-
-
-def script(path: Path, *words: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, path, *words], capture_output=True, text=True, env=environment)
-
-
-def test_a_component_of_a_script_is_known_by_its_file(capsys, tmp_path):
-    path = tmp_path / "mgu.py"
-    path.write_text(textwrap.dedent(SCRIPT))
-    made = script(path, "train", *TINY, "model=mgu", "id=a")
-    assert made.returncode == 0, made.stderr
-    saved = json.loads(Path("runs/tiny/a/config.json").read_text())["components"]
-    assert saved["model"] == {"name": "mgu", "file": str(path), "sha256": saved["model"]["sha256"]}
-    assert saved["data"] == {"name": "adding", "distribution": "seqkit", "version": seqkit.__version__}
-    expected = f"seqkit: this run's model 'mgu' came from {path}; run that script instead of seqkit, python mgu.py COMMAND ...\n"
-    for command in ("evaluate", "resume"):
-        assert run([command, "runs/tiny/a"]) == 1
-        assert capsys.readouterr().err == expected
-    with pytest.raises(ConfigError, match="this run's model 'mgu' came from"):
-        seqkit.load("runs/tiny/a/checkpoints/last.ckpt")
-    same = script(path, "evaluate", "runs/tiny/a")
-    assert (same.returncode, same.stderr) == (0, "")
-    path.write_text(path.read_text() + "# changed\n")
-    other = script(path, "evaluate", "runs/tiny/a")
-    assert other.returncode == 0
-    assert f"components differ from those of the run: model from {path} has changed" in other.stderr
-    path.unlink()
-    assert run(["evaluate", "runs/tiny/a"]) == 1
-    assert f"came from {path}, which is no longer there; run that script" in capsys.readouterr().err
 
 
 class Broken:

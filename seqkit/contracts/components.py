@@ -121,8 +121,11 @@ class Optimizer(Protocol):
 
     param_groups: list[dict[str, Any]]
 
-    def step(self, closure: Callable[[], Tensor]) -> Tensor:
-        """Call ``closure``, under ``torch.enable_grad()``, which computes the gradients; step; return its loss."""
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """Call ``closure``, under ``torch.enable_grad()``, which computes the gradients; step; return its loss.
+
+        Without a closure, as where gradients are scaled (``trainer.precision=16-mixed``), they are there already.
+        """
         ...
 
     def state_dict(self) -> dict[str, Any]: ...

@@ -4,6 +4,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -87,6 +88,18 @@ class OptionalTask(Protocol):
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return an answer as a person reads it; JSON where left out."""
+        ...
+
+    def write(self, answer: dict[str, Any], path: Path) -> Path:
+        """Write an answer as a file, for ``predict --output``; only answers as text where left out.
+
+        Args:
+            answer: One of ``answers``.
+            path: Without the ending, which the task adds to the name.
+
+        Returns:
+            The path of the file.
+        """
         ...
 
     def baselines(self, spec: "DataSpec", data: Any, split: Split) -> dict[str, Baseline]:

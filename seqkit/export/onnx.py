@@ -1,5 +1,6 @@
 """An exported program as an ONNX file, and such a file run again."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from seqkit.errors import ConfigError
-from seqkit.export.program import OPSET, Runner, quiet, renamed, root_cause
+from seqkit.export.program import OPSET, Runner, author_line, quiet, renamed, root_cause
 from seqkit.export.translations import translations
 
 LIMIT = 2**31  # bytes of an ONNX file
@@ -42,7 +43,7 @@ def to_onnx(program: ExportedProgram, names: Mapping[str, Sequence[str]], axes: 
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            raise ConfigError(f"export to onnx: {root_cause(error)}") from None
+            raise ConfigError(f"export to onnx: {root_cause(error)}{_line(program, error)}") from None
         assert exported is not None
         model = _tidy(exported.model)
     values = (value for node in model.graph.all_nodes() for value in node.outputs)
@@ -68,6 +69,13 @@ def run_onnx(content: bytes) -> Runner:
         return [torch.from_numpy(value) for value in session.run(None, values)]
 
     return run
+
+
+def _line(program: ExportedProgram, error: Exception) -> str:
+    """Return the line of the author's code whose operation could not be translated, where that can be told."""
+    node = re.search(r"Error when translating node %(\w+)", str(error))
+    traces = [each.meta.get("stack_trace") for each in program.graph.nodes if node and each.name == node[1]]
+    return author_line(traces[0] or "") if traces else ""
 
 
 def _tidy(model: Any) -> Any:

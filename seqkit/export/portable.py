@@ -108,7 +108,7 @@ class Stack(nn.Module):
         if lengths_B is None:
             lengths_B = torch.full((x_BTI.shape[0],), x_BTI.shape[1])
         if state is None:
-            state = self.initial_state(x_BTI.shape[0])
+            state = tuple(part.clone(memory_format=torch.contiguous_format) for part in self.initial_state(len(x_BTI)))
         x_TBI = _time_and_batch_swapped(x_BTI)
         valid_TB1 = (torch.arange(x_TBI.shape[0])[:, None] < lengths_B)[:, :, None]
         x_TBI = torch.where(valid_TB1, x_TBI, 0.0)

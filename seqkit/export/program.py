@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
 from torch.torch_version import TorchVersion
 
 from seqkit.errors import ConfigError
@@ -67,11 +68,11 @@ def capture(module: nn.Module, arguments: Sequence[Tensor]) -> ExportedProgram:
     if len(arguments) > 2:
         shapes = (*shapes, tuple({1: Dim.DYNAMIC} for _ in arguments[2:]))
     # Sizes count as unknown rather than as two or more, or programs would refuse a batch of one.
-    with quiet(), _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+    with quiet(), _fixed_sizes() as fixed, _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         try:
             program = torch.export.export(module, tuple(arguments), dynamic_shapes=shapes, strict=True)
         except Exception as error:
-            raise ConfigError(f"torch.export cannot follow this model: {_where(error)}") from None
+            raise ConfigError(f"torch.export cannot follow this model: {_where(error, fixed)}") from None
     # Some operations set a size of one apart for how its memory lies, and so the program would refuse it. It computes
     # the same; ``largest_difference`` tries that size.
     alone = re.compile(r"L\['flat_args'\]\[\d+\]\.size\(\)\[[01]\] != 1")
@@ -81,6 +82,10 @@ def capture(module: nn.Module, arguments: Sequence[Tensor]) -> ExportedProgram:
 
 def to_torch(program: ExportedProgram) -> bytes:
     """Return the content of a .pt2 file."""
+    for module in program.graph_module.modules():
+        if isinstance(module, GraphModule) and module is not program.graph_module:
+            for node in module.graph.nodes:  # a size taken inside a scan holds classes here, which cannot be written
+                node.meta.pop("nn_module_stack", None)
     file = io.BytesIO()
     with quiet():
         torch.export.save(program, file)
@@ -123,17 +128,45 @@ def root_cause(error: BaseException) -> str:
     return " ".join(str(error).partition("\n\n")[0].split())
 
 
-def _where(error: BaseException) -> str:
+@contextmanager
+def _fixed_sizes() -> Iterator[dict[str, str]]:
+    """Yield the lines of code that fix a size, by that size; torch.export's error does not name them, its log does."""
+    lines: dict[str, str] = {}
+
+    def note(record: logging.LogRecord) -> bool:
+        said = re.search(r"eval Eq\(\w+, (\d+)\) \[guard added\] (.+?)  # \S*?([^\s/]+:\d+) in ", record.getMessage())
+        if said:
+            lines.setdefault(said[1], f"'{said[2]}' ({said[3]})")
+        return False  # nothing of it is shown
+
+    logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    level = logger.level
+    logger.addFilter(note)
+    logger.setLevel(logging.INFO)
+    try:
+        yield lines
+    finally:
+        logger.removeFilter(note)
+        logger.setLevel(level)
+
+
+def _where(error: BaseException, fixed_sizes: Mapping[str, str]) -> str:
     """Return in one line what torch.export could not follow and, where it says so, in which line of whose code."""
     text = str(error)
     fixed = re.search(r"size\(\)\[(\d)\] as dynamic but your code specialized it to be a constant \((\d+)\)", text)
     if fixed:
         axis = "rows" if fixed[1] == "0" else "steps"
-        reason = f"a part of it takes {fixed[2]} {axis} and no other number"
-    elif "aliasing detected" in text:
+        line = fixed_sizes.get(fixed[2])
+        return f"a part of it takes {fixed[2]} {axis} and no other number" + (f": {line}" if line else "")
+    if "aliasing detected" in text:
         reason = "a parameter is taken apart by iterating over it; use parameter.unbind(0)"
     else:
         reason = root_cause(error)
-    places = re.findall(r'File "([^"]+)", line (\d+), in \w+', text.partition("from user code:")[2])
+    return reason + author_line(text.partition("from user code:")[2])
+
+
+def author_line(trace: str) -> str:
+    """Return `` (FILE:LINE)`` of the innermost place in a stack trace that is not in a library, or an empty string."""
+    places = re.findall(r'File "([^"]+)", line (\d+), in \w+', trace)
     places = [place for place in places if "site-packages" not in place[0]]
-    return reason + (f" ({places[-1][0]}:{places[-1][1]})" if places else "")
+    return f" ({places[-1][0]}:{places[-1][1]})" if places else ""

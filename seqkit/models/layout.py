@@ -88,7 +88,7 @@ def _of_gates(cell: Any, attribute: str, stated: Any, gates: tuple[str, ...]) ->
         return gates
     if isinstance(stated, tuple) and stated and len(set(stated)) == len(stated) and set(stated) <= set(gates):
         return stated
-    others = "False, 'diagonal' or " if attribute == "recurrent" else ""
+    others = "True, False, 'diagonal' or" if attribute == "recurrent" else "True or"
     raise PluginError(
-        f"{full_name(cell)}: {attribute} = {stated!r}; it must be True, {others}a tuple of its gates {', '.join(gates)}"
+        f"{full_name(cell)}: {attribute} = {stated!r}; it must be {others} a tuple of its gates {', '.join(gates)}"
     )

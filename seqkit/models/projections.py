@@ -144,7 +144,7 @@ class Projection(NamedTuple):
 
     def finish(self, u_BN: Tensor) -> Tensor:
         """Return the projection from U h + c, or with layer normalisation from U h."""
-        if self.gain is not None:
+        if self.gain is not None and self.gates:
             u_BN = torch.addcmul(self.bias, normalise(u_BN, self.gates), self.gain)
         if not self.undriven:
             return u_BN

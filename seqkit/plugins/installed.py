@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import seqkit
-from seqkit.errors import PluginError, one_line
+from seqkit.errors import PluginError
 from seqkit.origin import GROUP, distributions
 from seqkit.plugins.loading import load, loaded, warn
 from seqkit.plugins.record import Plugin
@@ -19,14 +19,7 @@ def entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
     """Yield the entry points of plugins with their distributions, each once."""
     seen: set[str] = set()
     for distribution in distributions():
-        try:
-            points = distribution.entry_points.select(group=GROUP)
-        except Exception as error:  # a file of entry points that cannot be read
-            name = str(distribution.name)
-            if f"{name}:" not in loaded:
-                loaded[f"{name}:"] = Plugin("entry_points.txt", name, distribution.version, fault=one_line(error))
-                warn(loaded[f"{name}:"])
-            continue
+        points = distribution.entry_points.select(group=GROUP)
         if points and canonicalize_name(distribution.name) not in seen:
             seen.add(canonicalize_name(distribution.name))
             yield from ((distribution, point) for point in points)

@@ -51,7 +51,6 @@ def load(plugin: Plugin, import_it: Callable[[], ModuleType]) -> Plugin:
 
 def warn(plugin: Plugin) -> None:
     """Say in one line that a plugin is left out, and why."""
-    LOG.disabled = False  # Hydra disables loggers that it does not know
     source = f"{plugin.name} of {plugin.distribution} {plugin.version}" if plugin.distribution else plugin.name
     LOG.warning("plugin %s is left out: %s", source, plugin.fault)
 

@@ -27,16 +27,16 @@ def remember(file: Path, sha256: str | None = None) -> None:
     sha256 = sha256 or digest(file)
     if str(file) in files_of(sha256):
         return
-    home = _home()
+    folder = home()
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        with (home / ".plugins.lock").open("w") as lock:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".plugins.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             known = _read()
             known[sha256] = [*known.get(sha256, []), str(file)]
-            write_atomic(home / "plugins.json", json.dumps(known, indent=1) + "\n")
+            write_atomic(folder / "plugins.json", json.dumps(known, indent=1) + "\n")
     except OSError as error:
-        LOG.warning("%s: cannot be written (%s), so later commands need --plugin %s", home, disk_reason(error), file)
+        LOG.warning("%s: cannot be written (%s), so later commands need --plugin %s", folder, disk_reason(error), file)
 
 
 def files_of(sha256: str) -> list[str]:
@@ -44,14 +44,15 @@ def files_of(sha256: str) -> list[str]:
     return _read().get(sha256, [])
 
 
-def _home() -> Path:
+def home() -> Path:
+    """Return the user's own folder of seqkit."""
     return Path(os.environ.get("SEQKIT_HOME") or user_data_dir("seqkit"))
 
 
 def _read() -> dict[str, list[str]]:
     """Return the memory; what is damaged in it is forgotten."""
     try:
-        content = json.loads((_home() / "plugins.json").read_text())
+        content = json.loads((home() / "plugins.json").read_text())
     except (OSError, ValueError):
         return {}
     if not isinstance(content, dict):

@@ -12,7 +12,7 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, one_line
 from seqkit.testing import options, scores, tiny
 from seqkit.testing.answers import difference_reason
-from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, explained, require
+from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, explained, require, seeded
 from seqkit.testing.compare import TOLERANCE, difference
 from seqkit.testing.line import Chosen
 from seqkit.testing.predicting import Given, PredictionSubject
@@ -37,10 +37,10 @@ def check_head(name: str, data: str | Mapping[str, Any] | None = None, **options
 
 def suite(chosen: Chosen) -> tuple[PredictionSubject, tuple[str, ...]]:
     """Return the subject and the kinds of checks of a head; see ``seqkit.testing.line.suite``."""
-    head, data = dict(chosen["head"]), chosen.get("data")
+    head, data = chosen["head"], chosen.get("data")
     subject = PredictionSubject(
         get_data=lambda: tiny.data_set(data) if data else tiny.served_by(head),
-        get_network=lambda found: tiny.network(found, head),
+        get_network=lambda found: tiny.network(found, chosen),
         where=f"head={head['name']}",
         config=head,
     )
@@ -207,6 +207,8 @@ def stream_equals_the_whole(subject: PredictionSubject) -> None:
     head = subject.network.head
     if not hasattr(head, "stream"):
         raise DoesNotApply("the head has no stream")
+    if not subject.network.model.causal:
+        raise DoesNotApply("the model reads backwards too, so no stream takes it")
     given = next((one for one in subject.alone if one.y.shape[1] > 1 and len(one.y) == 1), None)
     if given is None:
         raise DoesNotApply("no sequence of the data has two steps, or the frontend makes several rows of each")
@@ -256,9 +258,10 @@ def another_task_is_refused_in_one_line(subject: PredictionSubject) -> None:
 @check("head")
 def state_dict_restores_the_prediction(subject: PredictionSubject) -> None:
     """A checkpoint is a state dict; what is not in it is lost."""
-    head, again = subject.network.head, tiny.network(subject.data, _config(subject)).head
+    head, given = subject.network.head, subject.whole
+    with seeded(1):
+        again = subject.get_network(subject.data).head
     again.load_state_dict(head.state_dict())
-    given = subject.whole
     with torch.no_grad():
         due, found = (one(given.y, given.lengths, given.batch) for one in (head, again))
     seen = difference(found, due)

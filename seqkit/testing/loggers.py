@@ -18,6 +18,9 @@ from seqkit.testing.training import tiny_config
 METRICS = {"train/loss": 0.5, "valid/perplexity": math.inf}
 """One a step; a perplexity may well be infinite at first."""
 
+DIED_AT, CHECKPOINT = 20, 14
+"""Steps of a run that died, and the one that it goes on from."""
+
 
 @dataclass(frozen=True)
 class LoggerSubject:
@@ -84,21 +87,32 @@ def a_resumed_run_keeps_what_was_logged(subject: LoggerSubject) -> None:
     """It is opened on the same folder again, where the files of the first start are."""
     with TemporaryDirectory() as folder:
         with subject.opened(Path(folder)) as logger:
-            for step in range(20):
-                logger.log_metrics(METRICS, step)
-            replays = getattr(logger, "replays", False)
+            for step in range(DIED_AT):
+                logger.log_metrics(dict(METRICS), step)
         before = _size(Path(folder))
-        with (
-            explained("it must open on the folder of a run a second time, and append"),
-            subject.opened(Path(folder)) as logger,
-        ):
-            logger.log_metrics(METRICS, 20)
+        remedy = "it must open on the folder of a run a second time, and append"
+        with explained(remedy), subject.opened(Path(folder)) as logger:
+            if hasattr(logger, "resume"):
+                logger.resume(CHECKPOINT)
+            for step in range(0 if getattr(logger, "replays", False) else CHECKPOINT + 1, DIED_AT + 1):
+                logger.log_metrics(dict(METRICS), step)
         after = _size(Path(folder))
     ensure(
-        replays or after >= before,
+        after >= before,
         f"opened a second time its files shrink from {before:,} to {after:,} bytes; append, or set replays = True "
         "to be given the earlier metrics again",
     )
+
+
+@check("logger")
+def takes_the_outcome_of_a_run(subject: LoggerSubject) -> None:
+    """A finished run hands it its report, figures and best checkpoint."""
+    with TemporaryDirectory() as folder, subject.opened(Path(folder)) as logger:
+        if not hasattr(logger, "publish"):
+            raise DoesNotApply("it has no publish")
+        report = {"name": "check", "config": subject.run_config(), "test": {"loss": 0.5}, "best_step": 3}
+        with explained("it must take publish(report, figures, checkpoint)"):
+            logger.publish(report, [], Path(folder, "best.ckpt"))
 
 
 @check("logger", cheap=True)

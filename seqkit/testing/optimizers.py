@@ -122,6 +122,20 @@ def step_calls_the_closure_first(subject: OptimizerSubject) -> None:
 
 
 @check("optimizer", cheap=True)
+def step_needs_no_closure(subject: OptimizerSubject) -> None:
+    """With trainer.precision=16-mixed the gradients are there already, scaled, and ``step`` is called alone."""
+    trial = subject.trial()
+    before = trial.weights
+    trial.closure()
+    with explained("step() must do without a closure; write def step(self, closure=None)"):
+        trial.optimizer.step()
+    ensure(
+        all(not torch.equal(*pair) for pair in zip(trial.weights, before, strict=True)),
+        "step() left a weight where it was; without a closure use the gradients that are there",
+    )
+
+
+@check("optimizer", cheap=True)
 def step_leaves_alone_what_has_no_gradient(subject: OptimizerSubject) -> None:
     """A part of a network may be unused in a batch."""
     trial = subject.trial()

@@ -25,7 +25,10 @@ def define_checks(kind: str) -> None:
             )
         again = schema.check(factory, json.loads(text), kind)
         changed = [f"{kind}.{name}" for name, value in values.items() if again[name] != value]
-        ensure(not changed, f"read back from JSON {', '.join(changed)} is another value; use plain types")
+        ensure(
+            not changed,
+            f"read back from JSON {', '.join(changed)} is another value; a validator must keep what it has returned",
+        )
 
     @check(kind)
     def docstring_explains_every_option(subject: Any) -> None:

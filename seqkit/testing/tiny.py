@@ -41,14 +41,15 @@ def data_set(config: Config) -> Data:
     return data
 
 
-def network(data: Data, head: Config | None = None) -> Network:
-    """Return a small GRU between the ends for some data, in evaluation mode.
+def network(data: Data, chosen: Mapping[str, Config] | None = None) -> Network:
+    """Return a network for some data, in evaluation mode.
 
     Args:
         data: Set up.
-        head: As in the config; the one that serves the task if left out.
+        chosen: Components by kind; a small GRU and the ends that the spec names if left out.
     """
-    return assemble({"frontend": None, "model": {"name": "gru", "hidden_size": 6}, "head": head}, data.spec).eval()
+    parts = {"frontend": None, "model": {"name": "gru", "hidden_size": 6}, "head": None, **(chosen or {})}
+    return assemble(parts, data.spec).eval()
 
 
 def served_by(head: Config) -> Data:
@@ -65,7 +66,7 @@ def served_by(head: Config) -> Data:
     reason = "there are none"
     for data in found:
         try:
-            network(data, head)
+            network(data, {"head": head})
         except Exception as error:
             reason = one_line(error)
         else:

@@ -97,15 +97,13 @@ def wandb(
         mode: ``auto`` is online where an API key is found, else offline; it never asks for one.
         log_model: Whether the best checkpoint is stored as an artifact at the end.
     """
-    key = os.environ.get("WANDB_API_KEY") or _stored_key()
     if mode == "auto":
-        wanted = os.environ.get("WANDB_MODE", "online")
-        mode = "online" if key and wanted == "online" else "offline"
-        if mode == "offline":
-            reason = "no API key" if wanted == "online" else f"WANDB_MODE={wanted}"
+        reason = offline_reason()
+        mode = "offline" if reason else "online"
+        if reason:
             later = f"later: wandb sync {folder / 'wandb'}/offline-run-*"
             print(f"wandb: {reason}, so logging offline; {later}", file=sys.stderr)
-    elif mode == "online" and not key:
+    elif mode == "online" and not _api_key():
         raise ConfigError("logger.mode=online needs an API key: run `wandb login` or set WANDB_API_KEY")
 
     from lightning.pytorch.loggers import WandbLogger
@@ -161,6 +159,18 @@ class Wandb:
         import wandb
 
         wandb.teardown()
+
+
+def offline_reason() -> str:
+    """Return why ``mode=auto`` logs to Weights & Biases offline; an empty string where it logs online."""
+    wanted = os.environ.get("WANDB_MODE", "online")
+    if wanted != "online":
+        return f"WANDB_MODE={wanted}"
+    return "" if _api_key() else "no API key"
+
+
+def _api_key() -> str | None:
+    return os.environ.get("WANDB_API_KEY") or _stored_key()
 
 
 def _stored_key() -> str | None:

@@ -102,6 +102,8 @@ class SequenceModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         outputs, lengths_B, state = self.network(batch, carry(self._carried, batch, self.network.model))
         self._carried = None if batch.fresh_B is None else tuple(part.detach() for part in state)
+        if batch_idx == 0 and batch.fresh_B is not None and not state:
+            LOG.info("the model carries no state: each chunk of a stream is read by itself")
         total, count = self.network.head.loss(outputs, lengths_B, batch)
         loss = total / count
         if self._from_scratch and batch_idx == 0 and not math.isfinite(first := loss.item()):

@@ -55,17 +55,6 @@ APART = [
 OPERATOR = {"lstm": "LSTM", "peephole_lstm": "LSTM", "cifg_lstm": "LSTM", "gru": "GRU", "elman": "RNN"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_registry():
-    """Let torch make its table of translations, the slowest part of a small export, once."""
-    from torch.onnx._internal.exporter._registration import ONNXRegistry
-
-    table = ONNXRegistry.from_torchlib()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ONNXRegistry, "from_torchlib", lambda *_, **__: table)
-        yield
-
-
 @pytest.fixture
 def mgu(monkeypatch):
     from seqkit.models import register_cell

@@ -8,9 +8,10 @@ from seqkit.models.projections import Projection
 from tests.models.test_stack import MGU, build, draw, registered  # noqa: F401 - fixtures
 
 
-def projected(gain, mask):
-    """Return the parameters of a projection of two gates and three units, and a function that makes it of them."""
-    parameters = [draw(6, 3, seed=1).requires_grad_(), draw(6, seed=2).requires_grad_()]
+def projected(gain, mask, diagonal=False):
+    """Return the parameters of a projection of two gates and three units, and that projection."""
+    shape = (6,) if diagonal else (6, 3)
+    parameters = [draw(*shape, seed=1).requires_grad_(), draw(6, seed=2).requires_grad_()]
     if gain:
         parameters.append(draw(6, seed=3).requires_grad_())
     mask_BH = draw(4, 3, seed=4) if mask else None
@@ -25,9 +26,10 @@ def loop(apply, h_BH, steps):
 
 @pytest.mark.parametrize("mask", [False, True])
 @pytest.mark.parametrize("gain", [False, True])
+@pytest.mark.parametrize("diagonal", [False, True])
 @pytest.mark.parametrize("expected", [10, 4, 30])  # calls; ten there are
-def test_the_gradient_is_that_of_autograd(gain, mask, expected):
-    parameters, projection = projected(gain, mask)
+def test_the_gradient_is_that_of_autograd(gain, mask, diagonal, expected):
+    parameters, projection = projected(gain, mask, diagonal)
     h_BH = draw(4, 3, seed=5).requires_grad_()
     one = torch.autograd.grad(loop(projection.apply, h_BH, 5), [*parameters, h_BH])
     other = torch.autograd.grad(loop(deferred_projection(projection, expected, 4), h_BH, 5), [*parameters, h_BH])

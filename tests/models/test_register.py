@@ -26,6 +26,11 @@ def test_docstring_joins_that_of_the_cell_and_the_stack(registered):  # noqa: F8
     assert "h_t = o_t * tanh(c_t)" in component.doc
 
 
+ONE = {"gates": ("a",), "states": ("hidden",)}
+STEP = {**ONE, "step": lambda self, x, recur, state: state}
+ASKS = {**ONE, "wants_input": True, "step": lambda self, x, project, recur, state: state}
+
+
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
@@ -34,13 +39,35 @@ def test_docstring_joins_that_of_the_cell_and_the_stack(registered):  # noqa: F8
         ({"gates": ("a",), "states": ("hidden",)}, "a cell needs a method 'step'"),
         ({"gates": (), "states": ("hidden",)}, "a cell needs 'gates', a tuple of names"),
         ({"gates": ("a", "a"), "states": ("hidden",)}, "a name stands twice in 'gates'"),
-        ({"gates": ("a",), "states": ("hidden",), "step": lambda self, x: x}, "step takes (self, x_BG, recur, state)"),
+        ({**ONE, "step": lambda self, x: x}, "step takes (self, x_BG, recur, state)"),
+        (
+            {**ONE, "wants_input": True, "step": lambda self, x, recur, state: state},
+            "step takes (self, x_BI, project, recur, state)",
+        ),
+        (
+            {**ONE, "recurrent": ("b",)},
+            "recurrent = ('b',); it must be True, False, 'diagonal' or a tuple of its gates a",
+        ),
+        (
+            {**ONE, "recurrent": "a"},
+            "recurrent = 'a'; it must be True, False, 'diagonal' or a tuple of its gates a",
+        ),
+        ({**ONE, "driven": ()}, "driven = (); it must be True or a tuple of its gates a"),
+        ({**ONE, "driven": False}, "driven = False; it must be True or a tuple of its gates a"),
+        (
+            {**STEP, "__init__": lambda self, input_size, hidden_size: None},
+            "__init__ takes sizes and then options: (self, hidden_size, *, ...)",
+        ),
+        (
+            {**ASKS, "__init__": lambda self, hidden_size, input_size: None},
+            "__init__ takes sizes and then options: (self, input_size, hidden_size, *, ...)",
+        ),
     ],
 )
 def test_incomplete_cells_are_refused(registered, attributes, message):  # noqa: F811
     with pytest.raises(PluginError) as error:
         register_cell("half")(type("Half", (nn.Module,), attributes))
-    assert str(error.value) == f"{__name__}.Half: {message}"
+    assert str(error.value).endswith(f": {__name__}.Half: {message}")
     assert "half" not in registered
 
 

@@ -39,11 +39,168 @@ class Counting(Plain):
         return super().step(x_BG, recur, state)
 
 
-@pytest.mark.parametrize("cell", [Product, TimesOne])
-def test_a_state_changed_in_place_by_a_product_is_refused(cell):
+class Tanh(Plain):
+    def step(self, x_BG, recur, state):
+        return (state[0].tanh_() + 0 * super().step(x_BG, recur, state)[0],)
+
+
+class Input(Plain):
+    def step(self, x_BG, recur, state):
+        x_BG += recur(state[0])
+        return (torch.tanh(x_BG),)
+
+
+class WantsInput(Plain):
+    wants_input = True
+
+    def step(self, x_BI, project, recur, state):
+        u_BH = project(x_BI) + recur(state[0])
+        x_BI.mul_(2)  # which the layer's input is, and what a residual connection adds
+        return (torch.tanh(u_BH),)
+
+
+@pytest.mark.parametrize(
+    ("cell", "what"),
+    [
+        (Product, "the state 'hidden'"),
+        (TimesOne, "the state 'hidden'"),
+        (Tanh, "the state 'hidden'"),
+        (Input, "x_BG"),
+        (WantsInput, "x_BI"),
+    ],
+)
+def test_a_change_in_place_of_what_the_step_is_given_is_refused(cell, what):
     with pytest.raises(PluginError) as refusal:
         Recurrent(cell, 3, hidden_size=4)
-    assert str(refusal.value) == f"{cell.__name__}.step changes the state 'hidden' in place; it must compute a new one"
+    assert str(refusal.value) == f"{cell.__name__}.step changes {what} in place; it must compute a new one"
+
+
+class Detached(Plain):
+    def step(self, x_BG, recur, state):
+        return (super().step(x_BG, recur, state)[0].detach(),)
+
+
+class NoGradient(Plain):
+    @torch.no_grad()
+    def step(self, x_BG, recur, state):
+        return super().step(x_BG, recur, state)
+
+
+class NoU(Plain):
+    def step(self, x_BG, recur, state):
+        return (torch.tanh(x_BG + 0.5 * state[0]),)
+
+
+class NoW(Plain):
+    def step(self, x_BG, recur, state):
+        return (torch.tanh(x_BG.detach() + recur(state[0])),)
+
+
+class Forgotten(Plain):
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(4, 4)
+
+
+NOTHING = "no gradient reaches a weight from the output, so nothing would be trained"
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (Detached, f"Detached.step: {NOTHING}"),
+        (NoGradient, f"NoGradient.step: {NOTHING}"),
+        (NoU, "NoU.step does not use U: say so by recurrent = False, or by the gates that have one"),
+        (NoW, "NoW.step: no gradient reaches weight_ih or bias_ih from the output"),
+        (Forgotten, "Forgotten.step: no gradient reaches cell.mix.weight or cell.mix.bias from the output"),
+    ],
+)
+def test_a_weight_that_the_output_does_not_depend_on_is_refused(cell, message):
+    with pytest.raises(PluginError) as refusal:
+        Recurrent(lambda size: cell(), 3, hidden_size=4)
+    assert str(refusal.value) == message
+
+
+def test_a_weight_that_shows_in_the_output_only_after_some_steps_is_no_fault():
+    class Late(nn.Module):
+        gates = ("hidden",)
+        states = "late", "later", "hidden"
+
+        def step(self, x_BG, recur, state):
+            return state[1], state[2], torch.tanh(x_BG + recur(state[2]))
+
+    Recurrent(Late, 3, hidden_size=4)
+
+
+def test_a_frozen_parameter_is_no_fault():
+    class Frozen(Forgotten):
+        def __init__(self):
+            super().__init__()
+            self.mix.requires_grad_(False)
+
+    Recurrent(lambda size: Frozen(), 3, hidden_size=4)
+
+
+class Keeps(Plain):
+    last = None
+
+    def step(self, x_BG, recur, state):
+        new = torch.tanh(x_BG + recur(state[0]) + (0 if self.last is None else self.last))
+        self.last = new
+        return (new,)
+
+
+class KeepsInAList(Plain):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Module()
+        self.inner.seen = []
+
+    def step(self, x_BG, recur, state):
+        new = torch.tanh(x_BG + recur(state[0]) + sum(self.inner.seen))
+        self.inner.seen = [new]
+        return (new,)
+
+
+@pytest.mark.parametrize(("cell", "name"), [(Keeps, "last"), (KeepsInAList, "inner.seen")])
+def test_a_tensor_kept_with_its_graph_is_named(cell, name):
+    with pytest.raises(PluginError) as refusal:
+        Recurrent(lambda size: cell(), 3, hidden_size=4)
+    advice = "with its graph from one call to the next; detach it, or make it a state"
+    assert str(refusal.value) == f"{cell.__name__}.step keeps self.{name} {advice}"
+
+
+def test_a_fault_in_init_is_named_with_its_line():
+    class Faulty(Plain):
+        def __init__(self, hidden_size: int) -> None:
+            super().__init__()
+            self.table = [0][hidden_size]
+
+    with pytest.raises(PluginError) as refusal:
+        Recurrent(Faulty, 3, hidden_size=4)
+    line = Faulty.__init__.__code__.co_firstlineno + 2
+    assert str(refusal.value) == f"Faulty.__init__ fails ({__file__}:{line}): IndexError: list index out of range"
+
+
+def test_a_step_that_calls_recur_without_a_u_is_refused():
+    with pytest.raises(PluginError, match="^the step calls recur, and its cell says recurrent = False: it has no U$"):
+        Recurrent(type("NoneOfIt", (Plain,), {"recurrent": False}), 3, hidden_size=4)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ({"slow": (4,)}, "state_shapes names 'slow'; its states: hidden, fast"),
+        ({"fast": 4}, "state_shapes gives 'fast' 4, not a tuple of sizes"),
+        ({"fast": (4, 0)}, "state_shapes gives 'fast' (4, 0), not a tuple of sizes"),
+        ({"hidden": (4, 4)}, "the state 'hidden' is the output; its shape is (hidden_size,)"),
+    ],
+)
+def test_wrong_shapes_of_states_are_refused(shapes, message):
+    cell = type("Shapes", (Plain,), {"states": ("hidden", "fast"), "state_shapes": lambda self, hidden_size: shapes})
+    with pytest.raises(PluginError) as refusal:
+        Recurrent(cell, 3, hidden_size=4)
+    assert str(refusal.value) == f"{__name__}.Shapes: {message}"
 
 
 def test_the_trial_leaves_buffers_and_generators_alone():

@@ -157,7 +157,7 @@ def scan(log_keep_BTH: Tensor, log_new_BTH: Tensor, start_BH: Tensor) -> Tensor:
     log_kept_BTH = log_keep_BTH.double().cumsum(1)  # of what was there before the first step
     log_start_B1H = start_BH.double().log()[:, None]
     log_sums_BSH = torch.cat((log_start_B1H, log_new_BTH.double() - log_kept_BTH), 1).logcumsumexp(1)
-    return (log_kept_BTH + log_sums_BSH[:, 1:]).exp().to(log_new_BTH.dtype)
+    return (log_kept_BTH + log_sums_BSH[:, 1:]).exp().to(start_BH.dtype)
 
 
 def _zeroed(y_BTH: Tensor, padding_BT1: Tensor | None) -> Tensor:
@@ -169,5 +169,5 @@ def _after_last(h_BTH: Tensor, lengths_B: Tensor | None, start_BH: Tensor) -> Te
     """Return the hidden state after the last valid step of each row, of an empty row its start."""
     if lengths_B is None:
         return h_BTH[:, -1]
-    with_start_BSH = torch.cat((start_BH[:, None].to(h_BTH.dtype), h_BTH), 1)
+    with_start_BSH = torch.cat((start_BH[:, None], h_BTH), 1)
     return with_start_BSH[torch.arange(len(h_BTH), device=h_BTH.device), lengths_B]

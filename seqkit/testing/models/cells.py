@@ -85,16 +85,12 @@ def every_option_of_the_stack_works(subject: ModelSubject) -> None:
 @check("cell")
 @torch.no_grad()
 def gates_can_be_recorded(subject: ModelSubject) -> None:
-    """``record_gates`` finds its gates and states by name, one value per unit, and changes no output."""
+    """``record_gates`` takes what ``activations`` returns, if the cell has that, and changes no output."""
     model, x_BTI = subject.module(), subject.x()
     due = subject.outputs(model, x_BTI)
-    with record_gates(model) as gates:
+    with record_gates(model):
         by = difference(subject.outputs(model, x_BTI), due)
     ensure(by < TOLERANCE, f"while its gates are recorded its outputs are {by:.2g} away; let activations(...) be pure")
-    cell: Any = model.layers[0][0].cell
-    found = {name.rpartition(".")[2] for name in gates if name.startswith("layer0.forward.gate.")}
-    unknown = sorted(found - set(cell.gates))
-    ensure(not unknown, f"activations(...) returns {', '.join(unknown)}; its gates are {', '.join(cell.gates)}")
 
 
 @check("cell")

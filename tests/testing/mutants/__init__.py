@@ -1,11 +1,17 @@
 """Broken components, each wrong in one realistic way, and the check that is meant to find it.
 
-One module a kind (cells.py, models.py, heads.py, ...); importing it registers its mutants.
+One module per kind (cells.py, models.py, heads.py, ...); importing it registers its mutants. ``registered`` does so for
+a while only, since other tests go through all that is registered. ``python -m tests.testing.mutants`` prints them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+from seqkit import registry
 
 
 @dataclass(frozen=True)
@@ -13,7 +19,7 @@ class Mutant:
     """A broken component.
 
     Attributes:
-        kind: Of the component, as in the config; "cell" is a model.
+        kind: Of the component, as in the config; a cell is a "model".
         name: Under which it is registered.
         caught_by: Name of the check that is meant to find it.
         says: Words that stand in the message.
@@ -28,8 +34,14 @@ class Mutant:
     dry_run: bool
     overrides: tuple[str, ...] = field(default=())
 
+    @property
+    def line(self) -> list[str]:
+        """The mutant and what it needs, as words of a line of components."""
+        return [f"{self.kind}={self.name}", *self.overrides]
+
 
 MUTANTS: list[Mutant] = []
+_with_mutants: dict[str, Any] = {}
 
 
 def mutant(
@@ -42,3 +54,19 @@ def mutant(
         return component
 
     return decorate
+
+
+@contextmanager
+def registered() -> Iterator[list[Mutant]]:
+    """Register all mutants, and forget them afterwards."""
+    registry.load_built_in()
+    before = registry._components
+    if not _with_mutants:
+        _with_mutants.update({kind: dict(found) for kind, found in before.items()})
+    registry._components = _with_mutants
+    try:
+        for module in sorted(Path(__file__).parent.glob("[a-z]*.py")):
+            import_module(f"{__name__}.{module.stem}")
+        yield MUTANTS
+    finally:
+        registry._components = before

@@ -236,7 +236,7 @@ class NoiseInEveryPart(Adding):
     "streams_by_batch_size",
     "streams_do_not_depend_on_the_batch_size",
     "fixed number of streams",
-    False,
+    True,
     STREAMS,
 )
 @seqkit.register_data("streams_by_batch_size")

@@ -78,6 +78,15 @@ class StepFirst(Lines):
         super().log_metrics(metrics, step)
 
 
+@mutant("logger", "publishes_scores_only", "takes_the_outcome_of_a_run", "figures, checkpoint", False)
+@seqkit.register_logger("publishes_scores_only")
+class PublishesScoresOnly(Lines):
+    """Publish is given figures and the checkpoint too."""
+
+    def publish(self, report):
+        self.log_metrics(report["test"], report["best_step"])
+
+
 @mutant("logger", "abandon_that_asks", "can_be_abandoned_after_a_fault", "without arguments", False)
 @seqkit.register_logger("abandon_that_asks")
 class AbandonThatAsks(Lines):

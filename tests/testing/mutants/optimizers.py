@@ -81,6 +81,15 @@ class ClosureWithoutGradients(Signum):
         return loss
 
 
+@mutant("optimizer", "needs_a_closure", "step_needs_no_closure", "without a closure", True)
+@seqkit.register_optimizer("needs_a_closure")
+class NeedsAClosure(Signum):
+    """Cannot be used where the gradients are scaled."""
+
+    def step(self, closure):
+        return super().step(closure)
+
+
 @mutant("optimizer", "needs_every_gradient", "step_leaves_alone_what_has_no_gradient", "skip it", True)
 @seqkit.register_optimizer("needs_every_gradient")
 class NeedsEveryGradient(Signum):

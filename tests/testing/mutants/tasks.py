@@ -94,7 +94,7 @@ class TaskMeanOverDevices(Notes):
         return MeanOverDevices()
 
 
-@broken("thawed", "spec_survives_json", "frozen=True", True)
+@broken("thawed", "spec_survives_json", "frozen=True", False)
 @dataclass
 class Thawed:
     names: tuple[str, ...]

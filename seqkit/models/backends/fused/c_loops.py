@@ -111,16 +111,16 @@ def _unavailable_reason(dtype: torch.dtype) -> str:
         return "they are compiled on Linux only"
     if dtype not in NUMBERS:
         return f"they do not compute in {str(dtype).removeprefix('torch.')}"
-    if shutil.which(_compiler()[0]) is None:
-        return f"no C compiler was found ({_compiler()[0]})"
+    if shutil.which(compiler()[0]) is None:
+        return f"no C compiler was found ({compiler()[0]})"
     try:
         _library(dtype)
         try_loops(CLoops(), torch.device("cpu"), dtype, 8)
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip() or "no message"
-        return f"{_compiler()[0]} failed: {said.splitlines()[0]}"
+        return f"{compiler()[0]} failed: {said.splitlines()[0]}"
     except subprocess.TimeoutExpired:
-        return f"{_compiler()[0]} took more than {PATIENCE} seconds"
+        return f"{compiler()[0]} took more than {PATIENCE} seconds"
     except AssertionError:
         return "the compiled ones give other results"
     except (OSError, AttributeError, LookupError, RuntimeError) as error:
@@ -137,8 +137,7 @@ def _library(dtype: torch.dtype) -> ctypes.CDLL:
     openmp = _openmp()
     what = SOURCE.read_text(), FLAGS, sorted(set(processor)), openmp, str(dtype)
     name = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = Path(cache) / "seqkit"
+    folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK)
@@ -163,14 +162,20 @@ def _build(place: Path, dtype: torch.dtype, openmp: str) -> None:
         made = f"{folder}/recurrence"
         # Linked with torch's own OpenMP: with a second one, two pools of threads would fight for the processors.
         for command in (
-            [*_compiler(), *FLAGS, *define, "-c", str(SOURCE), "-o", f"{made}.o"],
-            [*_compiler(), "-shared", f"{made}.o", openmp, "-o", f"{made}.so"],
+            [*compiler(), *FLAGS, *define, "-c", str(SOURCE), "-o", f"{made}.o"],
+            [*compiler(), "-shared", f"{made}.o", openmp, "-o", f"{made}.so"],
         ):
             subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
         os.replace(f"{made}.so", place)
 
 
-def _compiler() -> list[str]:
+def cache_folder() -> Path:
+    """Return the folder that keeps compiled loops."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "seqkit"
+
+
+def compiler() -> list[str]:
+    """Return the command of the C compiler."""
     return shlex.split(os.environ.get("CC", "")) or ["cc"]
 
 

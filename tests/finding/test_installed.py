@@ -1,0 +1,143 @@
+"""Installed plugins: found by name when one is missing, all of them by a listing, a broken one as one warning."""
+
+import sys
+
+import pytest
+
+import seqkit
+from seqkit import plugins, registry
+from seqkit.__main__ import run
+from seqkit.errors import ConfigError
+from seqkit.hydra_cli import compose
+from tests.conftest import TINY
+from tests.finding.author import PRESET, cell, distribution
+
+NEVER = "raise AssertionError('imported')"
+
+
+def test_a_plugin_is_imported_when_its_name_is_wanted_and_not_before(site):
+    distribution(site, "seqkit-unit", "unit = seqkit_unit", {"seqkit_unit/__init__.py": cell()})
+    distribution(site, "seqkit-other", "other = seqkit_other", {"seqkit_other/__init__.py": NEVER})
+    assert compose([*TINY, "model=lstm"])["model"]["name"] == "lstm"
+    assert "seqkit_unit" not in sys.modules
+    assert compose([*TINY, "model=unit"])["model"]["name"] == "unit"
+    assert registry.find("model", "unit").provider == "seqkit-unit 0.1.0"
+    assert "seqkit_other" not in sys.modules
+
+
+def test_a_name_that_no_entry_point_has_is_looked_for_in_all(site, capsys):
+    distribution(site, "cells", "cells = many", {"many.py": cell("one") + cell("two").replace("Unit", "Two")})
+    assert run(["train", *TINY, "model=two,one", "-m", "id=x"]) == 0
+    table = capsys.readouterr().out.rpartition("run: ")[2].splitlines()
+    assert [line.split()[0] for line in table[3:5]] == ["two", "one"]
+    assert seqkit.build("model", "two", 3).output_size
+    with pytest.raises(ConfigError, match="no model 'three'. Did you mean .*Known: cifg_lstm, elman, gru, lstm, one"):
+        seqkit.build("model", "three", 3)
+
+
+def test_what_is_installed_is_recorded(site):
+    files = {"seqkit_unit/__init__.py": cell(), "seqkit_unit/conf/experiment/mine.yaml": PRESET.format(model="unit")}
+    distribution(site, "seqkit-unit", "unit = seqkit_unit", files)
+    (plugin,) = plugins.found()
+    assert (plugin.name, plugin.distribution, plugin.version) == ("unit", "seqkit-unit", "0.1.0")
+    assert plugin.file == str(site / "seqkit_unit" / "__init__.py")
+    assert (plugin.components, plugin.presets, plugin.fault) == (("model=unit",), ("experiment=mine",), "")
+    assert plugin.seconds > 0
+    assert "unit" in seqkit.names("model")
+
+
+def test_a_preset_of_a_plugin_is_found_by_name(site):
+    files = {"seqkit_unit/__init__.py": cell(), "seqkit_unit/conf/experiment/mine.yaml": PRESET.format(model="unit")}
+    distribution(site, "seqkit-unit", "unit = seqkit_unit", files)
+    tiny = [word for word in TINY if word != "model.hidden_size=4"]
+    assert compose([*tiny, "experiment=mine"])["model"]["hidden_size"] == 3
+    assert plugins.preset_names("experiment")["mine"] == "seqkit-unit 0.1.0"
+
+
+def test_a_preset_of_the_users_own_may_name_a_plugin(site, tmp_path, capsys):
+    distribution(site, "seqkit-unit", "unit = seqkit_unit", {"seqkit_unit/__init__.py": cell()})
+    folder = tmp_path / "presets" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "own.yaml").write_text(PRESET.format(model="unit"))
+    assert run(["train", "experiment=own", "--config-dir", str(folder.parent), "--cfg", "job"]) == 0
+    assert "name: unit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("preset", "owner"), [
+    ("experiment/morse", "experiment=morse is one of seqkit"),
+    ("model/lstm", "model=lstm is one of seqkit"),
+    ("train", "train is one of seqkit"),
+    ("experiment/first", "experiment=first is one of a-plugin 0.1.0"),
+])  # fmt: skip
+def test_a_preset_never_takes_the_place_of_another(site, caplog, preset, owner):
+    distribution(
+        site, "a-plugin", "a = a_plugin", {"a_plugin/__init__.py": "", "a_plugin/conf/experiment/first.yaml": ""}
+    )
+    files = {"b_plugin/__init__.py": cell("b"), f"b_plugin/conf/{preset}.yaml": "a: 1"}
+    distribution(site, "b-plugin", "b = b_plugin", files)
+    plugins.found()
+    assert list(plugins.preset_folders()) == list(plugins.preset_folders()) == ["a-plugin 0.1.0"]
+    assert caplog.messages == [f"the presets of b-plugin 0.1.0 are left out: {owner}"]
+    assert compose([*TINY, "model=b"])["model"]["name"] == "b"
+
+
+BROKEN = {
+    "missing": ("import nowhere_at_all", "{file}:1: ModuleNotFoundError: No module named 'nowhere_at_all'"),
+    "failing": ("\n\n1 / 0", "{file}:3: ZeroDivisionError: division by zero"),
+    "leaving": ("import sys\nsys.exit('enough')", "{file}:2: SystemExit: enough"),
+    "unreadable": ("def f(:", "{file}:1: SyntaxError: invalid syntax"),
+    "taken": (cell("lstm"), "{file}:6: model 'lstm' is already registered by seqkit (seqkit.models.cells.lstm)"),
+    "running": ("import seqkit\nseqkit.main()", "{file}:2: seqkit.main() runs when this file is imported; "
+                "put it under if __name__ == '__main__':"),
+    "reserved": (cell("null"), "{file}:6: model name 'null' means something else in YAML and on the command line; "
+                 "choose another"),
+    "default": ("import seqkit\n@seqkit.register_head('h')\ndef head(size: int, *, leak: int = 0.5): ...",
+                "{file}:2: head 'h': option 'leak' has the default 0.5: not of type int"),
+    "module": ("import seqkit\nfrom torch import nn\n@seqkit.register_head('h')\n"
+               "def head(size: int, *, act: nn.Module = nn.ReLU()): ...",
+               "{file}:3: head 'h': option 'act' has the default ReLU(): no config can hold it"),
+    "annotation": ("import seqkit\n@seqkit.register_head('h')\ndef head(size: int, *, leak: 'Undefined' = 1): ...",
+                   "{file}:2: annotation.head: its annotations cannot be read: name 'Undefined' is not defined"),
+    "half": (cell("half") + "\nraise KeyError('late')", "{file}:17: KeyError: 'late'"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def broken(site):
+    """Install every broken plugin, and one that is whole."""
+    expected = []
+    for name, (source, cause) in BROKEN.items():
+        distribution(site, f"{name}-dist", f"{name} = {name}", {f"{name}.py": source}, version="2")
+        expected.append(f"plugin {name} of {name}-dist 2 is left out: {cause.format(file=site / f'{name}.py')}")
+    distribution(site, "old-dist", "old = old", {"old.py": NEVER}, version="2", requires="seqkit>=9,<10")
+    expected.append(
+        f"plugin old of old-dist 2 is left out: it needs seqkit<10,>=9, and this is seqkit {seqkit.__version__}"
+    )
+    distribution(site, "gone-dist", "gone = gone_file", {}, version="2")
+    expected.append("plugin gone of gone-dist 2 is left out: ModuleNotFoundError: No module named 'gone_file'")
+    distribution(site, "odd-dist", "odd = not a module", {}, version="2")
+    expected.append("plugin odd of odd-dist 2 is left out: entry point odd = not a module names no module")
+    distribution(site, "whole-dist", "unit = whole", {"whole.py": cell()})
+    return expected
+
+
+def test_each_broken_plugin_is_one_warning_and_everything_else_goes_on(broken, caplog):
+    assert "unit" in seqkit.names("model")
+    assert "half" not in seqkit.names("model")
+    assert sorted(caplog.messages) == sorted(broken)
+    faults = {plugin.name: plugin.fault for plugin in plugins.found()}
+    assert not faults["unit"]
+    assert all(faults[name] for name in BROKEN)
+
+
+@pytest.mark.usefixtures("broken")
+def test_training_without_plugins_works_under_all_broken_ones(capsys):
+    assert run(["train", *TINY, "model=lstm", "id=a"]) == 0
+    assert "left out" not in capsys.readouterr().err
+
+
+def test_the_current_folder_installs_nothing(fresh, tmp_path, monkeypatch):
+    distribution(tmp_path, "stranger", "unit = stranger", {"stranger.py": NEVER})
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend("")
+    assert "unit" not in seqkit.names("model")

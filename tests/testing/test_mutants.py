@@ -1,0 +1,58 @@
+"""The suite has teeth: each mutant is found by the check meant for it, in its words."""
+
+import pytest
+
+import seqkit
+from seqkit.testing.check import CHECKS, outcomes, require
+from seqkit.testing.line import parse, suite
+from tests.testing.mutants import registered
+from tests.testing.mutants.__main__ import table
+
+with registered() as found:
+    from tests.testing.mutants import cells, frontends, models
+
+    MUTANTS = list(found)
+
+
+@pytest.fixture(autouse=True)
+def _registered():
+    with registered():
+        yield
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.kind}={mutant.name}")
+def test_mutant_is_caught_by_the_check_meant_for_it(mutant):
+    subject, kinds = suite(mutant.kind, parse(mutant.line))
+    [check] = [check for kind in kinds for check in CHECKS[kind] if check.name == mutant.caught_by]
+    outcome = check.outcome(subject)
+    assert not outcome.passed
+    assert mutant.says in outcome.reason
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [mutant for mutant in MUTANTS if mutant.kind in ("model", "frontend") and mutant.dry_run],
+    ids=lambda mutant: f"{mutant.kind}={mutant.name}",
+)
+def test_a_cheap_check_finds_what_the_dry_run_is_to_find(mutant):
+    subject, kinds = suite(mutant.kind, parse(mutant.line))
+    assert any(not outcome.passed for outcome in outcomes(subject, kinds, cheap=True))
+
+
+@pytest.mark.parametrize(
+    "right", ["model=right_cell", "model=right_model", "frontend=right_frontend", "frontend=pairs"]
+)
+def test_what_the_mutants_share_is_right(right):
+    seqkit.register_cell("right_cell")(cells.Unit)
+    seqkit.register_model("right_model")(models.Right)
+    seqkit.register_frontend("right_frontend")(frontends.Right)
+    seqkit.register_frontend("pairs")(frontends.Pairs)
+    [kind] = chosen = parse([right])
+    require(*suite(kind, chosen))
+
+
+def test_enough_of_them():
+    assert len(MUTANTS) >= 60
+    assert sum(mutant.dry_run for mutant in MUTANTS) >= len(MUTANTS) / 2
+    assert len({(mutant.kind, mutant.name) for mutant in MUTANTS}) == len(MUTANTS)
+    assert all(mutant.name in table() for mutant in MUTANTS)

@@ -1,0 +1,32 @@
+import pytest
+import torch
+
+import seqkit
+from seqkit.testing import check_optimizer
+from tests.testing.built_in import lines
+
+
+@pytest.mark.seqkit(*lines("optimizer"), "optimizer=sgd optimizer.momentum=0.9 optimizer.nesterov=true")
+def test_built_in_optimizers(check):
+    check()
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.RMSprop, torch.optim.Adagrad, torch.optim.NAdam])
+def test_optimizers_of_torch(load, kind):
+    def factory(parameters: list, *, lr: float = 0.01):
+        """One of torch's own.
+
+        Args:
+            parameters: Groups.
+            lr: Learning rate.
+        """
+        return kind(parameters, lr=lr)
+
+    seqkit.register_optimizer("of_torch")(factory)
+    check_optimizer("of_torch")
+
+
+def test_what_the_mutants_share_is_right(load):
+    signum = load("tests.testing.mutants.optimizers").Signum
+    seqkit.register_optimizer("signum")(signum)
+    check_optimizer("signum")
