@@ -13,7 +13,7 @@ import torch
 
 import seqkit
 from seqkit.config import Config, config_hash
-from seqkit.data.loading import set_up
+from seqkit.data.loading import refuse_if_undescribed, set_up
 from seqkit.errors import ConfigError, DataError, PluginError, SeqkitError, Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.faults import fault
@@ -99,6 +99,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         remember(components(config))
         with _reading_of_data():
             set_up(data)
+        refuse_if_undescribed(data)
         LOG.info("run %s", shown(run.path))
         for name, value in data.facts.items():
             LOG.info("data %s: %s", name, value)

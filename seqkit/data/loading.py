@@ -13,14 +13,14 @@ from seqkit.errors import PluginError
 
 
 def set_up(data: Data) -> None:
-    """Prepare the data, where they have something to prepare, and read or make them.
-
-    Raises:
-        PluginError: After it something is not there that everything else stands on.
-    """
+    """Prepare the data, where they have something to prepare, and read or make them."""
     if hasattr(data, "prepare"):
         data.prepare()
     data.setup()
+
+
+def refuse_if_undescribed(data: Data) -> None:
+    """Refuse data that lack, once they are set up, what a run stands on; raises ``PluginError``."""
     for name, kind in (("spec", DataSpec), ("fingerprint", str), ("facts", dict), ("batch_size", int)):
         value = getattr(data, name, None)
         if not isinstance(value, kind) or value == "":
