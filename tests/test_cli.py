@@ -43,7 +43,7 @@ REFUSALS = {
     "give it once",
     "data=adding data.length=1000000000": "data.length=1000000000: input should be less than or equal to 100000",
     "data.batch_size=1" + 30 * "0": f"data.batch_size=1{30 * '0'}: no machine counts so far; give a smaller number",
-    "-x seed=3": "no flag -x; Known: --fresh, --exact, --json, -m, --multirun, --cfg, --resolve, --package, --config-dir, "
+    "-x seed=3": "no flag -x; Known: --fresh, --exact, --changed-code, --json, -m, --multirun, --cfg, --resolve, --package, --config-dir, "
     "--config-name, --config-path, --info, --hydra-help",
     "seed=-1": "seed=-1: input should be greater than or equal to 0",
     "id=a/b": "id=a/b: letters, digits and . _ - only, starting with a letter or digit",
