@@ -37,6 +37,8 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy plugins/seqkit-*/seqkit_*
+	for package in plugins/templates/*/seqkit_example; do $(BIN)/mypy $$package || exit 1; done
 
 wheel: .venv/ready
 	$(BIN)/python -m build --wheel

@@ -43,12 +43,11 @@ class Shell:
     def __init__(self, folder: Path, binaries: Path) -> None:
         self.folder = folder
         folder.mkdir()
-        self.environment = {
+        self.environment = os.environ | {
             "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "SEQKIT_HOME": str(folder / "home"),
             "OMP_NUM_THREADS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_QUIET": "1",
-            "PIP_NO_BUILD_ISOLATION": "0",  # pip reads it as the flag's value: no isolation, setuptools is there
+            "PIP_NO_BUILD_ISOLATION": "0",  # the value of build isolation: none, since setuptools is linked
         }  # fmt: skip
-        self.environment = {**os.environ, **self.environment}
 
     def run(self, command: str, code: int = 0) -> subprocess.CompletedProcess:
         """Run a command line, which must exit with ``code``, and print it with the seconds it took."""
@@ -141,7 +140,7 @@ def kill(shell: Shell, model: str) -> None:
 
 
 def main() -> None:
-    """Run all of it, two parts at a time; the first command that fails ends it with what it printed."""
+    """Run all of it, two parts at a time; the first failure is told at the end."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         work = Path(folder)

@@ -94,6 +94,8 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         last = checkpoint_to_continue(run)
         if last:
             _check_code(last, run, exact, changed_code)
+        else:
+            run.write_config(config)  # a resumed run without a checkpoint begins with the code that is there now
         remember(components(config))
         with _reading_of_data():
             set_up(data)
@@ -107,7 +109,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         done = last is not None and last.progress["done"]
         if config["trainer"]["dry_run"] and not done:
             with _reading_of_data():
-                dry_run(config, data, device, _metadata(config, data))
+                dry_run(config, data, device, _metadata(config, data), last)
         loggers = open_loggers(config, run, last)
         try:
             if last and done:
@@ -215,6 +217,10 @@ def _faults_in_one_line(run: RunFolder) -> Iterator[None]:
             raise
         LOG.debug("%s", error, exc_info=cause)
         trace = f"its traceback is in {shown(run.train_log)}"
+        if isinstance(error, torch.OutOfMemoryError):
+            raise TrainingError(
+                f"the GPU's memory is full; make data.batch_size or the model smaller; {trace}"
+            ) from error
         if isinstance(error, SeqkitError):
             raise type(error)(f"{error}; {trace}") from cause
         refusal = fault(error)

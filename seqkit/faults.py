@@ -7,7 +7,7 @@ from pathlib import Path
 from types import CodeType
 
 import seqkit
-from seqkit.errors import PluginError, one_line, shown
+from seqkit.errors import PluginError, one_line, shortened, shown
 from seqkit.registry import Component, plugins
 
 OURS = os.path.realpath(Path(seqkit.__file__).parent)
@@ -18,10 +18,18 @@ Frame = tuple[str, CodeType, int]
 """Module, code and line of a frame in a traceback."""
 
 
+LONGEST = 300  # characters of an error's message that are told
+
+
+def brief(error: BaseException) -> str:
+    """Return an error's type and message on one line, cut off where it is long."""
+    return f"{type(error).__name__}: {shortened(one_line(error), LONGEST)}"
+
+
 def said(error: BaseException) -> str:
     """Return an error's type and message, and its author's file and line where there is one, on one line."""
     place = author_line(error)
-    return f"{type(error).__name__}: {one_line(error)}{f' ({place})' if place else ''}"
+    return f"{brief(error)} ({place})" if place else brief(error)
 
 
 def fault(error: BaseException, part: str = "") -> PluginError | None:
@@ -36,7 +44,7 @@ def fault(error: BaseException, part: str = "") -> PluginError | None:
         return None
     component, method = _component(_author_frames(error))
     doing = f"{component}: {method}" if component else part or method
-    return PluginError(f"{doing} fails ({place}): {type(error).__name__}: {one_line(error)}")
+    return PluginError(f"{doing} fails ({place}): {brief(error)}")
 
 
 def author_line(error: BaseException) -> str:

@@ -285,7 +285,7 @@ def _load_named_in(overrides: Sequence[str]) -> None:
 
 def _is_there(group: str, name: str) -> bool:
     """Whether a component or preset is there without loading another plugin."""
-    return (group in CHOICES and name in registry.components(group)) or name in plugins.preset_names(group)
+    return (group in CHOICES and name in registry.components(group)) or name in presets.summaries(group)
 
 
 Composed = TypeVar("Composed")

@@ -119,8 +119,8 @@ def _siblings(file: Path) -> Iterator[Path]:
 
 def distributions() -> Iterator[metadata.Distribution]:
     """Yield the installed distributions; the current folder, which may be a stranger's, is not searched."""
-    here = Path.cwd()
-    yield from metadata.distributions(path=[entry for entry in sys.path if entry and Path(entry) != here])
+    here = Path.cwd().resolve()
+    yield from metadata.distributions(path=[entry for entry in sys.path if Path(entry).resolve() != here])
 
 
 def distribution_of(file: Path) -> metadata.Distribution | None:

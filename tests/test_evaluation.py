@@ -44,20 +44,22 @@ class Task:
 class Sum(nn.Module):
     """The sum of all inputs so far, so that every output shows the state that was carried."""
 
+    output_size = 1
+
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(()))
         self.dropout = nn.Dropout(0.5)
 
-    def forward(self, x_BT, lengths_B=None, state=None):
-        start_B1 = torch.zeros(len(x_BT), 1) if state is None else state[0][0]
-        y_BT = self.dropout(start_B1 + self.weight * x_BT.cumsum(1))
-        return y_BT, (y_BT[:, -1:][None],)
+    def forward(self, x_BT1, lengths_B=None, state=None):
+        start_B1 = torch.zeros(len(x_BT1), 1) if state is None else state[0][0]
+        y_BT1 = self.dropout(start_B1[:, None] + self.weight * x_BT1.cumsum(1))
+        return y_BT1, (y_BT1[None, :, -1],)
 
 
 class Head(nn.Module):
-    def forward(self, y_BT, lengths_B, batch):
-        return y_BT
+    def forward(self, y_BT1, lengths_B, batch):
+        return y_BT1[..., 0]
 
     def predict(self, outputs, lengths_B, batch):
         return outputs
@@ -69,8 +71,10 @@ class OwnHead(Head):
 
 
 class Frontend(nn.Module):
+    output_size = 1
+
     def forward(self, inputs, lengths_B):
-        return inputs, lengths_B
+        return inputs[..., None], lengths_B
 
 
 class Numbers:

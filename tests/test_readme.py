@@ -19,27 +19,28 @@ def test_python_examples(monkeypatch):
             exec(block, {})
 
 
-def test_a_plugin_is_one_script():
+def test_a_plugin_is_one_file():
     [source] = [block for block in BLOCKS if "register_cell" in block]
     assert len([line for line in source.splitlines() if line]) <= 20
     Path("mgu.py").write_text(source)
 
-    def script(*words):
-        return subprocess.run([sys.executable, "mgu.py", *words], capture_output=True, text=True)
+    def seqkit(*words):
+        named = () if words[0] in ("evaluate", "export") else ("--plugin", "mgu.py")
+        return subprocess.run([sys.executable, "-m", "seqkit", *named, *words], capture_output=True, text=True)
 
-    assert "model.num_layers=1" in script("describe", "model=mgu").stdout
+    assert "model.num_layers=1" in seqkit("describe", "model=mgu").stdout
     few = ["data.length=8", "data.train_size=64", "data.valid_size=8", "data.test_size=8", "trainer.max_steps=3"]
-    trained = script(
+    trained = seqkit(
         "train", "experiment=adding", "model=mgu", "model.hidden_size=4", "model.num_layers=2", "model.zoneout=0.1",
         "model.layer_norm=true", *few, "id=a",
     )  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     scores = [
-        script(*words).stdout
+        seqkit(*words).stdout
         for words in (("evaluate", "runs/adding/a"), ("evaluate", "runs/adding/a", "--batch-size", "3"))
     ]
     assert scores[0] == scores[1] != ""
-    exported = script("export", "runs/adding/a")
+    exported = seqkit("export", "runs/adding/a")
     assert "2 x a scan over MGU.step; differs from the network by at most" in exported.stdout, exported.stderr
     inside = """
 import mgu, seqkit, torch
@@ -56,6 +57,6 @@ print(whole, last)
     seen = subprocess.run([sys.executable, "-c", inside], capture_output=True, text=True)
     whole, last = (float(number) for number in re.findall(r"-?\d+\.\d+", seen.stdout))
     assert abs(whole - last) < 1e-6, seen.stdout + seen.stderr
-    assert "model.hiden_size" not in script("train", "model=mgu", "model.hiden_size=3").stdout
-    wrong = script("train", "model=mgu", "model.hiden_size=3").stderr
+    assert "model.hiden_size" not in seqkit("train", "model=mgu", "model.hiden_size=3").stdout
+    wrong = seqkit("train", "model=mgu", "model.hiden_size=3").stderr
     assert wrong.splitlines()[-1].startswith("seqkit: no option 'hiden_size' in model=mgu. Did you mean 'hidden_size'?")

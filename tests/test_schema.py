@@ -1,15 +1,20 @@
 """Options are the signature: what goes in at the command line comes out at the call, checked."""
 
 import keyword
+import math
+from enum import Enum
+from pathlib import Path
 from typing import Any, Literal
 
 import hypothesis.strategies as st
 import pytest
+import torch
 from hypothesis import given, settings
 from omegaconf import OmegaConf
 from pydantic import PositiveInt
+from torch import nn
 
-from seqkit import schema
+from seqkit import registry, schema
 from seqkit.errors import ConfigError, PluginError
 from seqkit.schema import Probability
 
@@ -98,3 +103,44 @@ def test_a_default_list_is_not_shared():
     node = schema.node("thing", listed)
     node().sizes.append(2)
     assert node().sizes == [1]
+
+
+class Shade(Enum):
+    DARK = "dark"
+
+
+DEFAULTS = [
+    (int, 3, True), (int, 0.5, False), (int, 1.0, False), (int, True, False), (int, None, False), (int, "3", False),
+    (float, 1, True), (float, math.nan, False), (float, True, False), (PositiveInt, 0, False), (bool, 1, False),
+    (str, "a", True), (str, 3, False), (str, Path("a"), False), (int | None, None, True), (int | None, 0.5, False),
+    (Literal["a", "b"], "a", True), (Literal["a", "b"], "c", False), (Path, Path("a"), True), (Shade, Shade.DARK, True),
+    (list[int], [1], True), (list[int], (1,), True), (list[int], ["a"], False), (tuple[int, int], (1, 2), True),
+    (dict[str, int], {"a": 1}, True), (Any, object(), False), (Any, math.sqrt, False), (list[Any], [object()], False),
+    (nn.Module, nn.ReLU(), False), (torch.Tensor | None, None, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "default", "right"), DEFAULTS, ids=map(str, range(len(DEFAULTS))))
+def test_a_default_is_right_or_refused_before_it_breaks_every_config(kind, default, right):
+    def component(size: int, *, needed: int, option: kind = default) -> None: ...  # type: ignore[valid-type]
+
+    if right:
+        schema.check_defaults(component, "model 'x'")
+        assert "option" in OmegaConf.structured(schema.node("x", component))
+        schema.check(component, {"needed": 1}, "model=x")
+    else:
+        with pytest.raises(PluginError, match=r"^model 'x': option 'option' has the default "):
+            schema.check_defaults(component, "model 'x'")
+
+
+@pytest.mark.parametrize("kind", [*registry.KINDS, *registry.SPEC_KINDS])
+def test_defaults_of_the_built_in_components_are_right(kind):
+    for name, component in registry.components(kind).items():
+        schema.check_defaults(component.factory, f"{kind} '{name}'")
+
+
+def test_an_annotation_that_cannot_be_read_is_refused():
+    def component(size: int, *, option: "Nowhere" = 1) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(PluginError, match="component: its annotations cannot be read: name 'Nowhere' is not defined"):
+        schema.options(component)

@@ -19,6 +19,7 @@ def installed(tmp_path_factory):
     for name in (
         "seqkit",
         "conf",
+        "plugins",
         "pyproject.toml",
         "README.md",
         "LICENSE",
@@ -55,9 +56,11 @@ def test_the_wheel_holds_what_it_should(installed):
         "seqkit/conf/experiment/morse.yaml",
         "seqkit/data/samples/sea_temperature.csv.gz",
         "seqkit/models/backends/fused/recurrence.c",
+        "seqkit/templates/cell/pyproject.toml",
+        "seqkit/templates/task/seqkit_example/metrics.py",
     ):
         assert name in names
-    assert not [name for name in names if name.startswith(("tests", "conf/", "benchmarks"))]
+    assert not [name for name in names if name.startswith(("tests", "conf/", "plugins", "benchmarks"))]
     sources = {f"seqkit/{path.relative_to(ROOT / 'seqkit')}" for path in (ROOT / "seqkit").rglob("*.py")}
     assert sources <= set(names)
 
@@ -77,3 +80,9 @@ def test_it_trains_from_an_empty_folder(installed):
     assert report["test"]["mse"] > 0
     again = seqkit(site, "evaluate", report["run"], "--json")
     assert json.loads(again.stdout)["model"] == report["test"]
+
+
+def test_it_writes_a_plugin(installed, tmp_path):
+    done = seqkit(installed[0], "new", "task", "foo", "--path", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "seqkit-foo" / "seqkit_foo" / "metrics.py").is_file()

@@ -33,7 +33,10 @@ def run(arguments: argparse.Namespace) -> None:
         for name, prediction in zip(names, predictions, strict=True):
             prediction["file"] = str(trained.write(prediction, arguments.output / f"{name}.prediction"))
     if arguments.json:
-        print(json.dumps(predictions, indent=2, ensure_ascii=False))
+        named = [
+            {"input": source, **prediction} for source, prediction in zip(arguments.inputs, predictions, strict=True)
+        ]
+        print(json.dumps(named, indent=2, ensure_ascii=False))
         return
     for source, prediction in zip(arguments.inputs, predictions, strict=True):
         text = prediction["file"] if arguments.output else trained.text(prediction)

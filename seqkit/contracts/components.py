@@ -65,7 +65,8 @@ class Frontend(Protocol):
 class Model(Protocol):
     """Maps a sequence to a sequence. Built as ``model(input_size, *, options)``; knows nothing of data or heads.
 
-    Where it does not start from zero it has ``initial_state(batch_size)``, from which rows of a stream start anew.
+    Where it does not start from zero it has ``initial_state(batch_size)``, from which rows of a stream start anew. It
+    may name the tensors of its state in ``states``, for exported files. A model that carries no state returns ``()``.
     """
 
     output_size: int

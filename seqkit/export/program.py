@@ -140,14 +140,16 @@ def _fixed_sizes() -> Iterator[dict[str, str]]:
         return False  # nothing of it is shown
 
     logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
-    level = logger.level
+    level, disabled = logger.level, logger.disabled  # logging.config may have disabled it
     logger.addFilter(note)
     logger.setLevel(logging.INFO)
+    logger.disabled = False
     try:
         yield lines
     finally:
         logger.removeFilter(note)
         logger.setLevel(level)
+        logger.disabled = disabled
 
 
 def _where(error: BaseException, fixed_sizes: Mapping[str, str]) -> str:

@@ -29,7 +29,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import State
-from seqkit.errors import PluginError, one_line
+from seqkit.errors import PluginError, SeqkitError, one_line
 
 
 class Recur(Protocol):
@@ -112,17 +112,27 @@ def sizes_of(cell: Callable[..., Any]) -> int:
     return max(1, sum(p.kind is not p.KEYWORD_ONLY and p.default is p.empty for p in parameters))
 
 
-def failure(name: str, method: str, error: Exception) -> PluginError:
-    """Return the refusal of a cell whose method raised an error: one line, with the author's file and line."""
-    frames = [*traceback.walk_tb(error.__traceback__)]
-    frame, line = next((one for one in frames if one[0].f_code.co_name == method), frames[-1])
-    where = f"{frame.f_code.co_filename}:{line}"
-    return PluginError(f"{name}.{method} fails ({where}): {type(error).__name__}: {one_line(error)}")
+@contextmanager
+def faults_of(name: str, method: str) -> Iterator[None]:
+    """Turn an error in a cell's method into one line with the author's file and line.
+
+    Raises:
+        PluginError: The method raised something else than a refusal.
+    """
+    try:
+        yield
+    except SeqkitError:
+        raise
+    except Exception as error:
+        frames = [*traceback.walk_tb(error.__traceback__)]
+        frame, line = next((one for one in frames if one[0].f_code.co_name == method), frames[-1])
+        where = f"{frame.f_code.co_filename}:{line}"
+        raise PluginError(f"{name}.{method} fails ({where}): {type(error).__name__}: {one_line(error)}") from error
 
 
 def backends_of(cell: nn.Module) -> tuple[str, ...]:
-    """Return the backends that a cell has, fastest first; a subclass that changes the step has lost the faster ones."""
-    family = [vars(one) for one in type(cell).__mro__]
+    """Return the backends that a cell has, fastest first; one that changes its base's step has lost the faster ones."""
+    family = [vars(one) for one in (cell, *type(cell).__mro__)]
     first = min(number for number, own in enumerate(family) if own.keys() & set(CONTRACT))
     faster = (name for name in ("native", "fused") if any(name in own for own in family[: first + 1]))
     return (*faster, "reference")

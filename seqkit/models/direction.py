@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seqkit.errors import ConfigError, PluginError, SeqkitError, unknown
-from seqkit.models.cell import failure, has_no_init, sizes_of
-from seqkit.models.layout import layout_of, state_shapes
+from seqkit.errors import ConfigError, PluginError, unknown
+from seqkit.models.cell import faults_of, has_no_init, sizes_of
+from seqkit.models.layout import layout_of, shapes_of
 from seqkit.models.projections import Projections, Weights, rows_of
 
 
@@ -57,7 +57,9 @@ class Direction(nn.Module):
         super().__init__()
         self.cell = _made(make_cell, input_size, hidden_size)
         self.layout = layout_of(self.cell)
-        self.state_shapes = state_shapes(self.cell, hidden_size)
+        name = type(self.cell).__name__
+        with faults_of(name, "state_shapes"):
+            self.state_shapes = shapes_of(self.cell, hidden_size)
         self._refuse_without_matrix("projection_size", projection_size, None)
         self._refuse_without_matrix("recurrent_init", recurrent_init, "uniform")
         rows, driven, recurrent = (
@@ -80,7 +82,8 @@ class Direction(nn.Module):
                 for gate in self.layout.recurrent:
                     nn.init.orthogonal_(self.part("weight_hh", gate))
             if hasattr(self.cell, "initialise"):
-                self.cell.initialise(self.part)
+                with faults_of(name, "initialise"):
+                    self.cell.initialise(self.part)
             self._set_forget_bias(getattr(self.cell, "forget_bias", None) if forget_bias is None else forget_bias)
 
     def part(self, name: str, gate: str) -> Tensor:
@@ -92,7 +95,7 @@ class Direction(nn.Module):
         gates = {"bias_ih": self.layout.gates, "weight_ih": self.layout.driven, "gain_ih": self.layout.driven}
         own = gates.get(name, self.layout.recurrent)
         if gate not in own:
-            raise unknown(f"gate in {name} of {type(self.cell).__name__}", gate, own)
+            raise unknown(f"{name} of gate", gate, own)
         return rows_of(getattr(self, name), own, (gate,))
 
     def projections(self, weight_dropout: float, mask_BH: Tensor | None = None) -> Projections:
@@ -155,15 +158,13 @@ def refuse_idle(cell: Any, option: str, value: Any, off: Any, reason: str) -> No
 def _made(make_cell: Callable[..., Any], input_size: int, hidden_size: int) -> Any:
     sizes = () if has_no_init(make_cell) else (input_size, hidden_size)[-sizes_of(make_cell) :]
     name = getattr(getattr(make_cell, "func", make_cell), "__name__", "cell")
+    cell = None
     try:
-        cell = make_cell(*sizes)
-        complete = "_modules" in vars(cell)
-    except SeqkitError:
-        raise
-    except Exception as error:
+        with faults_of(name, "__init__"):
+            cell = make_cell(*sizes)
+    except PluginError as error:
         if "Module.__init__() call" not in str(error):
-            raise failure(name, "__init__", error) from error
-        complete = False
-    if not complete:
+            raise
+    if cell is None or "_modules" not in vars(cell):
         raise PluginError(f"{name}.__init__ must call super().__init__() first")
     return cell

@@ -45,7 +45,7 @@ def layout_of(cell: Any) -> Layout:
     )
 
 
-def state_shapes(cell: Any, hidden_size: int) -> tuple[tuple[int, ...], ...]:
+def shapes_of(cell: Any, hidden_size: int) -> tuple[tuple[int, ...], ...]:
     """Return the shape per row of each of a cell's states: (H,), or what its ``state_shapes`` gives.
 
     Raises:

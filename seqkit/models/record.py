@@ -88,7 +88,9 @@ def record_gates(model: nn.Module) -> Iterator[Gates]:
     modules = model.named_modules() if isinstance(model, nn.Module) else ()
     stacks = {name: module for name, module in modules if isinstance(module, Recurrent)}
     if not stacks:
-        raise ConfigError(f"record_gates: {type(model).__name__} holds no recurrent stack of seqkit")
+        raise ConfigError(
+            f"record_gates: {type(model).__name__} holds no recurrent stack, which register_cell makes, so no gates"
+        )
     gates = Gates()
     before = [stack.recorder for stack in stacks.values()]
     try:

@@ -28,7 +28,7 @@ class Recurrent(nn.Module):
     """Recurrent layers over a padded batch of sequences.
 
     Args:
-        cell: Class of the cell, or a function that makes one from the hidden size.
+        cell: Class of the cell, or a function that makes one from the hidden size, or from input and hidden size.
         input_size: Features of each step of the input.
         hidden_size: Size of the hidden state of each layer and direction.
         num_layers: Layers on top of each other.

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from seqkit.contracts.batch import State
-from seqkit.errors import PluginError, SeqkitError
+from seqkit.errors import PluginError
 from seqkit.models.backends.reference import check_state, run_reference
-from seqkit.models.cell import failure, left_unchanged
+from seqkit.models.cell import faults_of, left_unchanged
 from seqkit.models.direction import Direction
 from seqkit.models.projections import Projections
 
@@ -30,7 +30,7 @@ def try_step(direction: Direction, input_size: int) -> None:
             a weight without a gradient, or keeps a part of the graph from one call to the next.
     """
     cell: Any = direction.cell
-    if direction.bias_ih.is_meta:
+    if direction.bias_ih.is_meta or torch.is_inference_mode_enabled():  # no values, or neither versions nor gradients
         return
     draw = torch.Generator().manual_seed(0)
 
@@ -39,17 +39,13 @@ def try_step(direction: Direction, input_size: int) -> None:
 
     steps = len(cell.states) + 2  # what is learned passes from state to state before it is seen in the output
     x_TBI, state = random(steps, ROWS, input_size), tuple(random(ROWS, *shape) for shape in direction.state_shapes)
-    with torch.random.fork_rng(devices=[]), left_unchanged(cell):
-        try:
-            with torch.no_grad():
-                _one_step(cell, direction.projections(0.0), x_TBI, state)
-            with torch.enable_grad():
-                _gradients(direction, x_TBI, state)
+    with torch.random.fork_rng(devices=[]), left_unchanged(cell), faults_of(type(cell).__name__, "step"):
+        with torch.no_grad():
+            _one_step(cell, direction.projections(0.0), x_TBI, state)
+        with torch.enable_grad():
+            _gradients(direction, x_TBI, state)
+            if _kept(cell):
                 _gradients_again(direction, x_TBI, state)
-        except SeqkitError:
-            raise
-        except Exception as error:
-            raise failure(type(cell).__name__, "step", error) from error
 
 
 def _one_step(cell: Any, projections: Projections, x_TBI: Tensor, state: State) -> None:
@@ -90,7 +86,7 @@ def _gradients_again(direction: Direction, x_TBI: Tensor, state: State) -> None:
     except RuntimeError as error:
         if "backward through the graph a second time" not in str(error):
             raise
-        cell, kept = type(direction.cell).__name__, ", ".join(_kept(direction.cell)) or "a tensor"
+        cell, kept = type(direction.cell).__name__, ", ".join(_kept(direction.cell))
         raise PluginError(
             f"{cell}.step keeps {kept} with its graph from one call to the next; detach it, or make it a state"
         ) from error
@@ -101,6 +97,7 @@ def _kept(cell: nn.Module) -> list[str]:
     return [
         f"self.{prefix}.{name}".replace("..", ".")
         for prefix, module in cell.named_modules()
-        for name, value in vars(module).items()
-        if name != "_modules" and any(isinstance(leaf, Tensor) and leaf.grad_fn for leaf in tree_leaves(value))
+        for name, value in {**vars(module), **module._buffers}.items()
+        if name not in ("_modules", "_buffers")
+        and any(isinstance(leaf, Tensor) and leaf.grad_fn for leaf in tree_leaves(value))
     ]

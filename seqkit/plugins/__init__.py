@@ -2,10 +2,10 @@
 
 from seqkit import registry
 from seqkit.plugins.named import use
-from seqkit.plugins.presets import preset_folders, preset_names
+from seqkit.plugins.presets import preset_folders
 from seqkit.plugins.record import Plugin
 from seqkit.plugins.search import find, found, load_all, search
 
-__all__ = ["Plugin", "found", "load_all", "preset_folders", "preset_names", "search", "use"]
+__all__ = ["Plugin", "found", "load_all", "preset_folders", "search", "use"]
 
 registry.finders.append(find)

@@ -26,6 +26,8 @@ def use(name: str) -> None:
         PluginError: There is no such file, or its import fails.
     """
     places = _files(name)
+    for key in [key for key, plugin in loaded.items() if plugin.fault and not plugin.distribution]:
+        del loaded[key]  # in a notebook it may have been mended
     whole = name if places is None else str(Path(name).expanduser().absolute())
     for plugin in _load(whole, places):
         if plugin.fault:

@@ -3,7 +3,6 @@
 import logging
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from seqkit import registry
 from seqkit.plugins.loading import loaded
@@ -36,13 +35,4 @@ def preset_folders() -> dict[str, Path]:
             _said.add(str(folder))
             shown = clash.replace("/", "=")
             LOG.warning("the presets of %s are left out: %s is one of %s", plugin.provider, shown, taken[clash])
-    return found
-
-
-def preset_names(group: str) -> dict[str, str]:
-    """Return the provider of each preset of a config group, seqkit's own included."""
-    places: dict[str, Any] = {"seqkit": files("seqkit.conf"), **preset_folders()}
-    found: dict[str, str] = {}
-    for provider, folder in places.items():
-        found |= {name.rpartition("/")[2]: provider for name in presets_in(folder) if name.rpartition("/")[0] == group}
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from seqkit.errors import SeqkitError, one_line
+from seqkit.faults import said
 
 SubjectT = TypeVar("SubjectT")
 
@@ -55,7 +56,7 @@ class Check:
         except (CheckError, SeqkitError) as error:
             return Outcome(self, False, True, one_line(error))
         except Exception as error:
-            return Outcome(self, False, True, f"{type(error).__name__}: {one_line(error)}")
+            return Outcome(self, False, True, said(error))
         return Outcome(self, True, True, "")
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from seqkit import registry
+from seqkit.contracts import returned
 from seqkit.contracts.spec import DataSpec
 from seqkit.rng import generator
 from seqkit.testing import modules, options, randomness
@@ -59,24 +60,20 @@ options.define_checks("frontend")
 def returns_steps_and_their_lengths(subject: FrontendSubject) -> None:
     """It returns x_BTI, ``output_size`` features and ``rows_per_sequence`` rows for each, and their valid steps."""
     frontend, inputs = subject.module(), subject.x()
-    size = getattr(frontend, "output_size", None)
-    ensure(type(size) is int and size > 0, f"output_size is {size!r}; it must be the number of features of a step")
+    returned.check_frontend(frontend)
     rows = len(inputs) * getattr(frontend, "rows_per_sequence", 1)
-    for lengths_B in (None, torch.full((len(inputs),), inputs.shape[1])):
+    for lengths_B in (None, torch.full((len(inputs),), inputs.shape[1], device=inputs.device)):
         result = frontend(inputs, lengths_B)
-        ensure(
-            isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Tensor),
-            f"it returns {type(result).__name__}; it must return (x_BTI, lengths_B)",
-        )
+        returned.check_steps(frontend, result)
         x_BTI, valid_B = result
         ensure(
-            x_BTI.dim() == 3 and x_BTI.shape[0] == rows and x_BTI.shape[2] == size and x_BTI.is_floating_point(),
-            f"of {len(inputs)} sequences it makes {tuple(x_BTI.shape)} of {x_BTI.dtype}; with its output_size and "
-            f"rows_per_sequence that must be ({rows}, steps, {size}) of a floating type",
+            len(x_BTI) == rows and x_BTI.is_floating_point(),
+            f"of {len(inputs)} sequences it makes {len(x_BTI)} rows of {x_BTI.dtype}; with its rows_per_sequence that "
+            f"must be {rows} of a floating type",
         )
         if valid_B is not None:
             ensure(
-                valid_B.shape == (rows,) and bool((valid_B == x_BTI.shape[1]).all()),
+                bool((valid_B == x_BTI.shape[1]).all()),
                 f"of sequences that are valid to their end its lengths are {valid_B.tolist()}; each of the {rows} rows "
                 f"has {x_BTI.shape[1]} steps",
             )

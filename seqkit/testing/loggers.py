@@ -45,9 +45,9 @@ class LoggerSubject:
             logger.finalize("success")
 
 
-def check_logger(name: str, **options: Any) -> None:
+def check_logger(name: str, **given: Any) -> None:
     """Run every check of a logger on one that is registered; raises ``CheckError`` with a line for each failure."""
-    require(*suite({"logger": {"name": name, **options}}))
+    require(*suite({"logger": {"name": name, **given}}))
 
 
 def suite(chosen: Chosen) -> tuple[LoggerSubject, tuple[str, ...]]:

@@ -73,9 +73,9 @@ class OptimizerSubject:
         return option in registry.check("optimizer", self.config)
 
 
-def check_optimizer(name: str, **options: Any) -> None:
+def check_optimizer(name: str, **given: Any) -> None:
     """Run every check of an optimizer on one that is registered; raises ``CheckError`` with a line for each failure."""
-    require(*suite({"optimizer": {"name": name, **options}}))
+    require(*suite({"optimizer": {"name": name, **given}}))
 
 
 def suite(chosen: Chosen) -> tuple[OptimizerSubject, tuple[str, ...]]:
@@ -149,7 +149,7 @@ def step_leaves_alone_what_has_no_gradient(subject: OptimizerSubject) -> None:
 @check("optimizer", cheap=True)
 def learning_rate_of_the_groups_is_used(subject: OptimizerSubject) -> None:
     """The scheduler writes it there, at every step."""
-    trial = subject.trial()
+    trial = subject.trial(**{"weight_decay": 0.0} if subject.has("weight_decay") else {})
     for group in trial.optimizer.param_groups:
         group["lr"] = 0.0
     before = trial.weights
@@ -166,6 +166,8 @@ def decay_is_that_of_the_group(subject: OptimizerSubject) -> None:
     """Biases, and what a module exempts, are in a group whose ``decay`` is False; to shrink them spoils a cell."""
     trial = subject.trial(**{"weight_decay": 0.5} if subject.has("weight_decay") else {})
     before = trial.weights
+    for group in trial.optimizer.param_groups:
+        group["lr"] = 0.1  # with a small one a decay is less than float32 can hold
     for _ in range(3):
         trial.optimizer.step(closure=trial.still)
     changed = [not torch.equal(*pair) for pair in zip(trial.weights, before, strict=True)]

@@ -15,9 +15,16 @@ from seqkit.contracts.components import Data
 from seqkit.contracts.spec import DataSpec
 from seqkit.network import Network
 from seqkit.padding import valid
+from seqkit.testing.check import DoesNotApply, check
 
 ROWS = 7
 """Samples that are looked at."""
+
+
+@check("head", "task", cheap=True)
+def can_be_built(subject: "PredictionSubject") -> None:
+    """Its data are set up and a network is built for them without a refusal."""
+    subject.get_network(subject.get_data())
 
 
 @dataclass(frozen=True)
@@ -49,11 +56,18 @@ class PredictionSubject:
 
     @cached_property
     def data(self) -> Data:
-        return self.get_data()
+        try:
+            return self.get_data()
+        except Exception:
+            raise DoesNotApply("there are no data for it") from None
 
     @cached_property
     def network(self) -> Network:
-        return self.get_network(self.data).eval()
+        data = self.data
+        try:
+            return self.get_network(data).eval()
+        except Exception:
+            raise DoesNotApply("it cannot be built") from None
 
     @property
     def spec(self) -> DataSpec:

@@ -30,6 +30,7 @@ class BoundCheck:
 
     def __call__(self) -> None:
         """Pass, fail with the message of the check, or skip with the reason why it does not apply."""
+        from seqkit.errors import SeqkitError
         from seqkit.testing.check import CheckError, DoesNotApply, seeded
 
         try:
@@ -37,7 +38,7 @@ class BoundCheck:
                 self.check.run(self.subject)
         except DoesNotApply as reason:
             pytest.skip(str(reason))
-        except CheckError as error:
+        except (CheckError, SeqkitError) as error:
             pytest.fail(f"{self.check.sentence}: {error}\n{self.check.doc}", pytrace=False)
 
 
@@ -51,14 +52,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker("seqkit")
     if mark is None or "check" not in metafunc.fixturenames:
         return
+    from seqkit.errors import SeqkitError
     from seqkit.testing.check import CHECKS
     from seqkit.testing.line import parse, suite
 
     found = []
     for line in mark.args:
-        chosen = parse(line.split())
-        for kind in chosen:
-            subject, kinds = suite(kind, chosen)
+        try:
+            chosen = parse(line.split())
+            suites = [suite(kind, chosen) for kind in chosen]
+        except SeqkitError as error:
+            raise pytest.Collector.CollectError(f"seqkit: {error}") from None
+        for subject, kinds in suites:
             found += [
                 pytest.param(BoundCheck(check, subject), id=f"{line}-{check.name}")
                 for own in kinds

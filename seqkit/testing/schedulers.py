@@ -31,9 +31,9 @@ class SchedulerSubject:
         return registry.build("scheduler", self.config, steps, mode)
 
 
-def check_scheduler(name: str, **options: Any) -> None:
+def check_scheduler(name: str, **given: Any) -> None:
     """Run every check of a scheduler on one that is registered; raises ``CheckError`` with a line for each failure."""
-    require(*suite({"scheduler": {"name": name, **options}}))
+    require(*suite({"scheduler": {"name": name, **given}}))
 
 
 def suite(chosen: Chosen) -> tuple[SchedulerSubject, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from torch.utils.data import Subset
@@ -209,11 +209,10 @@ class _Replaced:
 
 
 def _results(subject: PredictionSubject) -> Results:
-    """Return what a report is made of: the network's metric over the samples, and all of these as examples."""
-    whole = subject.whole
+    """Return what a report is made of: the network's metric over the samples, and two of these as examples."""
+    examples = subject.given(range(len(subject.samples))[:2])
     metric = scores.updated(_metrics(subject), subject, [range(len(subject.samples))])
-    prediction = subject.prediction(replace(whole))
-    return Results(subject.spec, subject.network, metric, whole.batch, prediction)
+    return Results(subject.spec, subject.network, metric, examples.batch, subject.prediction(examples))
 
 
 def _metrics(subject: PredictionSubject) -> Callable[[], Any]:

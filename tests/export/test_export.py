@@ -362,7 +362,11 @@ def test_what_cannot_be_written_is_refused_with_its_line(capsys):
     assert found.endswith(line("inputs.sum() > 0"))
 
     whole.frontend = Fixed()
-    assert refused(whole, spec, "torch") == f"{cannot} a part of it takes 50 steps and no other number"
+    code = "return inputs + torch.ones(50, 1), lengths"
+    place = line(code).replace(f"{here}", here.name)
+    assert (
+        refused(whole, spec, "torch") == f"{cannot} a part of it takes 50 steps and no other number: '{code}' {place}"
+    )
 
     whole = network(spec)
     whole.model = Recurrent(Iterating, 2, hidden_size=4).eval().requires_grad_(False)

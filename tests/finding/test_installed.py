@@ -1,16 +1,18 @@
 """Installed plugins: found by name when one is missing, all of them by a listing, a broken one as one warning."""
 
+import json
 import sys
 
 import pytest
 
 import seqkit
-from seqkit import plugins, registry
+from seqkit import plugins, presets, registry
 from seqkit.__main__ import run
 from seqkit.errors import ConfigError
+from seqkit.files import sha256_of
 from seqkit.hydra_cli import compose
 from tests.conftest import TINY
-from tests.finding.author import PRESET, cell, distribution
+from tests.finding.author import PRESET, cell, distribution, write
 
 NEVER = "raise AssertionError('imported')"
 
@@ -31,7 +33,7 @@ def test_a_name_that_no_entry_point_has_is_looked_for_in_all(site, capsys):
     table = capsys.readouterr().out.rpartition("run: ")[2].splitlines()
     assert [line.split()[0] for line in table[3:5]] == ["two", "one"]
     assert seqkit.build("model", "two", 3).output_size
-    with pytest.raises(ConfigError, match="no model 'three'. Did you mean .*Known: cifg_lstm, elman, gru, lstm, one"):
+    with pytest.raises(ConfigError, match="no model 'three'. Known: cifg_lstm, elman, gru, lstm, one"):
         seqkit.build("model", "three", 3)
 
 
@@ -46,12 +48,23 @@ def test_what_is_installed_is_recorded(site):
     assert "unit" in seqkit.names("model")
 
 
+def test_an_editable_install_is_known_by_its_distribution_and_its_source(site, tmp_path, monkeypatch):
+    source = write(tmp_path / "source" / "src dir" / "seqkit_unit" / "__init__.py", cell())
+    distribution(site, "seqkit-unit", "unit = seqkit_unit", {})
+    url = {"url": (tmp_path / "source").as_uri(), "dir_info": {"editable": True}}
+    write(site / "seqkit_unit-0.1.0.dist-info" / "direct_url.json", json.dumps(url))
+    monkeypatch.syspath_prepend(source.parents[1])
+    origin = registry.find("model", "unit").source.to_json()
+    assert origin["distribution"] == "seqkit-unit"
+    assert (origin["file"], origin["sha256"]) == (str(source), sha256_of([source]))
+
+
 def test_a_preset_of_a_plugin_is_found_by_name(site):
     files = {"seqkit_unit/__init__.py": cell(), "seqkit_unit/conf/experiment/mine.yaml": PRESET.format(model="unit")}
     distribution(site, "seqkit-unit", "unit = seqkit_unit", files)
     tiny = [word for word in TINY if word != "model.hidden_size=4"]
     assert compose([*tiny, "experiment=mine"])["model"]["hidden_size"] == 3
-    assert plugins.preset_names("experiment")["mine"] == "seqkit-unit 0.1.0"
+    assert presets.summaries("experiment")["mine"] == ("A preset of a plugin.", "seqkit-unit 0.1.0")
 
 
 def test_a_preset_of_the_users_own_may_name_a_plugin(site, tmp_path, capsys):
@@ -136,8 +149,8 @@ def test_training_without_plugins_works_under_all_broken_ones(capsys):
     assert "left out" not in capsys.readouterr().err
 
 
-def test_the_current_folder_installs_nothing(fresh, tmp_path, monkeypatch):
+@pytest.mark.parametrize("entry", ["", ".", "{here}"])
+def test_the_current_folder_installs_nothing(fresh, tmp_path, monkeypatch, entry):
     distribution(tmp_path, "stranger", "unit = stranger", {"stranger.py": NEVER})
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.syspath_prepend("")
+    monkeypatch.setattr(sys, "path", [entry.format(here=tmp_path), *sys.path])
     assert "unit" not in seqkit.names("model")

@@ -135,6 +135,15 @@ def test_a_spawned_process_builds_and_unpickles_what_a_plugin_registered():
     assert process.exitcode == 0
 
 
+def test_a_file_that_is_mended_is_loaded_again():
+    write(Path("unit.py"), "1 / 0")
+    with pytest.raises(PluginError, match="ZeroDivisionError"):
+        plugins.use("unit.py")
+    write(Path("unit.py"), cell())
+    plugins.use("unit.py")
+    assert registry.find("model", "unit").provider == "unit.py"
+
+
 def test_a_script_that_runs_a_command_when_imported_is_told():
     write(Path("unit.py"), cell() + "\nseqkit.main()")
     with pytest.raises(PluginError, match=r"unit.py:17: seqkit.main\(\) runs when this file is imported; put it under"):

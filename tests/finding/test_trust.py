@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 import seqkit
 from seqkit import plugins, registry
@@ -28,6 +29,7 @@ def original(tmp_path_factory):
     exec(cell(), {"__name__": "typed"})
     seqkit.train([*TINY, "model=unit", f"runs={folder}", "id=a"])
     registry._components["model"].pop("unit")
+    ConfigStore.instance().repo["model"].pop("unit.yaml")
     return folder / "tiny" / "a"
 
 
@@ -54,7 +56,7 @@ def last_line(capsys) -> str:
 
 
 def test_a_run_loads_the_file_that_its_user_has_used(made, fresh, capsys):
-    for words in (["evaluate", str(made)], ["describe", str(made)], ["export", str(made), "--format", "torch"],
+    for words in (["evaluate", str(made)], ["describe", str(made)], ["export", str(made)],
                   ["resume", str(made), "--report"], ["train", *TINY, "model=unit", "id=a"]):  # fmt: skip
         fresh()
         assert "unit" not in registry.components("model")

@@ -254,6 +254,65 @@ def test_a_plugins_part_that_cannot_be_streamed_is_named(part, needed):
     )
 
 
+class Summing(nn.Module):
+    """A frontend whose steps depend on the ones before, though it says that it can be streamed."""
+
+    looks_ahead, output_size = None, 2
+
+    def forward(self, inputs, lengths):
+        return inputs.cumsum(1), lengths
+
+
+class Forgetting(nn.Module):
+    """A model that returns a state and never reads it."""
+
+    causal, output_size = True, 6
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(2, 6, batch_first=True)
+
+    def forward(self, x_BTI, lengths_B=None, state=None):
+        y_BTH, h_LBH = self.rnn(x_BTI)
+        return y_BTH, (h_LBH,)
+
+
+class Stateless(Forgetting):
+    def forward(self, x_BTI, lengths_B=None, state=None):
+        return super().forward(x_BTI)[0], ()
+
+
+class LastChunk(nn.Module):
+    """A head whose stream answers for the last chunk only."""
+
+    def forward(self, y_BTH, lengths_B, batch):
+        return y_BTH.mean(1)
+
+    def stream(self, y_BTH, batch, memory):
+        return self(y_BTH, None, batch), {}, None
+
+
+DIFFERS = "gives something else for chunks of a sequence than for the whole; use predict on the whole sequence"
+
+
+@pytest.mark.parametrize(("part", "made_of", "reason"), [
+    ("frontend", Summing, f"Summing {DIFFERS}"),
+    ("model", Forgetting, f"Forgetting {DIFFERS}"),
+    ("model", Stateless, "Stateless carries no state, so what came before a chunk would be forgotten; "
+     "use predict on the whole sequence"),
+    ("head", LastChunk, f"LastChunk {DIFFERS}"),
+], ids=["frontend", "model", "stateless", "head"])  # fmt: skip
+def test_a_part_that_forgets_what_came_before_is_refused_by_name(part, made_of, reason):
+    network, spec = made(FRAMES, CLASSES)
+    assert network.takes_chunks(spec) is False  # the mean over all steps: no state holds it
+    setattr(network, part, made_of())
+    before = torch.get_rng_state()
+    with pytest.raises(ConfigError) as error:
+        Stream(network.eval(), spec)
+    assert str(error.value) == f"stream: {reason}"
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 # --- memory
 
 

@@ -189,7 +189,7 @@ def test_stacks_inside_other_modules_are_found():
         gates["layer0.forward.gate.rest"]
     with pytest.raises(ConfigError) as error, record_gates(nn.Linear(1, 1)):
         pass
-    assert str(error.value) == "record_gates: Linear holds no recurrent stack of seqkit"
+    assert str(error.value) == "record_gates: Linear holds no recurrent stack, which register_cell makes, so no gates"
 
 
 # --- the ways in which a cell's author may write a step

@@ -339,6 +339,23 @@ def test_a_subclass_that_changes_the_step_runs_its_own():
     assert Recurrent(Same, 3, hidden_size=257).backends()[0].name == "native"
 
 
+def test_a_subclass_of_another_structure_runs_its_own():
+    from seqkit.models.cells.elman import Elman
+
+    class InInit(Elman):
+        def __init__(self, hidden_size: int) -> None:
+            super().__init__()
+            self.recurrent = "diagonal"
+
+    for cell in (type("InClass", (Elman,), {"recurrent": "diagonal"}), InInit):
+        model, x = Recurrent(cell, 3, hidden_size=4), torch.ones(1, 2, 3)
+        assert model.backends()[0].name == "reference"
+        direction, y = model.layers[0][0], model(x)[0]
+        first = torch.tanh(direction.weight_ih.sum(1) + direction.bias_ih + direction.bias_hh)
+        again = direction.weight_ih.sum(1) + direction.bias_ih + direction.weight_hh * first + direction.bias_hh
+        torch.testing.assert_close(y[0], torch.stack([first, torch.tanh(again)]))
+
+
 @pytest.mark.parametrize(
     "lengths",
     [torch.tensor([5]), torch.tensor([5, -1]), torch.tensor([6, 3]), torch.tensor([5.0, 3.0]), [5, 3]],

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqkit.errors import PluginError
+from seqkit.errors import ConfigError, PluginError
 from seqkit.models import Recurrent
 from seqkit.models.backends import torch_compile
 
@@ -132,6 +132,12 @@ def test_a_weight_that_shows_in_the_output_only_after_some_steps_is_no_fault():
     Recurrent(Late, 3, hidden_size=4)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_model_is_built_without_gradients_too(mode):
+    with mode():
+        assert Recurrent(Plain, 3, hidden_size=4)(torch.ones(2, 5, 3))[0].shape == (2, 5, 4)
+
+
 def test_a_frozen_parameter_is_no_fault():
     class Frozen(Forgotten):
         def __init__(self):
@@ -162,7 +168,14 @@ class KeepsInAList(Plain):
         return (new,)
 
 
-@pytest.mark.parametrize(("cell", "name"), [(Keeps, "last"), (KeepsInAList, "inner.seen")])
+class KeepsInABuffer(Counting):
+    def step(self, x_BG, recur, state):
+        new = torch.tanh(x_BG + recur(state[0]) + self.count)
+        self.count = new
+        return (new,)
+
+
+@pytest.mark.parametrize(("cell", "name"), [(Keeps, "last"), (KeepsInAList, "inner.seen"), (KeepsInABuffer, "count")])
 def test_a_tensor_kept_with_its_graph_is_named(cell, name):
     with pytest.raises(PluginError) as refusal:
         Recurrent(lambda size: cell(), 3, hidden_size=4)
@@ -170,16 +183,43 @@ def test_a_tensor_kept_with_its_graph_is_named(cell, name):
     assert str(refusal.value) == f"{cell.__name__}.step keeps self.{name} {advice}"
 
 
-def test_a_fault_in_init_is_named_with_its_line():
-    class Faulty(Plain):
-        def __init__(self, hidden_size: int) -> None:
-            super().__init__()
-            self.table = [0][hidden_size]
+class FaultyInit(Plain):
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.table = [0][hidden_size]
 
+
+class FaultyInitialise(Plain):
+    def initialise(self, part):
+        self.table = [0][part("bias_ih", "hidden").numel()]
+
+
+class FaultyShapes(Plain):
+    def state_shapes(self, hidden_size):
+        return [0][hidden_size]
+
+
+@pytest.mark.parametrize("cell", [FaultyInit, FaultyInitialise, FaultyShapes])
+def test_a_fault_in_a_method_is_named_with_its_line(cell):
+    method = next(name for name in ("__init__", "initialise", "state_shapes") if name in vars(cell))
+    code = getattr(cell, method).__code__
     with pytest.raises(PluginError) as refusal:
-        Recurrent(Faulty, 3, hidden_size=4)
-    line = Faulty.__init__.__code__.co_firstlineno + 2
-    assert str(refusal.value) == f"Faulty.__init__ fails ({__file__}:{line}): IndexError: list index out of range"
+        Recurrent(cell, 3, hidden_size=4)
+    line = max(number for _, _, number in code.co_lines() if number)
+    assert (
+        str(refusal.value) == f"{cell.__name__}.{method} fails ({__file__}:{line}): IndexError: list index out of range"
+    )
+
+
+def test_a_part_that_there_is_not_is_refused():
+    class Wrong(Plain):
+        recurrent = False
+
+        def initialise(self, part):
+            nn.init.eye_(part("weight_hh", "hidden"))
+
+    with pytest.raises(ConfigError, match="^no weight_hh of gate 'hidden'. Known: $"):
+        Recurrent(Wrong, 3, hidden_size=4)
 
 
 def test_a_step_that_calls_recur_without_a_u_is_refused():

@@ -148,7 +148,7 @@ CASES = {
     "config.json bytes": ("resume", raw(CONFIG, lambda data: b"\xff\xfe"), "config.json is not a config of seqkit"),
     "config.json edited": ("resume", config_json(set_lr, True), "config.json was edited after the start of the run"),
     "config.json edited, with its hash": ("resume", config_json(set_lr, False), "last.ckpt was trained with (optimizer.lr was 0.001, now 0.5); put it back"),
-    "model unknown": ("resume", config_json(unknown_model, False), "this run's model 'mgu' came from seqkit"),
+    "model unknown": ("resume", config_json(unknown_model, False), "config.json: no model 'mgu'"),
 }  # fmt: skip
 
 HALFWAY = {

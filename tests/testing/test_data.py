@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from seqkit.testing import check_data
-from seqkit.testing.data import _with_another_end
+from seqkit.testing import CheckError, check_data
+from seqkit.testing.data.changes import with_another_end
 from seqkit.testing.tiny import READY
 from tests.testing.built_in import lines
 
@@ -58,4 +58,10 @@ def test_data_of_the_example_plugins(load, name):
     [("a,b\n1,2.5\n3,40\n", "a,b\n1,2.5\n3,95\n"), ("one two\nthree", "one two\n~~~~~"), ("a\n12", "a\n67")],
 )
 def test_only_the_end_of_a_text_is_changed(text, other):
-    assert _with_another_end(text) == other
+    assert with_another_end(text) == other
+
+
+def test_data_that_cannot_be_set_up_fail_once(tmp_path):
+    (tmp_path / "short.txt").write_text("short")
+    with pytest.raises(CheckError, match=r"\Acan_be_set_up: .*short.txt: .*\Z"):
+        check_data("text_files", path=str(tmp_path / "short.txt"))

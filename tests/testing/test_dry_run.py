@@ -71,12 +71,12 @@ def refusal(capsys, *words: str) -> str:
     return line.removeprefix("seqkit: ")
 
 
-def dry(chosen: dict) -> None:
+def dry(chosen: dict, last: Checkpoint | None = None) -> None:
     """Do the dry run of a tiny training with some components."""
     config = tiny_config({kind: {"name": name} for kind, name in chosen.items()})
-    data = registry.build("data", {**config["data"]})
+    data = registry.build("data", config["data"])
     data.setup()
-    dry_run(config, data, torch.device("cpu"), {"config": config})
+    dry_run(config, data, torch.device("cpu"), {"config": config}, last)
 
 
 def model(**methods):
@@ -286,6 +286,16 @@ def test_it_can_be_skipped_and_the_run_stays_the_same(capsys):
     assert config_hash(compose(words)) == config_hash(compose([*words, "trainer.dry_run=false"]))
     saved = Checkpoint.read(Path("runs/tiny/a/checkpoints/last.ckpt"))
     assert saved.metadata["hash"] == config_hash(compose(words))
+
+
+def test_a_checkpoint_that_no_longer_fits_is_one_line(halfway):
+    cell()
+    with pytest.raises(PluginError) as refused:
+        dry({"model": "mine"}, Checkpoint.read(halfway / "checkpoints" / "last.ckpt"))
+    assert str(refused.value).startswith(
+        "model=mine: load_state_dict fails: RuntimeError: Error(s) in loading state_dict"
+    )
+    assert len(str(refused.value)) < 400
 
 
 def test_it_changes_no_generator_and_no_file():

@@ -6,6 +6,7 @@ from seqkit.testing.check import CHECKS, require
 from seqkit.testing.heads import suite
 from seqkit.testing.line import parse
 from tests.testing.built_in import lines
+from tests.testing.mutants import registered
 
 OPTIONS = [
     "head=classify head.pooling=last", "head=classify head.pooling=max", "head=classify head.pooling=attention",
@@ -58,15 +59,14 @@ def test_a_head_that_serves_no_data_that_is_there(load):
         suite({"head": {"name": "notes"}})[0].get_data()
 
 
-def test_every_failure_is_a_line(load):
-    load("tests.testing.mutants.heads")
-    with pytest.raises(CheckError) as error:
+def test_every_failure_is_a_line():
+    with registered(), pytest.raises(CheckError) as error:
         check_head("loss_alone")
     assert [line.split(":")[0] for line in str(error.value).splitlines()] == [
-        "docstring_explains_every_option",
         "loss_is_a_total_and_a_count",
         "loss_is_the_sum_over_the_rows",
         "loss_has_a_gradient_for_every_parameter",
+        "docstring_explains_every_option",
     ]
 
 
@@ -74,3 +74,8 @@ def test_checks_of_every_kind_are_explained():
     for kind in ("head", "task", "data", "optimizer", "scheduler", "logger"):
         __import__(f"seqkit.testing.{'data' if kind == 'data' else kind + 's'}")
         assert all(check.doc.endswith(".") for check in CHECKS[kind])
+
+
+def test_a_head_that_cannot_be_built_fails_once():
+    with pytest.raises(CheckError, match=r"\Acan_be_built: head=classify needs classes.*\Z"):
+        check_head("classify", data="adding")

@@ -2,6 +2,7 @@ import pytest
 
 import seqkit
 from seqkit.testing import check_logger
+from tests.testing.mutants import registered
 
 
 def test_tensorboard():
@@ -25,5 +26,7 @@ def test_a_logger_without_finalize(load):
 
 
 def test_what_the_mutants_share_is_right(load):
-    seqkit.register_logger("lines")(load("tests.testing.mutants.loggers").Lines)
+    with registered():
+        from tests.testing.mutants.loggers import Lines
+    seqkit.register_logger("lines")(Lines)
     check_logger("lines")

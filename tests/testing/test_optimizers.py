@@ -4,6 +4,7 @@ import torch
 import seqkit
 from seqkit.testing import check_optimizer
 from tests.testing.built_in import lines
+from tests.testing.mutants import registered
 
 
 @pytest.mark.seqkit(*lines("optimizer"), "optimizer=sgd optimizer.momentum=0.9 optimizer.nesterov=true")
@@ -27,6 +28,7 @@ def test_optimizers_of_torch(load, kind):
 
 
 def test_what_the_mutants_share_is_right(load):
-    signum = load("tests.testing.mutants.optimizers").Signum
-    seqkit.register_optimizer("signum")(signum)
+    with registered():
+        from tests.testing.mutants.optimizers import Signum
+    seqkit.register_optimizer("signum")(Signum)
     check_optimizer("signum")

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -13,6 +12,7 @@ from seqkit.errors import ConfigError, PluginError
 from seqkit.registry import build
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.metrics_csv import MetricsWriter, read_metrics
+from seqkit.training import loggers as the_loggers
 from seqkit.training.loggers import Loggers, wait_until_written
 
 TINY = [
@@ -70,15 +70,21 @@ def test_a_resumed_offline_run_starts_with_the_metrics_up_to_the_checkpoint(half
     assert logger.rows == read_metrics(halfway / "metrics.csv")
 
 
-def test_waits_for_a_file_that_another_process_still_writes():
+def test_waits_for_a_file_that_another_process_still_writes(monkeypatch):
     path = Path("run.wandb")
     path.write_bytes(bytes(7))
-    writer = Thread(target=lambda: [path.write_bytes(bytes(size)) for size in range(7, 8000)])
-    writer.start()
+    sizes = [*[7] * 30, *range(8, 50), *[50] * 30, *range(101, 8000, 200), 7999]
+
+    class Elsewhere:
+        """Another process, which writes while this one waits."""
+
+        def wait(self, seconds: float) -> None:
+            if sizes:
+                path.write_bytes(bytes(sizes.pop(0)))
+
+    monkeypatch.setattr(the_loggers, "Event", Elsewhere)
     wait_until_written([path], seconds=30)
-    size = path.stat().st_size
-    writer.join()
-    assert size == 7999
+    assert path.stat().st_size == 7999
 
 
 def test_waits_no_longer_than_it_should():
@@ -87,12 +93,10 @@ def test_waits_no_longer_than_it_should():
 
 
 def test_a_failure_while_publishing_is_one_line(monkeypatch, capsys):
-    from seqkit.training import loggers
-
     def broken(*_):
         raise BrokenPipeError("service is gone")
 
-    monkeypatch.setattr(loggers.TensorBoard, "publish", broken)
+    monkeypatch.setattr(the_loggers.TensorBoard, "publish", broken)
     assert run(["train", *TINY, "logger=tensorboard"]) == 0
     [line] = [line for line in capsys.readouterr().err.splitlines() if "dropped" in line]
     assert line.startswith("TensorBoard failed and is dropped (BrokenPipeError: service is gone, ")

@@ -113,7 +113,8 @@ class MinRNN(nn.Module):
         y_BTH, ends = _zeroed(x_BTI, padding_BT1), []
         for number, (gates, start_BH) in enumerate(zip(self.gates, start_LBH.unbind(0), strict=True)):
             x_BTI = F.dropout(y_BTH, self.dropout, self.training) if number else y_BTH
-            h_BTH = scan(*gates(x_BTI), start_BH)
+            log_keep_BTH, log_new_BTH = gates(x_BTI)
+            h_BTH = scan(log_keep_BTH, log_new_BTH, start_BH)
             ends.append(_after_last(h_BTH, lengths_B, start_BH))
             y_BTH = _zeroed(h_BTH + x_BTI if self.residual and number else h_BTH, padding_BT1)
         return y_BTH, (torch.stack(ends),)

@@ -14,6 +14,11 @@ import seqkit
 MODELS = ("mingru", "minlstm")
 
 
+@pytest.mark.seqkit("model=mingru model.num_layers=2", "model=minlstm model.residual=true model.num_layers=2")
+def test_contract(check):
+    check()
+
+
 def made(name: str, **options) -> torch.nn.Module:
     torch.manual_seed(0)
     return seqkit.build("model", {"name": name, "hidden_size": 4, **options}, 3)

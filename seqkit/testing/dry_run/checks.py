@@ -15,7 +15,7 @@ from seqkit.testing.check import outcomes
 from seqkit.testing.dry_run.trial import Trial
 from seqkit.testing.line import SUITES, suite
 
-KINDS = ("frontend", "model", "head", "task", "optimizer", "scheduler")
+KINDS = ("frontend", "model", "task", "head", "optimizer", "scheduler")
 
 
 def check_data(trial: Trial) -> None:

@@ -58,7 +58,7 @@ def try_report(trial: Trial, network: Network, metric: Any) -> None:
     samples = [data.part("test")[index] for index in range(len(data.part("test")))]
     batch = data.collate(samples)
     without_targets = replace(batch, targets=None, target_lengths=None)
-    with trial.part("head", doing="predict without targets"):
+    with trial.part("head", doing="predict, without targets,"):
         prediction = NetworkPredictor(network)(without_targets.to(trial.device))
     with trial.part("task", "head", doing="answers"):
         answers = task.answers(prediction, spec)

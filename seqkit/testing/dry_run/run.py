@@ -12,6 +12,7 @@ from seqkit.contracts.batch import Batch
 from seqkit.contracts.components import Data
 from seqkit.network import assemble
 from seqkit.rng import get_rng, set_rng
+from seqkit.runs.checkpoint import Checkpoint
 from seqkit.testing.dry_run.report import try_report
 from seqkit.testing.dry_run.scores import try_scores
 from seqkit.testing.dry_run.state import try_checkpoint
@@ -22,7 +23,9 @@ ROWS = 4  # of the first training batch
 REPORTED = ("data", "inputs", "task", "head")  # kinds that a report is made by
 
 
-def dry_run(config: Config, data: Data, device: torch.device, metadata: dict[str, Any]) -> None:
+def dry_run(
+    config: Config, data: Data, device: torch.device, metadata: dict[str, Any], last: Checkpoint | None = None
+) -> None:
     """Try every part of a training once, on a few samples and a network of its own.
 
     It costs about two training steps and an evaluation of a few samples; where there are plugins, which nobody has
@@ -34,6 +37,7 @@ def dry_run(config: Config, data: Data, device: torch.device, metadata: dict[str
         data: Set up.
         device: To train on.
         metadata: Of its checkpoints.
+        last: The one that it goes on from.
 
     Raises:
         PluginError: A part fails, or does what a training must not; the message names component, file and line.
@@ -42,12 +46,12 @@ def dry_run(config: Config, data: Data, device: torch.device, metadata: dict[str
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they will come again, from the training
-            _try(Trial(config, data, device), metadata)
+            _try(Trial(config, data, device), metadata, last)
     finally:
         set_rng(before)
 
 
-def _try(trial: Trial, metadata: dict[str, Any]) -> None:
+def _try(trial: Trial, metadata: dict[str, Any], last: Checkpoint | None) -> None:
     if trial.plugins:
         from seqkit.testing.dry_run import checks
     batch = _first_batch(trial)
@@ -57,13 +61,15 @@ def _try(trial: Trial, metadata: dict[str, Any]) -> None:
         seed(trial.config["seed"])
     with trial.part("model", "frontend", "head", doing="building it"):
         network = assemble(trial.config, trial.data.spec).to(trial.device)
-    optimizer, scheduler = try_steps(trial, network, batch)
+    saved = try_steps(trial, network, batch)
     metric = try_scores(trial, network)
     if trial.plugins:
         checks.check_components(trial, network, batch)
-        try_checkpoint(trial, network, optimizer, scheduler, metadata)
+        try_checkpoint(trial, saved, metadata)
     if trial.has_plugin(*REPORTED):
         try_report(trial, network, metric)
+    if last:
+        saved.restore(trial, last.content)
 
 
 def _first_batch(trial: Trial) -> Batch:

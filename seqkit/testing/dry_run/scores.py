@@ -50,14 +50,14 @@ def _samples(trial: Trial, split: Split) -> list[Any]:
 
 def _scored(trial: Trial, network: Network, groups: list[list[Any]]) -> tuple[Scorer, Scores]:
     """Return the scores of samples that come as batches of these groups."""
-    with trial.part("task", "head", doing="its metrics"):
+    with trial.part("task", "head", doing="metrics()"):
         scorer = Scorer(network, trial.data.spec)
     for samples in groups:
         with trial.part("data", doing="collate"):
             batch = trial.data.collate(samples)
-        with trial.part("head", "task", "model", doing="predicting, or its metrics"):
+        with trial.part(*NETWORK, doing="scoring"):
             scorer.update(batch)
-    with trial.part("task", "head", doing="the scores"):
+    with trial.part("task", "head", doing="compute() of the metrics"):
         return scorer, scorer.compute()[MODEL]
 
 

@@ -10,6 +10,7 @@ from seqkit.contracts.batch import Batch
 from seqkit.network import Network
 from seqkit.registry import build
 from seqkit.rng import get_rng, set_rng
+from seqkit.testing.dry_run.state import Saved
 from seqkit.testing.dry_run.trial import Trial
 from seqkit.training.diagnosis import kept_graph, part_making_nan
 from seqkit.training.optimizers import parameter_groups
@@ -18,8 +19,8 @@ NETWORK = ("model", "head", "frontend")
 CLOSE = 1e-5  # relative difference of two losses that are the same but for rounding
 
 
-def try_steps(trial: Trial, network: Network, batch: Batch) -> tuple[Any, Any]:
-    """Take a training step, and return the optimizer and the torch scheduler after it.
+def try_steps(trial: Trial, network: Network, batch: Batch) -> Saved:
+    """Take a training step, and return what has a state after it.
 
     Where a part of the network is a plugin the step is computed twice from the same random state: equal losses mean
     that nothing is drawn from a generator that a checkpoint does not hold, nor kept where a checkpoint has not got it.
@@ -98,7 +99,7 @@ def _require_gradients(trial: Trial, network: Network) -> None:
             )
 
 
-def _optimize(trial: Trial, network: Network, loss: Tensor) -> tuple[Any, Any]:
+def _optimize(trial: Trial, network: Network, loss: Tensor) -> Saved:
     """Step optimizer and schedule once, as Lightning does."""
     with trial.part("optimizer", doing="building it"):
         optimizer = build("optimizer", trial.config["optimizer"], parameter_groups(network))
@@ -124,4 +125,4 @@ def _optimize(trial: Trial, network: Network, loss: Tensor) -> tuple[Any, Any]:
         with trial.part("scheduler", doing="validated"):
             schedule.validated(loss.item())
     network.zero_grad()
-    return optimizer, scheduler
+    return Saved(network, optimizer, scheduler)

@@ -8,8 +8,8 @@ import torch
 from seqkit import registry
 from seqkit.config import CHOICES, Config
 from seqkit.contracts.components import Data
-from seqkit.errors import PluginError, SeqkitError, one_line
-from seqkit.faults import fault
+from seqkit.errors import PluginError, SeqkitError
+from seqkit.faults import brief, fault
 from seqkit.training.loader import steps_per_epoch, total_steps
 
 SKIP = "trainer.dry_run=false trains without this check"
@@ -45,8 +45,8 @@ class Trial:
         return total_steps(options["max_steps"], options["max_epochs"], epoch)
 
     def has_plugin(self, *kinds: str) -> bool:
-        """Whether a component of these kinds, or of any if none is named, is a plugin."""
-        return any(kind in self.plugins for kind in kinds or self.plugins)
+        """Whether a component of these kinds is a plugin."""
+        return any(kind in self.plugins for kind in kinds)
 
     def blamed(self, *kinds: str) -> str:
         """Return the plugins of these kinds, or the components where none of them is one."""
@@ -73,8 +73,7 @@ class Trial:
             refusal = fault(error, f"{self.blamed(*kinds)}: {doing}")
             if refusal is None and not self.plugins:
                 raise
-            reason = f"{self.blamed(*kinds)}: {doing} fails: {type(error).__name__}: {one_line(error)}"
-            raise refusal or PluginError(reason) from error
+            raise refusal or PluginError(f"{self.blamed(*kinds)}: {doing} fails: {brief(error)}") from error
 
     def refuse(self, *kinds: str, reason: str) -> PluginError:
         """Build the refusal of what the components of these kinds do."""

@@ -61,17 +61,17 @@ def backends_equal_the_reference(subject: ModelSubject) -> None:
 
 @check("cell")
 def every_option_of_the_stack_works(subject: ModelSubject) -> None:
-    """With each option of the stack it trains every parameter, and keeps what padding, time and chunks demand."""
+    """With each option of the stack it trains every parameter, and keeps what padding, time and backends demand."""
     for variant in VARIANTS:
         try:
             _built(subject, variant)
         except ConfigError:  # refused with its reason
             continue
-        own = replace(subject, make=partial(_built, subject, variant))
+        own = replace(subject, make=partial(_built, subject, variant), config={**(subject.config or {}), **variant})
         said = " ".join(f"model.{name}={str(value).lower()}" for name, value in variant.items())
         for run in (
             gradient_reaches_every_parameter, padding_never_changes_a_valid_output, nothing_looks_ahead,
-            chunks_equal_the_whole,
+            chunks_equal_the_whole, backends_equal_the_reference,
         ):  # fmt: skip
             try:
                 with seeded():
@@ -109,7 +109,7 @@ def _built(subject: ModelSubject, options: Mapping[str, Any]) -> Any:
     if subject.config is None:
         raise DoesNotApply("it was not built from a config")
     with seeded():
-        return registry.build("model", {**subject.config, **options}, subject.x().shape[2])
+        return registry.build("model", {**subject.config, **options}, subject.x().shape[2]).eval()
 
 
 def _results(model: Any, x_BTI: Tensor, lengths_B: Tensor) -> dict[str, tuple[Tensor, ...]]:

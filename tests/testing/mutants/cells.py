@@ -263,6 +263,15 @@ class InexactBackend(Unit):
         return run_reference(self, (10 * x_TBI).round() / 10, projections, masks, state)
 
 
+@mutant("model", "forgets_zoneout", "every_option_of_the_stack_works", "with model.zoneout=0.5: backend=fused", False)
+@seqkit.register_cell("forgets_zoneout")
+class ForgetsZoneout(Unit):
+    """A faster backend that leaves out the masks of zoneout."""
+
+    def fused(self, x_TBI, projections, masks, state):
+        return run_reference(self, x_TBI, projections, [None] * len(masks), state)
+
+
 @mutant("model", "unexplained_option", "docstring_explains_every_option", "does not explain leak", False)
 @seqkit.register_cell("unexplained_option")
 class UnexplainedOption(Unit):

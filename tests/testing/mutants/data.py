@@ -29,7 +29,7 @@ STREAMS = (
 )
 
 
-@mutant("data", "no_fingerprint", "fingerprint_is_a_sha256", "hashlib.sha256", True, ADDING)
+@mutant("data", "no_fingerprint", "can_be_set_up", "fingerprint is None", True, ADDING)
 @seqkit.register_data("no_fingerprint")
 class NoFingerprint(Adding):
     """The check of changed data is off without a word."""
@@ -37,6 +37,16 @@ class NoFingerprint(Adding):
     def setup(self):
         super().setup()
         self.fingerprint = None
+
+
+@mutant("data", "named_fingerprint", "fingerprint_is_a_sha256", "hashlib.sha256", True, ADDING)
+@seqkit.register_data("named_fingerprint")
+class NamedFingerprint(Adding):
+    """A version where a digest is due, which somebody must remember to count up."""
+
+    def setup(self):
+        super().setup()
+        self.fingerprint = "v1"
 
 
 @mutant("data", "constant_fingerprint", "fingerprint_changes_with_the_content", "hash what is read", False, ADDING)

@@ -86,13 +86,13 @@ class Unused(Classify):
         self.hidden = nn.Linear(output_size, output_size)
 
 
-@mutant("head", "log_of_zero", "outputs_are_finite", "are NaN or inf", True, TIMING)
-@seqkit.register_head("log_of_zero")
-class LogOfZero(Classify):
-    """Probabilities that may be 0, and their logarithm."""
+@mutant("head", "log_of_scores", "outputs_are_floats_and_no_nan", "outputs are NaN", True, TIMING)
+@seqkit.register_head("log_of_scores")
+class LogOfScores(Classify):
+    """The logarithm of numbers that are no probabilities."""
 
     def forward(self, y_BTH, lengths_B, batch):
-        return super().forward(y_BTH, lengths_B, batch).relu().log()
+        return super().forward(y_BTH, lengths_B, batch).log()
 
 
 @mutant("head", "mean_over_padding", "prediction_does_not_depend_on_the_batch", "padded from", True, TIMING)

@@ -215,6 +215,15 @@ class BatchStatistics(Right):
         return super().hidden(self.norm(x_BTI.transpose(1, 2)).transpose(1, 2), lengths_B, start)
 
 
+@mutant("model", "numbered_rows", "order_of_rows_does_not_matter", "in another order of the rows", True)
+@seqkit.register_model("numbered_rows")
+class NumberedRows(Right):
+    """Positions added along the batch, not along time."""
+
+    def output(self, h_BTH, x_BTI):
+        return h_BTH + 0.1 * torch.arange(len(h_BTH))[:, None, None]
+
+
 @mutant("model", "decays_its_state", "state_is_not_changed_in_place", "in place", True)
 @seqkit.register_model("decays_its_state")
 class DecaysItsState(Right):

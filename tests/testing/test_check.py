@@ -1,0 +1,85 @@
+import random
+
+import pytest
+import torch
+
+from seqkit.errors import ConfigError
+from seqkit.testing import check as checks
+from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, outcomes, require
+
+
+def kind_with(monkeypatch, *functions, cheap=False):
+    monkeypatch.setattr(checks, "CHECKS", {})
+    for function in functions:
+        check("thing", cheap=cheap)(function)
+
+
+def passes(subject):
+    """A sentence.
+
+    More of it.
+    """
+    random.random()
+    torch.rand(1)
+
+
+def fails(subject):
+    ensure(subject > 1, f"it is {subject}\n and not more")
+
+
+def does_not_apply(subject):
+    raise DoesNotApply("nothing here")
+
+
+def refuses(subject):
+    raise ConfigError("a line of its own")
+
+
+def breaks(subject):
+    raise KeyError("x")
+
+
+def test_outcomes(monkeypatch):
+    kind_with(monkeypatch, passes, fails, does_not_apply, refuses, breaks)
+    found = [(one.passed, one.applies, one.reason.partition(" (")[0]) for one in outcomes(1, ("thing",))]
+    assert found == [
+        (True, True, ""), (False, True, "it is 1 and not more"), (True, False, "nothing here"),
+        (False, True, "a line of its own"), (False, True, "KeyError: 'x'"),
+    ]  # fmt: skip
+
+
+def test_an_error_is_said_with_its_place(monkeypatch):
+    kind_with(monkeypatch, breaks)
+    [outcome] = outcomes(1, ("thing",))
+    assert f"test_check.py:{breaks.__code__.co_firstlineno + 1}" in outcome.reason
+
+
+def test_each_failure_is_a_line(monkeypatch):
+    kind_with(monkeypatch, passes, fails, refuses)
+    with pytest.raises(CheckError, match=r"^fails: it is 1 and not more\nrefuses: a line of its own$"):
+        require(1, ("thing",))
+
+
+def test_words_of_a_check(monkeypatch):
+    kind_with(monkeypatch, does_not_apply, passes)
+    assert checks.CHECKS["thing"][0].sentence == "does not apply"
+    assert [one.doc for one in checks.CHECKS["thing"]] == ["", "A sentence."]
+
+
+def test_only_cheap_ones(monkeypatch):
+    kind_with(monkeypatch, fails)
+    assert list(outcomes(1, ("thing",), cheap=True)) == []
+    kind_with(monkeypatch, fails, cheap=True)
+    assert len(list(outcomes(1, ("thing",), cheap=True))) == 1
+
+
+def test_generators_are_seeded_and_put_back(monkeypatch):
+    drawn = []
+    kind_with(monkeypatch, lambda subject: drawn.append((random.random(), float(torch.rand(1)))))
+    torch.manual_seed(3)
+    before = torch.get_rng_state(), random.getstate()
+    list(outcomes(1, ("thing",)))
+    list(outcomes(1, ("thing",)))
+    assert drawn[0] == drawn[1]
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]

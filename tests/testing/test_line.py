@@ -1,0 +1,44 @@
+import pytest
+
+from seqkit.errors import ConfigError
+from seqkit.testing.line import SUITES, parse, suite
+
+
+def test_components_of_a_line():
+    chosen = parse(["model=lstm", "model.num_layers=2", "model.layer_norm=true", "model.zoneout=1e-1", "data=adding"])
+    assert chosen == {
+        "model": {"name": "lstm", "num_layers": 2, "layer_norm": True, "zoneout": "1e-1"},
+        "data": {"name": "adding"},
+    }
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("lstm", "'lstm': write KIND=NAME or KIND.OPTION=VALUE, such as model=lstm"),
+    ("=lstm", "'=lstm': write KIND=NAME or KIND.OPTION=VALUE, such as model=lstm"),
+    ("modle=lstm", "no kind of component with checks 'modle'. Did you mean 'model'? Known: " + ", ".join(sorted(SUITES))),
+    ("model.hidden_size=3", "model.hidden_size: name the component first, model=NAME model.hidden_size=3"),
+    ("model=lstm model.hiden_size=3", "no option 'hiden_size' in model=lstm. Did you mean 'hidden_size'? "),
+    ("model=lstm model.hidden_size=-1", "model.hidden_size=-1: input should be greater than 0"),
+    ("model=lstm model.hidden_size=[", "cannot read the value in 'model.hidden_size=['"),
+    ("task=nothing", "no task 'nothing'. "),
+])  # fmt: skip
+def test_wrong_words(line, message):
+    with pytest.raises(ConfigError) as error:
+        parse(line.split())
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "line", ["model=elman", "frontend=embedding", "frontend=logmel", "frontend=frames data=adding"]
+)
+def test_suite(line):
+    kind = line.partition("=")[0]
+    subject, kinds = suite(kind, parse(line.split()))
+    assert kinds[0] == kind
+    assert subject.where == line.split()[0]
+
+
+def test_a_frontend_that_reads_nothing_made_up(monkeypatch):
+    monkeypatch.setattr("seqkit.testing.specs.specs", lambda: iter([]))
+    with pytest.raises(ConfigError, match="data=NAME"):
+        suite("frontend", parse(["frontend=embedding"]))
