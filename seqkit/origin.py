@@ -138,12 +138,13 @@ def distributions() -> Iterator[metadata.Distribution]:
 def distribution_of(file: Path) -> metadata.Distribution | None:
     """Return the installed distribution that a module's file belongs to; None where it is a file of the user's own."""
     name = top(file).name.removesuffix(".py")
-    held = [found for found in distributions() if may_hold(found, file)]
-    for found in held:
-        if any(entry.value.partition(".")[0] == name for entry in found.entry_points.select(group=GROUP)):
+    installed = list(distributions())
+    for found in installed:
+        points = found.entry_points.select(group=GROUP)
+        if any(point.value.partition(".")[0] == name for point in points) and may_hold(found, file):
             return found
-    for found in held:
-        if any(path.parts[0] in (name, f"{name}.py") for path in found.files or ()):
+    for found in installed:  # last, since the list of files of some is long
+        if may_hold(found, file) and any(path.parts[0] in (name, f"{name}.py") for path in found.files or ()):
             return found
     return None
 
