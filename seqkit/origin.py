@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import seqkit
 from seqkit.files import sha256_of
 
+SUFFIXES = (".py", *EXTENSION_SUFFIXES)
+"""Endings of the files that a module is imported from; bytecode is read of installed ones only."""
+
 named_folders: set[Path] = set()
-"""Folders that are on the path only for a plugin that the user has named."""
+"""Folders of the files that the user has named; what they import from there is compiled anew."""
 
 GROUP = f"{seqkit.__name__}.plugins"
 """Group of the entry points by which a distribution names its plugin modules."""
@@ -84,7 +88,7 @@ def sources(file: Path) -> list[Path]:
     whole = top(file)
     if whole.is_dir():
         return _files_in(whole)
-    if any(file.parent.glob("*.dist-info")):  # beside an installed file stands all that is installed
+    if holds_installed(file.parent):  # beside an installed file stands all that is installed
         return [file]
     found = [file]
     for path in found:
@@ -92,8 +96,13 @@ def sources(file: Path) -> list[Path]:
     return sorted(found)
 
 
+def holds_installed(folder: Path) -> bool:
+    """Whether packages are installed into a folder."""
+    return any(folder.glob("*.dist-info"))
+
+
 def _files_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*.py") if path.is_file())
+    return sorted(path for path in folder.rglob("*") if path.name.endswith(SUFFIXES) and path.is_file())
 
 
 def digest(file: Path) -> str:
@@ -111,7 +120,7 @@ def _siblings(file: Path, folder: Path) -> Iterator[Path]:
     """Yield the source files in a folder that a file imports: modules, and packages with or without ``__init__.py``."""
     try:
         tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):  # or an extension module
         return
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -120,8 +129,7 @@ def _siblings(file: Path, folder: Path) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
     for name in {name.partition(".")[0] for name in names}:
-        if (folder / f"{name}.py").is_file():
-            yield folder / f"{name}.py"
+        yield from (place for suffix in SUFFIXES if (place := folder / f"{name}{suffix}").is_file())
         yield from _files_in(folder / name)
 
 
