@@ -127,8 +127,8 @@ def _replaces(new: Component, old: Component | None) -> bool:
         return True
     if old.source.file and (old.source.file, old.qualname) == (new.source.file, new.qualname):
         return False
-    by = old.provider if old.origin == new.origin else f"{old.provider} ({old.origin})"
-    raise PluginError(f"{new.kind} '{new.name}' is already registered by {by}")
+    by = f"{old.provider} ({old.qualname if old.origin == new.origin else old.origin})"
+    raise PluginError(f"{new.kind} '{new.name}' is already registered by {by}; choose another name")
 
 
 @contextmanager

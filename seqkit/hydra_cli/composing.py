@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ def compose(overrides: Sequence[str]) -> Config:
     from omegaconf import OmegaConf
 
     def composed() -> Any:
-        with initialize_config_module("seqkit.conf", version_base="1.3"):
+        with _no_other_hydra(), initialize_config_module("seqkit.conf", version_base="1.3"):
             config = hydra_compose("train", overrides=without_null(overrides), return_hydra_config=True)
             OmegaConf.set_struct(config, False)
             return plain(config, config.pop("hydra"))
@@ -38,6 +39,19 @@ def compose(overrides: Sequence[str]) -> Config:
     except Exception as error:
         raise explain(error) from None
     return check(config)
+
+
+@contextmanager
+def _no_other_hydra() -> Iterator[None]:
+    """Put the Hydra of a program that calls seqkit aside."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    single = GlobalHydra.instance()
+    theirs, single.hydra = single.hydra, None
+    try:
+        yield
+    finally:
+        single.hydra = theirs
 
 
 def train(overrides: Sequence[str] = (), fresh: bool = False) -> dict[str, Any]:

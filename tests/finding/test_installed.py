@@ -99,7 +99,8 @@ BROKEN = {
     "failing": ("\n\n1 / 0", "{file}:3: ZeroDivisionError: division by zero"),
     "leaving": ("import sys\nsys.exit('enough')", "{file}:2: SystemExit: enough"),
     "unreadable": ("def f(:", "{file}:1: SyntaxError: invalid syntax"),
-    "taken": (cell("lstm"), "{file}:6: model 'lstm' is already registered by seqkit (seqkit.models.cells.lstm)"),
+    "taken": (cell("lstm"), "{file}:6: model 'lstm' is already registered by seqkit (seqkit.models.cells.lstm); "
+              "choose another name"),
     "running": ("import seqkit\nseqkit.main()", "{file}:2: seqkit.main() runs when this file is imported; "
                 "put it under if __name__ == '__main__':"),
     "reserved": (cell("null"), "{file}:6: model name 'null' means something else in YAML and on the command line; "
