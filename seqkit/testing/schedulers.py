@@ -14,8 +14,8 @@ from seqkit.testing import options
 from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, explained, require
 from seqkit.testing.line import Chosen
 
-STEPS, INTERVAL = 60, 5
-"""Optimizer steps of a training that a check goes through, and those between two validations."""
+STEPS, VALIDATIONS = 60, 12
+"""Optimizer steps of a training that a check goes through at most, and validations between them."""
 
 SCORES = [abs(math.sin(count)) for count in range(STEPS)]
 """Of validations, now better, now worse."""
@@ -32,6 +32,11 @@ class SchedulerSubject:
 
     config: Mapping[str, Any]
     totals: tuple[int, ...] = (STEPS, 1)
+
+    @property
+    def steps(self) -> range:
+        """The first steps of a training."""
+        return range(min(STEPS, self.totals[0]))
 
     def build(self, mode: str = "min", total: int | None = None) -> Any:
         return registry.build("scheduler", self.config, self.totals[0] if total is None else total, mode)
@@ -68,10 +73,9 @@ def factor_is_a_number_from_zero_up(subject: SchedulerSubject) -> None:
 def factor_depends_on_the_step_only(subject: SchedulerSubject) -> None:
     """It is asked for the same step more than once, and after a resume not for the earlier ones."""
     schedule = subject.build()
-    steps = range(min(STEPS, subject.totals[0]))
-    first = [schedule(step) for step in steps]
-    again = [subject.build()(step) for step in steps]
-    for step, (due, found, fresh) in enumerate(zip(first, map(schedule, steps), again, strict=True)):
+    first = [schedule(step) for step in subject.steps]
+    again = [subject.build()(step) for step in subject.steps]
+    for step, (due, found, fresh) in enumerate(zip(first, map(schedule, subject.steps), again, strict=True)):
         ensure(
             found == due == fresh,
             f"the factor at step {step} is {due:.6g}, when it is asked for again {found:.6g}, and {fresh:.6g} where "
@@ -83,7 +87,7 @@ def factor_depends_on_the_step_only(subject: SchedulerSubject) -> None:
 def state_is_plain(subject: SchedulerSubject) -> None:
     """A checkpoint is read without running code; one value of another kind makes all of it unreadable."""
     schedule = subject.build()
-    _train(schedule, range(min(STEPS, subject.totals[0])))
+    _train(schedule, subject.steps)
     for name, value in (_optimized(schedule).state_dict()["lr_lambdas"][0] or {}).items():
         try:
             _through_a_file(value)
@@ -97,7 +101,7 @@ def state_is_plain(subject: SchedulerSubject) -> None:
 @check("scheduler", cheap=True)
 def going_on_from_a_checkpoint_is_exact(subject: SchedulerSubject) -> None:
     """The learning rate of a resumed run must be that of one that was never stopped."""
-    steps = min(STEPS, subject.totals[0])
+    steps = len(subject.steps)
     for half in sorted({steps // 2, 2 * steps // 3}):
         schedule, again = _optimized(subject.build()), _optimized(subject.build())
         _train(schedule.lr_lambdas[0], range(half), schedule)
@@ -121,7 +125,7 @@ def better_scores_keep_the_rate_higher_than_worse_ones(subject: SchedulerSubject
         factors = []
         for direction in (better, -better):
             schedule = subject.build(mode)
-            _train(schedule, range(STEPS), scores=[direction * count for count in range(STEPS)])
+            _train(schedule, subject.steps, scores=[direction * count for count in range(STEPS)])
             factors.append(schedule(STEPS // 2))
         ensure(
             factors[0] >= factors[1],
@@ -138,13 +142,14 @@ def _train(
 ) -> list[float]:
     """Go through some steps of a training with validations between them, and return the factor at each."""
     factors = []
+    interval = max(1, (steps[-1] + 1) // VALIDATIONS) if steps else 1
     for step in steps:
         factors.append(stepped.get_last_lr()[0] if stepped is not None else schedule(step))
         if stepped is not None:
             stepped.optimizer.step()
             stepped.step()
-        if (step + 1) % INTERVAL == 0 and hasattr(schedule, "validated"):
-            schedule.validated(scores[(step + 1) // INTERVAL])
+        if (step + 1) % interval == 0 and hasattr(schedule, "validated"):
+            schedule.validated(scores[(step + 1) // interval])
     return factors
 
 
