@@ -10,6 +10,7 @@ from seqkit.contracts.batch import Split
 from seqkit.contracts.components import Data
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import PluginError
+from seqkit.registry import spec_to_json
 
 
 def set_up(data: Data) -> None:
@@ -25,6 +26,10 @@ def refuse_if_undescribed(data: Data) -> None:
         value = getattr(data, name, None)
         if not isinstance(value, kind) or value == "":
             raise PluginError(f"{type(data).__name__}.{name} is {value!r:.60} after setup(); make it a {kind.__name__}")
+    try:
+        spec_to_json(data.spec)
+    except PluginError as error:
+        raise PluginError(f"{type(data).__name__}.spec: {error}") from None
 
 
 def load_batches(data: Data, split: Split, order: Iterable[Sequence[int]], workers: int, pin: bool) -> DataLoader:
