@@ -31,7 +31,7 @@ METHODS = {
     "head": ("loss", "predict"),
     "logger": ("log_metrics",),
     "optimizer": ("step", "state_dict", "load_state_dict"),
-    "inputs": ("frontend", "read", "chunk", "example"),
+    "inputs": ("frontend", "meaning", "read", "chunk", "example"),
     "task": ("head", "metrics", "answers"),
     "tokenizer": ("pieces", "fit", "ids", "encode", "decode", "continued", "sizes", "plural"),
 }
