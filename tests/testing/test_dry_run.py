@@ -272,6 +272,17 @@ def test_what_a_training_must_not_do_is_refused(name):
     assert "\n" not in line
 
 
+def test_the_traceback_of_an_exception_in_the_middle_of_a_check_is_in_the_log(capsys):
+    def loss(self, outputs, lengths, batch):
+        if len(outputs) == 1:
+            raise KeyError("one row")
+        return Forecast.loss(self, outputs, lengths, batch)
+
+    head(loss=loss)
+    assert re.search(r"KeyError: 'one row' \(.*test_dry_run\.py:\d+\); .*train\.log$", refusal(capsys, "head=odd"))
+    assert 'raise KeyError("one row")' in Path("runs/tiny/a/train.log").read_text()
+
+
 def test_a_refused_run_leaves_no_folder_unless_its_log_has_a_traceback(capsys):
     model(steps=cut)
     assert refusal(capsys, "model=odd").endswith("; trainer.dry_run=false trains without this check")

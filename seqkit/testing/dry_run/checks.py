@@ -73,4 +73,4 @@ def _require(trial: Trial, kind: str, subject: Any) -> None:
     import_module(f"seqkit.testing.{SUITES[kind]}")  # defines the checks
     for outcome in outcomes(subject, (kind,), cheap=True):
         if not outcome.passed:
-            raise trial.refuse(kind, reason=f"{outcome.check.sentence}: {outcome.reason}")
+            raise trial.refuse(kind, reason=f"{outcome.check.sentence}: {outcome.reason}") from outcome.error
