@@ -55,7 +55,7 @@ class Check:
             return Outcome(self, True, False, one_line(error))
         except (CheckError, SeqkitError) as error:
             return Outcome(self, False, True, one_line(error), error.__cause__)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return Outcome(self, False, True, said(error), error)
         return Outcome(self, True, True, "")
 

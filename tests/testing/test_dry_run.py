@@ -283,6 +283,16 @@ def test_the_traceback_of_an_exception_in_the_middle_of_a_check_is_in_the_log(ca
     assert 'raise KeyError("one row")' in Path("runs/tiny/a/train.log").read_text()
 
 
+def test_a_plugin_that_exits_is_told_as_any_other_fault(capsys):
+    def leaves(self, x_BTI):
+        raise SystemExit(5)
+
+    model(steps=leaves)
+    assert re.match(
+        r"model=odd: .*fails \(.*test_dry_run\.py:\d+\): SystemExit: 5; ", line := refusal(capsys, "model=odd")
+    ), line
+
+
 def test_a_refused_run_leaves_no_folder_unless_its_log_has_a_traceback(capsys):
     model(steps=cut)
     assert refusal(capsys, "model=odd").endswith("; trainer.dry_run=false trains without this check")

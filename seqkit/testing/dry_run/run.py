@@ -16,7 +16,7 @@ from seqkit.runs.checkpoint import Checkpoint
 from seqkit.testing.dry_run.report import try_report
 from seqkit.testing.dry_run.scores import try_scores
 from seqkit.testing.dry_run.state import try_checkpoint
-from seqkit.testing.dry_run.steps import try_steps
+from seqkit.testing.dry_run.steps import NETWORK, try_steps
 from seqkit.testing.dry_run.trial import Trial
 
 ROWS = 4  # of the first training batch
@@ -59,8 +59,10 @@ def _try(trial: Trial, metadata: dict[str, Any], last: Checkpoint | None) -> Non
         checks.check_data(trial)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(trial.config["seed"])
-    with trial.part("model", "frontend", "head", doing="building it"):
+    with trial.part(*NETWORK, doing="building it"):
         network = assemble(trial.config, trial.data.spec).to(trial.device)
+        if trial.has_plugin(*NETWORK):
+            _require_unseeded(trial)
     saved = try_steps(trial, network, batch)
     metric = try_scores(trial, network)
     if trial.plugins:
@@ -70,6 +72,21 @@ def _try(trial: Trial, metadata: dict[str, Any], last: Checkpoint | None) -> Non
         try_report(trial, network, metric)
     if last:
         saved.restore(trial, last.content)
+
+
+def _require_unseeded(trial: Trial) -> None:
+    """Refuse plugins that seed torch's generator when they are built: every run would draw the same."""
+    after = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        assemble(trial.config, trial.data.spec)
+        after.append(torch.get_rng_state())
+    if torch.equal(*after):
+        raise trial.refuse(
+            *NETWORK,
+            reason="building it seeds the generator of torch, so that every run draws the same; leave that "
+            "to the run's seed",
+        )
 
 
 def _first_batch(trial: Trial) -> Batch:
