@@ -13,13 +13,15 @@ from seqkit.contracts.components import Data
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import PluginError, SeqkitError
 from seqkit.faults import fault
+from seqkit.process_state import left_alone
 
 
 def set_up(data: Data) -> None:
     """Prepare the data, where they have something to prepare, and read or make them."""
-    if hasattr(data, "prepare"):
-        data.prepare()
-    data.setup()
+    with left_alone(f"the setup of {type(data).__name__}"):
+        if hasattr(data, "prepare"):
+            data.prepare()
+        data.setup()
 
 
 def refuse_if_undescribed(data: Data) -> None:

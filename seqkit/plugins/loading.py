@@ -12,6 +12,7 @@ from seqkit import registry
 from seqkit.errors import one_line
 from seqkit.origin import top
 from seqkit.plugins.record import Plugin
+from seqkit.process_state import left_alone
 
 LOG = logging.getLogger("seqkit")
 
@@ -39,7 +40,7 @@ def load(plugin: Plugin, import_it: Callable[[], ModuleType]) -> Plugin:
     module, fault = "", ""
     file = plugin.file
     try:
-        with registry.all_or_nothing():
+        with registry.all_or_nothing(), left_alone("its import"):
             imported = import_it()
             module, file = imported.__name__, imported.__file__ or ""
     except (Exception, SystemExit) as error:
@@ -74,7 +75,9 @@ def _authors_line(error: BaseException) -> str:
     frames = [
         (Path(frame.filename), frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<") and "importlib" not in frame.filename
+        if not frame.filename.startswith("<")
+        and not frame.filename.endswith("contextlib.py")
+        and "importlib" not in frame.filename
     ]
     frames = [(file, line) for file, line in frames if not file.is_relative_to(own)]
     if not frames:

@@ -111,6 +111,8 @@ BROKEN = {
                "{file}:3: head 'h': option 'act' has the default ReLU(): no config can hold it"),
     "annotation": ("import seqkit\n@seqkit.register_head('h')\ndef head(size: int, *, leak: 'Undefined' = 1): ...",
                    "{file}:2: annotation.head: its annotations cannot be read: name 'Undefined' is not defined"),
+    "double": ("import torch\ntorch.set_default_dtype(torch.float64)", "its import changes torch's default dtype from "
+               "torch.float32 to torch.float64, for all else in this process too; leave it as it was"),
     "half": (cell("half") + "\nraise KeyError('late')", "{file}:17: KeyError: 'late'"),
 }  # fmt: skip
 

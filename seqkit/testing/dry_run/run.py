@@ -11,6 +11,7 @@ from seqkit.config import Config
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.components import Data
 from seqkit.network import assemble
+from seqkit.process_state import left_alone
 from seqkit.rng import get_rng, set_rng
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.testing.dry_run.report import try_report
@@ -46,7 +47,9 @@ def dry_run(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they will come again, from the training
-            _try(Trial(config, data, device), metadata, last)
+            trial = Trial(config, data, device)
+            with left_alone(", ".join(trial.plugins.values())):
+                _try(trial, metadata, last)
     finally:
         set_rng(before)
 
