@@ -14,6 +14,7 @@ from seqkit import schema
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, PluginError, shortened, unknown
 from seqkit.origin import Origin, is_built_in
+from seqkit.process_state import left_alone
 
 KINDS = ("data", "frontend", "model", "head", "optimizer", "scheduler", "trainer", "logger")
 """Kinds that are chosen in the config, each a group of it."""
@@ -248,9 +249,11 @@ def build(kind: str, config: Mapping[str, Any] | str, *runtime: Any) -> Any:
 
     Raises:
         ConfigError: Unknown name or option, or a value outside its type.
+        PluginError: It changes what all of the process shares.
     """
     component, values = _resolve(kind, {"name": config} if isinstance(config, str) else config)
-    return component.factory(*runtime, **values)
+    with left_alone(f"{kind}={component.name}"):
+        return component.factory(*runtime, **values)
 
 
 def _resolve(kind: str, config: Mapping[str, Any]) -> tuple[Component, dict[str, Any]]:
