@@ -14,6 +14,7 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.errors import PluginError, SeqkitError
 from seqkit.faults import fault
 from seqkit.process_state import left_alone
+from seqkit.registry import spec_to_json
 
 
 def set_up(data: Data) -> None:
@@ -30,6 +31,10 @@ def refuse_if_undescribed(data: Data) -> None:
         value = getattr(data, name, None)
         if not isinstance(value, kind) or value == "":
             raise PluginError(f"{type(data).__name__}.{name} is {value!r:.60} after setup(); make it a {kind.__name__}")
+    try:
+        spec_to_json(data.spec)
+    except PluginError as error:
+        raise PluginError(f"{type(data).__name__}.spec: {error}") from None
 
 
 def load_batches(

@@ -1,9 +1,11 @@
 """Loading of one plugin: all of it or nothing, and a fault is one line."""
 
 import logging
+import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -40,10 +42,13 @@ def load(plugin: Plugin, import_it: Callable[[], ModuleType]) -> Plugin:
     module, fault = "", ""
     file = plugin.file
     try:
-        with registry.all_or_nothing(), left_alone("its import"):
+        # What it prints is no part of an answer.
+        with registry.all_or_nothing(), redirect_stdout(sys.stderr), left_alone("its import"):
             imported = import_it()
             module, file = imported.__name__, imported.__file__ or ""
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, or what a test library raises to skip
         fault = _fault(error)
     seconds = time.perf_counter() - started
     loaded[key] = Plugin(plugin.name, plugin.distribution, plugin.version, module, file, seconds, fault)

@@ -13,7 +13,7 @@ from seqkit.testing.compare import difference
 from seqkit.testing.modules import KINDS
 from seqkit.testing.subject import ModuleSubject
 
-REPEATED = 1e-6
+REPEATED = 1e-5
 """Largest relative difference of the same computation done twice, on any device."""
 
 
@@ -42,7 +42,8 @@ def evaluation_gives_the_same_again(subject: ModuleSubject) -> None:
 def evaluation_changes_no_buffer(subject: ModuleSubject) -> None:
     """Evaluation leaves the model as it was: a validation must not change what is trained."""
     module, inputs = subject.module(), subject.x()
-    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    saved = module.state_dict()  # buffers that are not saved are caches
+    before = {name: buffer.clone() for name, buffer in module.named_buffers() if name in saved}
     subject.outputs(module, inputs)
     changed = [name for name, old in before.items() if not torch.equal(module.get_buffer(name), old)]
     ensure(not changed, f"in evaluation it changes its {', '.join(changed)}; do so under `if self.training` only")

@@ -1,5 +1,6 @@
 """The dry run of a training, from its data to its report."""
 
+import gc
 import random
 import warnings
 from typing import Any
@@ -52,20 +53,23 @@ def dry_run(
                 _try(trial, metadata, last)
     finally:
         set_rng(before)
+        if device.type == "cuda":  # the optimizer and its schedule refer to each other, and hold on to the memory
+            gc.collect()
+            torch.cuda.empty_cache()
 
 
 def _try(trial: Trial, metadata: dict[str, Any], last: Checkpoint | None) -> None:
     if trial.plugins:
         from seqkit.testing.dry_run import checks
     batch = _first_batch(trial)
-    if trial.has_plugin("data"):
-        checks.check_data(trial)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(trial.config["seed"])
     with trial.part(*NETWORK, doing="building it"):
         network = assemble(trial.config, trial.data.spec).to(trial.device)
         if trial.has_plugin(*NETWORK):
             _require_unseeded(trial)
+    if trial.has_plugin("data"):
+        checks.check_data(trial, network, batch)
     saved = try_steps(trial, network, batch)
     metric = try_scores(trial, network)
     if trial.plugins:
@@ -96,9 +100,8 @@ def _first_batch(trial: Trial) -> Batch:
     """Return a few samples of the first training batch, on the device of the training."""
     data = trial.data
     with trial.part("data", doing="reading the train part"):
-        indices = data.order("train", data.batch_size, trial.config["seed"], 0)[0][:ROWS]
         part: Any = data.part("train")
-        samples = [part[index] for index in indices]
+        samples = [part[index] for index in trial.train_order[0][:ROWS]]
     with trial.part("data", doing="collate"):
         batch = data.collate(samples)
     if not isinstance(batch, Batch):

@@ -91,6 +91,16 @@ class PythonNoise(Unit):
         return (h_BH * (0.9 + 0.2 * random.random()),)
 
 
+@mutant("model", "secret_evaluation", "evaluation_gives_the_same_again", "if self.training", True)
+@seqkit.register_cell("secret_evaluation")
+class SecretEvaluation(Unit):
+    """Noise that no seed decides, in evaluation too."""
+
+    def step(self, x_BG, recur, state):
+        (h_BH,) = super().step(x_BG, recur, state)
+        return (h_BH * (0.9 + 0.2 * secrets.randbelow(1000) / 1000),)
+
+
 @mutant("model", "always_dropout", "evaluation_gives_the_same_again", "if self.training", True)
 @seqkit.register_cell("always_dropout")
 class AlwaysDropout(Unit):
