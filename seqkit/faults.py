@@ -86,7 +86,7 @@ def _component(frames: list[Frame]) -> tuple[str, str]:
             if module == component.origin and _holds(component, code):
                 inner = code.co_qualname.removeprefix(component.qualname).removeprefix(".<locals>").strip(".")
                 return f"{component.kind}={component.name}", inner or "building it"
-    return "", frames[0][1].co_name
+    return "", frames[0][1].co_qualname
 
 
 def _holds(component: Component, code: CodeType) -> bool:

@@ -14,12 +14,15 @@ from seqkit import schema
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, PluginError, shortened, unknown
 from seqkit.origin import Origin, is_built_in
+from seqkit.process_state import left_alone
 
 KINDS = ("data", "frontend", "model", "head", "optimizer", "scheduler", "trainer", "logger")
 """Kinds that are chosen in the config, each a group of it."""
 
 SPEC_KINDS = ("inputs", "task", "tokenizer")
 """Kinds of which a data spec is made."""
+
+PLUGIN = "a plugin is found once it is installed (pip install -e FOLDER) or named (--plugin FILE)"
 
 RESERVED = ("nan", "null", "none", "true", "false", "inf", "on", "off", "yes", "no")
 """Words that YAML or Hydra read as something other than a name."""
@@ -29,7 +32,7 @@ METHODS = {
     "head": ("loss", "predict"),
     "logger": ("log_metrics",),
     "optimizer": ("step", "state_dict", "load_state_dict"),
-    "inputs": ("frontend", "read", "chunk", "example"),
+    "inputs": ("frontend", "meaning", "read", "chunk", "example"),
     "task": ("head", "metrics", "answers"),
     "tokenizer": ("pieces", "fit", "ids", "encode", "decode", "continued", "sizes", "plural"),
 }
@@ -192,7 +195,7 @@ def find(kind: str, name: str) -> Component:
     """Return the component ``kind=name``; plugins are looked for where it is not registered yet.
 
     Raises:
-        ConfigError: There is none; the message names the nearest and all.
+        ConfigError: There is none; the message names the nearest, or how plugins are found, and all.
     """
     if kind not in _components:
         raise unknown("kind of component", kind, KINDS)
@@ -201,7 +204,7 @@ def find(kind: str, name: str) -> Component:
         for finder in finders:
             finder(kind, name)
     if name not in _components[kind]:
-        raise unknown(kind, name, names(kind))
+        raise unknown(kind, name, names(kind), PLUGIN)
     return _components[kind][name]
 
 
@@ -246,9 +249,11 @@ def build(kind: str, config: Mapping[str, Any] | str, *runtime: Any) -> Any:
 
     Raises:
         ConfigError: Unknown name or option, or a value outside its type.
+        PluginError: It changes what all of the process shares.
     """
     component, values = _resolve(kind, {"name": config} if isinstance(config, str) else config)
-    return component.factory(*runtime, **values)
+    with left_alone(f"{kind}={component.name}"):
+        return component.factory(*runtime, **values)
 
 
 def _resolve(kind: str, config: Mapping[str, Any]) -> tuple[Component, dict[str, Any]]:

@@ -14,6 +14,7 @@ from seqkit import registry
 from seqkit.errors import one_line
 from seqkit.origin import top
 from seqkit.plugins.record import Plugin
+from seqkit.process_state import left_alone
 
 LOG = logging.getLogger("seqkit")
 
@@ -41,7 +42,8 @@ def load(plugin: Plugin, import_it: Callable[[], ModuleType]) -> Plugin:
     module, fault = "", ""
     file = plugin.file
     try:
-        with registry.all_or_nothing(), redirect_stdout(sys.stderr):  # what it prints is no part of an answer
+        # What it prints is no part of an answer.
+        with registry.all_or_nothing(), redirect_stdout(sys.stderr), left_alone("its import"):
             imported = import_it()
             module, file = imported.__name__, imported.__file__ or ""
     except KeyboardInterrupt:
@@ -78,7 +80,9 @@ def _authors_line(error: BaseException) -> str:
     frames = [
         (Path(frame.filename), frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<") and "importlib" not in frame.filename
+        if not frame.filename.startswith("<")
+        and not frame.filename.endswith("contextlib.py")
+        and "importlib" not in frame.filename
     ]
     frames = [(file, line) for file, line in frames if not file.is_relative_to(own)]
     if not frames:

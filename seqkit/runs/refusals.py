@@ -33,11 +33,12 @@ def one_line_about_the_disk(run: RunFolder) -> Iterator[None]:
 def faults_in_one_line(run: RunFolder) -> Iterator[None]:
     """Turn an exception of a plugin into a refusal of one line; the traceback of any exception goes to ``train.log``.
 
-    An exception without a line of a plugin is seqkit's own fault, and is raised as it is.
+    An exception without a line of a plugin is seqkit's own fault, and is raised as it is. A plugin that calls
+    ``sys.exit`` would end the training without a word.
     """
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         cause = error.__cause__ if isinstance(error, SeqkitError) else error
         if cause is None or isinstance(error, Stopped):
             raise

@@ -115,6 +115,8 @@ BROKEN = {
     "skipping": ("class Skipped(BaseException): ...\nraise Skipped('no')", "{file}:2: Skipped: no"),
     "endless": ("def f():\n    f()\nf()", "{file}:2: RecursionError: maximum recursion depth exceeded"),
     "borrowing": ("import whole\n1 / 0", "{file}:2: ZeroDivisionError: division by zero"),
+    "double": ("import torch\ntorch.set_default_dtype(torch.float64)", "its import changes torch's default dtype from "
+               "torch.float32 to torch.float64, for all else in this process too; leave it as it was"),
     "half": (cell("half") + "\nraise KeyError('late')", "{file}:17: KeyError: 'late'"),
 }  # fmt: skip
 

@@ -20,7 +20,7 @@ def fingerprint_is_a_sha256(subject: DataSubject) -> None:
     """A run refuses to be resumed on other data by it."""
     found = subject.data.fingerprint
     ensure(
-        re.fullmatch("[0-9a-f]{64}", found),
+        isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found),
         f"fingerprint is {found!r:.60}; make it hashlib.sha256(CONTENT).hexdigest()",
     )
 
