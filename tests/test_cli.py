@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from seqkit import registry
 from seqkit.__main__ import COMMANDS, run
 
 TINY = [
@@ -57,6 +58,16 @@ REFUSALS = {
 }
 
 
+@pytest.fixture
+def _only_built_in(monkeypatch):
+    """Forget what other tests of this process have registered, which a refusal would list."""
+    registry.load_built_in()
+    for kind, components in registry._components.items():
+        own = {name: component for name, component in components.items() if component.provider == "seqkit"}
+        monkeypatch.setitem(registry._components, kind, own)
+
+
+@pytest.mark.usefixtures("_only_built_in")
 @pytest.mark.parametrize("overrides", REFUSALS)
 def test_refusals(overrides, capsys):
     assert run(["train", *overrides.split()]) == 1

@@ -14,6 +14,7 @@ State = tuple[Tensor, ...]
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+EVALUATED: tuple[Split, ...] = ("valid", "test")
 
 
 @dataclass

@@ -26,6 +26,12 @@ from seqkit.network import Network, example, example_steps
 from seqkit.registry import spec_to_json
 
 SUFFIX: dict[str, str] = {"onnx": ".onnx", "torch": ".pt2"}
+
+
+class InexactExportError(ConfigError):
+    """What was exported computes something else than the network."""
+
+
 TOLERANCE = 1e-3  # in logits, deviations or states: far above rounding, far below anything that is wrong
 
 
@@ -120,7 +126,8 @@ def largest_difference(run: Runner, network: Network, spec: DataSpec) -> float:
     """Return by how much a file differs from the network at most, over batches of random sizes, lengths and states.
 
     Raises:
-        ConfigError: It does so by more than rounding, or does not run.
+        InexactExportError: It does so by more than rounding.
+        ConfigError: It does not run.
     """
     largest, steps = 0.0, example_steps(spec)
     for seed, (batch, most) in enumerate([(3, steps + 5), (1, 1), (1, steps - 1), (4, steps // 2)], 1):
@@ -139,7 +146,7 @@ def largest_difference(run: Runner, network: Network, spec: DataSpec) -> float:
             difference = torch.where(same, 0.0, (got.double() - due.double()).abs())
             largest = max(largest, float(difference.nan_to_num(torch.inf).max()))
     if largest > TOLERANCE:
-        raise ConfigError(f"what was exported differs from the network by {largest:.2g}, so it is not written")
+        raise InexactExportError(f"what was exported differs from the network by {largest:.2g}, so it is not written")
     return largest
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import seqkit
 from seqkit.config import Config, config_hash, content
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, SeqkitError, TrainingError, nearest
 from seqkit.files import TEMPORARY, disk_reason, write_atomic
 from seqkit.runs import provenance
@@ -93,6 +94,8 @@ class RunFolder:
             TrainingError: Another process holds the lock.
         """
         try:
+            _refuse_link(self.lock_file)
+            _refuse_link(self.train_log)
             file = self.lock_file.open("w")
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be written ({disk_reason(error)})") from None
@@ -102,16 +105,17 @@ class RunFolder:
             except BlockingIOError:
                 raise TrainingError(f"run {self.path} is being trained by another process") from None
             for left in self.path.rglob(TEMPORARY):
-                left.unlink(missing_ok=True)
+                if not left.is_dir():
+                    left.unlink(missing_ok=True)
             yield
 
-    def write_config(self, config: Config) -> None:
-        """Write ``config.json``."""
+    def write_config(self, config: Config, spec: DataSpec | None = None) -> None:
+        """Write ``config.json``; with the spec of the data, the provenance of what it chooses is in it too."""
         content = {
             "seqkit": seqkit.__version__,
             "hash": config_hash(config),
             "folder": os.getcwd(),
-            "components": provenance.components(config),
+            "components": provenance.components(config, spec),
             "config": config,
         }
         write_atomic(self.config_json, json.dumps(content, indent=2) + "\n")
@@ -133,7 +137,7 @@ class RunFolder:
         try:
             content = json.loads(path.read_text())
             saved, started_in, digest = dict(content["config"]), Path(content["folder"]), content["hash"]
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
             raise ConfigError(f"{path} is not a config of seqkit: {' '.join(str(error).split())}") from None
         if config_hash(saved) != digest:
             raise ConfigError(
@@ -224,6 +228,12 @@ def _new_folder(parent: Path) -> Path:
     raise AssertionError
 
 
+def _refuse_link(file: Path) -> None:
+    """Refuse a file that is a link: written through it, a run from elsewhere could change any file of its user's."""
+    if file.is_symlink():
+        raise ConfigError(f"{file} is a link; put a file in its place, or delete it")
+
+
 def _holds_other_things(run: RunFolder) -> bool:
     """Whether the folder is not empty and is not that of a run, so that nothing in it may be touched."""
     return not run.config_json.is_file() and any(
@@ -235,7 +245,7 @@ def _clear(run: RunFolder) -> None:
     """Empty the folder of a run."""
     for entry in run.path.iterdir():
         if entry != run.lock_file:
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def config_difference(old: Config, new: Config) -> str:

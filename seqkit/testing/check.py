@@ -27,13 +27,16 @@ class Check:
     Attributes:
         kind: Kind of component, as in the config, or "cell".
         name: Of the function that looks for it, words joined by _.
-        cheap: Whether it is quick enough to run before every training.
+        cheap: Whether the dry run before a training makes it: it is quick, and a component that fails it would train or
+            score wrongly.
+        streams: Whether that is so on data that are streams only.
         run: Takes the subject of its kind; raises ``CheckError`` or ``DoesNotApply``.
     """
 
     kind: str
     name: str
     cheap: bool
+    streams: bool
     run: Callable[[Any], None]
 
     @property
@@ -54,49 +57,66 @@ class Check:
         except DoesNotApply as error:
             return Outcome(self, True, False, one_line(error))
         except (CheckError, SeqkitError) as error:
-            return Outcome(self, False, True, one_line(error))
-        except Exception as error:
-            return Outcome(self, False, True, said(error))
+            return Outcome(self, False, True, one_line(error), error.__cause__)
+        except (Exception, SystemExit) as error:
+            return Outcome(self, False, True, said(error), error)
         return Outcome(self, True, True, "")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one check on one component: ``reason`` says why it failed or does not apply."""
+    """Of one check on one component.
+
+    Attributes:
+        check: That was run.
+        passed: Whether the component has the property.
+        applies: Whether the check had something to look at.
+        reason: Why it failed or does not apply.
+        error: Raised by the component in the middle of the check, where that is why it failed.
+    """
 
     check: Check
     passed: bool
     applies: bool
     reason: str
+    error: BaseException | None = None
 
 
 CHECKS: dict[str, list[Check]] = {}
 """All checks by kind, in the order of their definition."""
 
 
-def check(*kinds: str, cheap: bool = False) -> Callable[[Callable[[SubjectT], None]], Callable[[SubjectT], None]]:
-    """Make a function a check of one kind of component, or of several whose subjects are alike."""
+def check(
+    *kinds: str, cheap: bool = False, streams: bool = False
+) -> Callable[[Callable[[SubjectT], None]], Callable[[SubjectT], None]]:
+    """Make a function a check of one kind of component, or of several whose subjects are alike; see ``Check``."""
 
     def decorate(run: Callable[[SubjectT], None]) -> Callable[[SubjectT], None]:
         for kind in kinds:
-            CHECKS.setdefault(kind, []).append(Check(kind, run.__name__, cheap, run))
+            CHECKS.setdefault(kind, []).append(Check(kind, run.__name__, cheap, streams, run))
         return run
 
     return decorate
 
 
-def outcomes(subject: Any, kinds: tuple[str, ...], cheap: bool = False) -> Iterator[Outcome]:
-    """Run the checks of some kinds on a subject, one after another.
-
-    Args:
-        subject: What the checks of these kinds take.
-        kinds: In this order.
-        cheap: Whether to run the cheap ones only.
-    """
+def outcomes(subject: Any, kinds: tuple[str, ...]) -> Iterator[Outcome]:
+    """Run the checks of some kinds, in this order, on a subject, one after another."""
     for kind in kinds:
         for one in CHECKS[kind]:
-            if one.cheap or not cheap:
-                yield one.outcome(subject)
+            yield one.outcome(subject)
+
+
+def cheap_outcomes(subject: Any, kind: str, streams: bool) -> Iterator[Outcome]:
+    """Run the cheap checks of a kind on a subject, one after another.
+
+    Args:
+        subject: What the checks of this kind take.
+        kind: Of component.
+        streams: Whether the data are streams.
+    """
+    for one in CHECKS[kind]:
+        if one.cheap and (streams or not one.streams):
+            yield one.outcome(subject)
 
 
 def require(subject: Any, kinds: tuple[str, ...]) -> None:
@@ -120,7 +140,7 @@ def explained(remedy: str) -> Iterator[None]:
     except (CheckError, DoesNotApply):
         raise
     except Exception as error:
-        raise CheckError(f"{type(error).__name__}: {one_line(error)}; {remedy}") from error
+        raise CheckError(f"{said(error)}; {remedy}") from error
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def padding_never_changes_a_valid_step(subject: FrontendSubject) -> None:
         )
 
 
-@check("frontend", cheap=True)
+@check("frontend")
 def nan_in_the_padding_never_leaks(subject: FrontendSubject) -> None:
     """Padding may hold anything; multiplied by a mask of zeros NaN stays NaN, in gradients too."""
     frontend = subject.module()
@@ -134,7 +134,7 @@ def rows_do_not_mix(subject: FrontendSubject) -> None:
     )
 
 
-@check("frontend", cheap=True)
+@check("frontend")
 def steps_are_counted_right(subject: FrontendSubject) -> None:
     """``steps(lengths_B)`` is what data are checked by before a training: targets that need more are refused."""
     frontend, inputs = subject.module(), subject.x(1)
@@ -146,7 +146,7 @@ def steps_are_counted_right(subject: FrontendSubject) -> None:
         ensure(said == due, f"steps() says {said} for {length} inputs, which give {due}")
 
 
-@check("frontend", cheap=True)
+@check("frontend")
 @torch.no_grad()
 def chunks_equal_the_whole(subject: FrontendSubject) -> None:
     """Where ``looks_ahead`` is None, chunks of a stream give the steps of the whole sequence."""

@@ -58,7 +58,7 @@ def suite(chosen: Chosen) -> tuple[LoggerSubject, tuple[str, ...]]:
 options.define_checks("logger")
 
 
-@check("logger", cheap=True)
+@check("logger")
 def takes_metrics_of_a_step(subject: LoggerSubject) -> None:
     """It is called after every logged step and every validation; one that fails is dropped from the run."""
     with TemporaryDirectory() as folder, subject.opened(Path(folder)) as logger:
@@ -68,7 +68,7 @@ def takes_metrics_of_a_step(subject: LoggerSubject) -> None:
                 logger.log_metrics(dict(metrics), step)
 
 
-@check("logger", cheap=True)
+@check("logger")
 def leaves_what_it_is_given_as_it_is(subject: LoggerSubject) -> None:
     """The same dict goes to metrics.csv, and the same config into the checkpoints."""
     with TemporaryDirectory() as folder:
@@ -82,7 +82,7 @@ def leaves_what_it_is_given_as_it_is(subject: LoggerSubject) -> None:
     ensure(config == kept, "it changed the config of the run; change a copy")
 
 
-@check("logger", cheap=True)
+@check("logger")
 def a_resumed_run_keeps_what_was_logged(subject: LoggerSubject) -> None:
     """It is opened on the same folder again, where the files of the first start are."""
     with TemporaryDirectory() as folder:
@@ -115,7 +115,7 @@ def takes_the_outcome_of_a_run(subject: LoggerSubject) -> None:
             logger.publish(report, [], Path(folder, "best.ckpt"))
 
 
-@check("logger", cheap=True)
+@check("logger")
 def can_be_abandoned_after_a_fault(subject: LoggerSubject) -> None:
     """A logger that failed is not used again; abandon is its last call."""
     with TemporaryDirectory() as folder:

@@ -84,7 +84,7 @@ def metrics_are_exact_under_any_split(subject: PredictionSubject) -> None:
     scores.require_exact_under_any_split(_metrics(subject), subject)
 
 
-@check("task", cheap=True)
+@check("task")
 def metrics_add_up_over_devices(subject: PredictionSubject) -> None:
     """Each device scores its rows of a batch, and the states are then joined."""
     scores.require_sums_over_ranks(_metrics(subject), subject)

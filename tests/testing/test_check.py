@@ -5,13 +5,13 @@ import torch
 
 from seqkit.errors import ConfigError
 from seqkit.testing import check as checks
-from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, outcomes, require
+from seqkit.testing.check import CheckError, DoesNotApply, cheap_outcomes, check, ensure, outcomes, require
 
 
-def kind_with(monkeypatch, *functions, cheap=False):
+def kind_with(monkeypatch, *functions, **marks):
     monkeypatch.setattr(checks, "CHECKS", {})
     for function in functions:
-        check("thing", cheap=cheap)(function)
+        check("thing", **marks)(function)
 
 
 def passes(subject):
@@ -66,11 +66,13 @@ def test_words_of_a_check(monkeypatch):
     assert [one.doc for one in checks.CHECKS["thing"]] == ["", "A sentence."]
 
 
-def test_only_cheap_ones(monkeypatch):
-    kind_with(monkeypatch, fails)
-    assert list(outcomes(1, ("thing",), cheap=True)) == []
-    kind_with(monkeypatch, fails, cheap=True)
-    assert len(list(outcomes(1, ("thing",), cheap=True))) == 1
+@pytest.mark.parametrize(("marks", "streams", "made"), [
+    ({}, True, 0), ({"cheap": True}, False, 1), ({"cheap": True, "streams": True}, False, 0),
+    ({"cheap": True, "streams": True}, True, 1),
+])  # fmt: skip
+def test_cheap_ones_and_those_of_streams(monkeypatch, marks, streams, made):
+    kind_with(monkeypatch, fails, **marks)
+    assert len(list(cheap_outcomes(1, "thing", streams))) == made
 
 
 def test_generators_are_seeded_and_put_back(monkeypatch):

@@ -5,8 +5,7 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from seqkit.contracts.batch import SPLITS, Batch
-from seqkit.testing import tiny
+from seqkit.contracts.batch import EVALUATED, SPLITS, Batch, Split
 from seqkit.testing.check import check, ensure, explained
 from seqkit.testing.data.subject import DataSubject, digests
 
@@ -51,7 +50,7 @@ def lengths_are_those_of_the_rows(subject: DataSubject) -> None:
                 "Batch(lengths=...) where rows are padded",
             )
             ensure(
-                torch.equal(whole.inputs[row, :steps], alone.inputs[0, :steps]),
+                torch.equal(whole.inputs[row, :steps].nan_to_num(), alone.inputs[0, :steps].nan_to_num()),
                 f"row {row} of a batch of {split} has other inputs than the sample alone; pad at the end",
             )
 
@@ -60,7 +59,8 @@ def lengths_are_those_of_the_rows(subject: DataSubject) -> None:
 def batches_are_what_the_spec_says(subject: DataSubject) -> None:
     """Frontend and head are built from the spec, before any batch is seen."""
     spec = subject.data.spec
-    network = tiny.network(subject.data)
+    network = subject.get_network(subject.data)
+    device = next(network.parameters()).device
     example = spec.inputs.example(1, spec.inputs.example_steps, torch.Generator().manual_seed(0))
     for split in SPLITS:
         batch = subject.first_batch(split)
@@ -68,7 +68,8 @@ def batches_are_what_the_spec_says(subject: DataSubject) -> None:
             f"{x.dtype} of shape (B, T{''.join(f', {n}' for n in x.shape[2:])})" for x in (batch.inputs, example)
         )
         ensure(found == due, f"inputs of {split} are {found}; {type(spec.inputs).__name__} says {due}")
-        remedy = f"so a batch of {split} has no loss of head={spec.task.head}; its values must be those that spec says"
+        remedy = f"so a batch of {split} has no loss; its values must be those that spec says"
+        batch = batch.to(device)
         with torch.no_grad(), explained(remedy):
             outputs, lengths, _ = network(batch)
             total, _ = network.head.loss(outputs, lengths, batch)
@@ -79,10 +80,20 @@ def batches_are_what_the_spec_says(subject: DataSubject) -> None:
 
 
 @check("data", cheap=True)
-def a_sample_is_the_same_each_time(subject: DataSubject) -> None:
-    """A sample that is drawn anew depends on who read what before: no run could be repeated or resumed."""
-    for split in SPLITS:
-        indices = [*subject.data.order(split, subject.data.batch_size, 0, 0)[0]]
+def an_evaluated_sample_is_the_same_each_time(subject: DataSubject) -> None:
+    """A sample of validation or test that is drawn anew gives another score each time."""
+    _require_same_samples(subject, EVALUATED)
+
+
+@check("data")
+def a_training_sample_is_the_same_each_time(subject: DataSubject) -> None:
+    """A sample that is drawn anew depends on which process read what before: worker processes change the run."""
+    _require_same_samples(subject, ("train",))
+
+
+def _require_same_samples(subject: DataSubject, splits: tuple[Split, ...]) -> None:
+    for split in splits:
+        indices = subject.first_indices(split)
         first = digests(subject.data, split, indices)
         again = digests(subject.data, split, indices[::-1])[::-1]
         changed = [index for index, one, two in zip(indices, first, again, strict=True) if one != two]

@@ -3,10 +3,9 @@
 import pickle
 from typing import Any
 
-from seqkit.contracts.batch import SPLITS
+from seqkit.contracts.batch import EVALUATED, SPLITS
 from seqkit.data.loading import load_batches, set_up
 from seqkit.testing.check import DoesNotApply, check, ensure, explained
-from seqkit.testing.data.order import EVALUATED
 from seqkit.testing.data.subject import MOST, DataSubject, content, digests
 
 LARGEST = 100_000

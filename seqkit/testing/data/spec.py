@@ -3,6 +3,7 @@
 import re
 
 from seqkit import registry
+from seqkit.data.loading import refuse_if_undescribed
 from seqkit.testing.answers import json_reason
 from seqkit.testing.check import check, ensure
 from seqkit.testing.data.subject import DataSubject
@@ -10,8 +11,8 @@ from seqkit.testing.data.subject import DataSubject
 
 @check("data", cheap=True)
 def can_be_set_up(subject: DataSubject) -> None:
-    """It is prepared and set up without a refusal."""
-    subject.get()
+    """It is prepared and set up without a refusal, and then says what it is."""
+    refuse_if_undescribed(subject.get())
 
 
 @check("data", cheap=True)
@@ -19,7 +20,7 @@ def fingerprint_is_a_sha256(subject: DataSubject) -> None:
     """A run refuses to be resumed on other data by it."""
     found = subject.data.fingerprint
     ensure(
-        re.fullmatch("[0-9a-f]{64}", found),
+        isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found),
         f"fingerprint is {found!r:.60}; make it hashlib.sha256(CONTENT).hexdigest()",
     )
 

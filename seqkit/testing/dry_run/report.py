@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,9 @@ class _Few:
     def part(self, split: Split) -> Any:
         return _FewSamples(self._data.part(split))
 
+    def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+        return [[*self._data.order(split, batch_size, seed, epoch)[0]][:FEW]]
+
 
 class _FewSamples:
     def __init__(self, part: Any) -> None:
@@ -42,6 +46,9 @@ class _FewSamples:
 
     def __getitem__(self, index: int) -> Any:
         return self._part[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self._part[index] for index in range(len(self)))
 
 
 @torch.no_grad()

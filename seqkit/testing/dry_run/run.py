@@ -1,5 +1,6 @@
 """The dry run of a training, from its data to its report."""
 
+import gc
 import random
 import warnings
 from typing import Any
@@ -11,12 +12,13 @@ from seqkit.config import Config
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.components import Data
 from seqkit.network import assemble
+from seqkit.process_state import left_alone
 from seqkit.rng import get_rng, set_rng
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.testing.dry_run.report import try_report
 from seqkit.testing.dry_run.scores import try_scores
 from seqkit.testing.dry_run.state import try_checkpoint
-from seqkit.testing.dry_run.steps import try_steps
+from seqkit.testing.dry_run.steps import NETWORK, try_steps
 from seqkit.testing.dry_run.trial import Trial
 
 ROWS = 4  # of the first training batch
@@ -46,21 +48,28 @@ def dry_run(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they will come again, from the training
-            _try(Trial(config, data, device), metadata, last)
+            trial = Trial(config, data, device)
+            with left_alone(", ".join(trial.plugins.values())):
+                _try(trial, metadata, last)
     finally:
         set_rng(before)
+        if device.type == "cuda":  # the optimizer and its schedule refer to each other, and hold on to the memory
+            gc.collect()
+            torch.cuda.empty_cache()
 
 
 def _try(trial: Trial, metadata: dict[str, Any], last: Checkpoint | None) -> None:
     if trial.plugins:
         from seqkit.testing.dry_run import checks
     batch = _first_batch(trial)
-    if trial.has_plugin("data"):
-        checks.check_data(trial)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(trial.config["seed"])
-    with trial.part("model", "frontend", "head", doing="building it"):
+    with trial.part(*NETWORK, doing="building it"):
         network = assemble(trial.config, trial.data.spec).to(trial.device)
+        if trial.has_plugin(*NETWORK):
+            _require_unseeded(trial)
+    if trial.has_plugin("data"):
+        checks.check_data(trial, network, batch)
     saved = try_steps(trial, network, batch)
     metric = try_scores(trial, network)
     if trial.plugins:
@@ -72,13 +81,27 @@ def _try(trial: Trial, metadata: dict[str, Any], last: Checkpoint | None) -> Non
         saved.restore(trial, last.content)
 
 
+def _require_unseeded(trial: Trial) -> None:
+    """Refuse plugins that seed torch's generator when they are built: every run would draw the same."""
+    after = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        assemble(trial.config, trial.data.spec)
+        after.append(torch.get_rng_state())
+    if torch.equal(*after):
+        raise trial.refuse(
+            *NETWORK,
+            reason="building it seeds the generator of torch, so that every run draws the same; leave that "
+            "to the run's seed",
+        )
+
+
 def _first_batch(trial: Trial) -> Batch:
     """Return a few samples of the first training batch, on the device of the training."""
     data = trial.data
     with trial.part("data", doing="reading the train part"):
-        indices = data.order("train", data.batch_size, trial.config["seed"], 0)[0][:ROWS]
         part: Any = data.part("train")
-        samples = [part[index] for index in indices]
+        samples = [part[index] for index in trial.train_order[0][:ROWS]]
     with trial.part("data", doing="collate"):
         batch = data.collate(samples)
     if not isinstance(batch, Batch):

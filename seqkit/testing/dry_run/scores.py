@@ -41,7 +41,7 @@ def try_scores(trial: Trial, network: Network) -> Any:
 
 def _samples(trial: Trial, split: Split) -> list[Any]:
     with trial.part("data", doing=f"reading the {split} part"):
-        order = trial.data.order(split, ROWS, 0, 0)
+        order = trial.data.order(split, trial.data.batch_size, 0, 0)
         if not len(order):
             raise trial.refuse("data", reason=f"its {split} part has no samples")
         part: Any = trial.data.part(split)

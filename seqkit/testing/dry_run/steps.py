@@ -27,7 +27,10 @@ def try_steps(trial: Trial, network: Network, batch: Batch) -> Saved:
     """
     network.train()
     before, buffers = get_rng(), {name: value.clone() for name, value in network.named_buffers()}
+    version = batch.inputs._version
     loss = _forward(trial, network, batch)
+    if batch.inputs._version != version and trial.has_plugin(*NETWORK):
+        raise trial.refuse(*NETWORK, reason="it changes its input in place; write x = x * a, not x *= a or x.mul_(a)")
     if not loss.isfinite() and (kind := part_making_nan(network, batch)) in trial.plugins:
         raise trial.refuse(kind, reason="it makes NaN or infinity of finite numbers, with its initial weights")
     _backward(trial, network, loss)
@@ -36,7 +39,7 @@ def try_steps(trial: Trial, network: Network, batch: Batch) -> Saved:
         set_rng(before)
         for name, value in network.named_buffers():
             if name in buffers:
-                value.data.copy_(buffers[name])
+                value.data = buffers[name]  # of the shape that it had then
         network.zero_grad()
         again = _forward(trial, network, batch)
         _backward(trial, network, again)
@@ -109,6 +112,21 @@ def _optimize(trial: Trial, network: Network, loss: Tensor) -> Saved:
         schedule = build("scheduler", trial.config["scheduler"], trial.total_steps, network.head.monitor[1])
     with trial.part("scheduler", doing="its call"):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+    _step(trial, optimizer, loss)
+    with trial.part("scheduler", doing="its call"):
+        scheduler.step()
+    if hasattr(schedule, "validated"):
+        with trial.part("scheduler", doing="validated"):
+            schedule.validated(loss.item())
+    network.zero_grad()
+    return Saved(network, optimizer, scheduler)
+
+
+def _step(trial: Trial, optimizer: Any, loss: Tensor) -> None:
+    if trial.config["trainer"]["precision"] == "16-mixed":  # the gradients are there already, scaled
+        with trial.part("optimizer", doing="step()"):
+            optimizer.step()
+        return
     calls: list[int] = []
 
     def closure() -> Any:  # a tensor, as Lightning's
@@ -119,10 +137,3 @@ def _optimize(trial: Trial, network: Network, loss: Tensor) -> Saved:
         optimizer.step(closure=closure)
     if not calls:
         raise trial.refuse("optimizer", reason="step does not call its closure, which computes the gradients")
-    with trial.part("scheduler", doing="its call"):
-        scheduler.step()
-    if hasattr(schedule, "validated"):
-        with trial.part("scheduler", doing="validated"):
-            schedule.validated(loss.item())
-    network.zero_grad()
-    return Saved(network, optimizer, scheduler)

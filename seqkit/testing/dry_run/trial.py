@@ -1,7 +1,9 @@
 """The run that is tried: its components, which of them are plugins, and the voice in which a fault of one is told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
+from math import ceil
 
 import torch
 
@@ -10,7 +12,7 @@ from seqkit.config import CHOICES, Config
 from seqkit.contracts.components import Data
 from seqkit.errors import PluginError, SeqkitError
 from seqkit.faults import brief, fault
-from seqkit.training.loader import steps_per_epoch, total_steps
+from seqkit.training.loader import total_steps
 
 SKIP = "trainer.dry_run=false trains without this check"
 
@@ -36,12 +38,17 @@ class Trial:
         self._names = {component.kind: f"{component.kind}={component.name}" for component in components}
         self.plugins = {one.kind: self._names[one.kind] for one in components if one in registry.plugins()}
 
+    @cached_property
+    def train_order(self) -> Sequence[Sequence[int]]:
+        """Batches of the first pass over the training part, made once: there may be many."""
+        with self.part("data", doing="order"):
+            return self.data.order("train", self.data.batch_size, self.config["seed"], 0)
+
     @property
     def total_steps(self) -> int:
         """Optimizer steps of the whole training."""
         options = self.config["trainer"]
-        with self.part("data", doing="order"):
-            epoch = steps_per_epoch(self.data, self.config["seed"], options["accumulate_grad_batches"])
+        epoch = ceil(len(self.train_order) / options["accumulate_grad_batches"])
         return total_steps(options["max_steps"], options["max_epochs"], epoch)
 
     def has_plugin(self, *kinds: str) -> bool:
@@ -69,7 +76,7 @@ class Trial:
             yield
         except SeqkitError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             refusal = fault(error, f"{self.blamed(*kinds)}: {doing}")
             if refusal is None and not self.plugins:
                 raise

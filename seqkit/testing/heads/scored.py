@@ -35,7 +35,7 @@ def own_metrics_are_exact_under_any_split(subject: PredictionSubject) -> None:
     scores.require_exact_under_any_split(_own_metrics(subject), subject)
 
 
-@check("head", cheap=True)
+@check("head")
 def own_metrics_add_up_over_devices(subject: PredictionSubject) -> None:
     """Each device scores its rows of a batch, and the states are then joined."""
     scores.require_sums_over_ranks(_own_metrics(subject), subject)

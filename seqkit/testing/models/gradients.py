@@ -10,7 +10,7 @@ from torch import Tensor
 from seqkit.testing.check import DoesNotApply, check, ensure
 from seqkit.testing.compare import TOLERANCE, difference
 from seqkit.testing.models.subject import ModelSubject
-from seqkit.testing.subject import projected, random_like
+from seqkit.testing.subject import projected, random_like, trained
 
 STEP = 1e-6
 """Of the finite differences, in float64."""
@@ -20,6 +20,7 @@ STEP = 1e-6
 def gradient_flows_back_through_time(subject: ModelSubject) -> None:
     """Where an input changes a later output, its gradient says so, or long dependencies cannot be learned."""
     model, x_BTI = subject.module(), subject.x(at_least=2).clone().requires_grad_()
+    trained(model)  # one without parameters, such as an echo state network, has nothing to learn
     y_BTH, _ = model(x_BTI, None, None)
     with torch.no_grad():
         changed_BTI = x_BTI.clone()

@@ -8,7 +8,7 @@ from seqkit.testing.models.subject import ModelSubject, state_after
 from seqkit.testing.subject import random_like
 
 
-@check("model", cheap=True)
+@check("model", cheap=True, streams=True)
 def state_is_not_changed_in_place(subject: ModelSubject) -> None:
     """The state it is given may be needed for the gradient of the step before, which would be wrong in silence."""
     model, x_BTI = subject.module(training=True), subject.x()

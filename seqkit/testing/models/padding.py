@@ -30,7 +30,7 @@ def padding_never_changes_a_valid_output(subject: ModelSubject) -> None:
         )
 
 
-@check("model", cheap=True)
+@check("model", cheap=True, streams=True)
 def state_is_that_after_the_last_valid_step(subject: ModelSubject) -> None:
     """The state goes on with the row's next chunk, so steps of padding must not have changed it."""
     model = subject.module()
@@ -46,7 +46,7 @@ def state_is_that_after_the_last_valid_step(subject: ModelSubject) -> None:
             )
 
 
-@check("model", cheap=True)
+@check("model")
 def nan_in_the_padding_never_leaks(subject: ModelSubject) -> None:
     """Padding may hold anything; multiplied by a mask of zeros NaN stays NaN, in gradients too."""
     model = subject.module()
@@ -61,7 +61,7 @@ def nan_in_the_padding_never_leaks(subject: ModelSubject) -> None:
     ensure(not broken, f"with NaN in the padding the gradient of {', '.join(broken)} is NaN; {remedy}")
 
 
-@check("model", cheap=True)
+@check("model")
 def takes_rows_without_a_valid_step(subject: ModelSubject) -> None:
     """A stream that has ended stays in its batch with length 0: its state stays, the other rows are not disturbed."""
     model, x_BTI = subject.module(), subject.x(at_least=2)

@@ -24,7 +24,7 @@ def returns_an_output_per_step_and_a_state(subject: ModelSubject) -> None:
     ensure(y.dtype == x_BTI.dtype, f"its output is {y.dtype} for an input of {x_BTI.dtype}; both must be the same")
 
 
-@check("model", cheap=True)
+@check("model", cheap=True, streams=True)
 def takes_one_step_of_one_row(subject: ModelSubject) -> None:
     """A stream gives one step of one row at a time."""
     model = subject.module()

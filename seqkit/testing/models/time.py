@@ -45,7 +45,7 @@ def no_gradient_comes_from_later_steps(subject: ModelSubject) -> None:
     )
 
 
-@check("model", cheap=True)
+@check("model", cheap=True, streams=True)
 @torch.no_grad()
 def chunks_equal_the_whole(subject: ModelSubject) -> None:
     """A sequence in chunks, the state carried on, gives the outputs of the whole: streams and long texts rely on it."""
@@ -68,7 +68,7 @@ def chunks_equal_the_whole(subject: ModelSubject) -> None:
     ensure(by < TOLERANCE, f"in chunks its last state is {by:.2g} away from that of the whole sequence")
 
 
-@check("model", cheap=True)
+@check("model", cheap=True, streams=True)
 @torch.no_grad()
 def a_reset_row_starts_like_a_new_sequence(subject: ModelSubject) -> None:
     """Where a stream starts anew in a row, that row forgets, and the other rows go on."""
@@ -90,7 +90,7 @@ def a_reset_row_starts_like_a_new_sequence(subject: ModelSubject) -> None:
     ensure(by < TOLERANCE, f"beside a row that starts anew the outputs of another row change by {by:.2g}")
 
 
-@check("model", cheap=True)
+@check("model", cheap=True, streams=True)
 @torch.no_grad()
 def initial_state_is_where_it_starts(subject: ModelSubject) -> None:
     """``initial_state(batch_size)`` gives the same outputs as no state."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seqkit import registry
+from seqkit.data.series import SAMPLE
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,16 @@ class Mutant:
         """The mutant and what it needs, as words of a line of components."""
         return [f"{self.kind}={self.name}", *self.overrides]
 
+
+TEXT = SAMPLE.with_name("sea_temperature.LICENSE.txt")
+STREAMS = (
+    f"data.path={TEXT}",
+    "data.seq_len=6",
+    "data.batch_size=4",
+    "data.eval_streams=3",
+    "data.split=[0.8,0.1,0.1]",
+)
+"""Options of ``text_files`` for a few short streams."""
 
 MUTANTS: list[Mutant] = []
 _with_mutants: dict[str, Any] = {}

@@ -91,6 +91,16 @@ class PythonNoise(Unit):
         return (h_BH * (0.9 + 0.2 * random.random()),)
 
 
+@mutant("model", "secret_evaluation", "evaluation_gives_the_same_again", "if self.training", True)
+@seqkit.register_cell("secret_evaluation")
+class SecretEvaluation(Unit):
+    """Noise that no seed decides, in evaluation too."""
+
+    def step(self, x_BG, recur, state):
+        (h_BH,) = super().step(x_BG, recur, state)
+        return (h_BH * (0.9 + 0.2 * secrets.randbelow(1000) / 1000),)
+
+
 @mutant("model", "always_dropout", "evaluation_gives_the_same_again", "if self.training", True)
 @seqkit.register_cell("always_dropout")
 class AlwaysDropout(Unit):
@@ -122,6 +132,21 @@ class Reseeding(Unit):
             torch.manual_seed(0)
             h_BH = F.dropout(h_BH, 0.1)
         return (h_BH,)
+
+
+@mutant("model", "born_seeded", "generators_are_never_seeded", "building it seeds the generator of torch", True)
+@seqkit.register_cell("born_seeded")
+class BornSeeded(Unit):
+    """Seeds the generator of the run, so that its own weights are the same in every run."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.scale = nn.Parameter(torch.rand(hidden_size))
+
+    def step(self, x_BG, recur, state):
+        (h_BH,) = super().step(x_BG, recur, state)
+        return (h_BH * self.scale,)
 
 
 @mutant("model", "mean_of_rows", "rows_do_not_mix", "over the batch axis", True)

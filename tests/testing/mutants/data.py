@@ -10,26 +10,17 @@ import torch
 
 import seqkit
 from seqkit.data.ordering import streams
-from seqkit.data.series import SAMPLE
 from seqkit.data.synthetic import Adding
 from seqkit.data.text import TextFiles
 from seqkit.data.timing import Timing
-from tests.testing.mutants import mutant
+from tests.testing.mutants import STREAMS, TEXT, mutant
 
-TEXT = SAMPLE.with_name("sea_temperature.LICENSE.txt")
 SIZES = ("data.train_size=16", "data.valid_size=7", "data.test_size=7", "data.batch_size=4")
 ADDING = ("data.length=6", *SIZES)
 TIMING = ("data.distance=10", "data.pulses=3", "data.offset=200", "data.seed=1", *SIZES)
-STREAMS = (
-    f"data.path={TEXT}",
-    "data.seq_len=6",
-    "data.batch_size=4",
-    "data.eval_streams=3",
-    "data.split=[0.8,0.1,0.1]",
-)
 
 
-@mutant("data", "no_fingerprint", "can_be_set_up", "fingerprint is None", True, ADDING)
+@mutant("data", "no_fingerprint", "fingerprint_is_a_sha256", "fingerprint is None", True, ADDING)
 @seqkit.register_data("no_fingerprint")
 class NoFingerprint(Adding):
     """The check of changed data is off without a word."""
@@ -209,7 +200,7 @@ class FillsTheLast(Adding):
         return [[*batch, *range(batch_size - len(batch))] for batch in super().order(split, batch_size, seed, epoch)]
 
 
-@mutant("data", "never_shuffled", "training_order_changes_with_the_epoch", "seqkit.shuffled", True, ADDING)
+@mutant("data", "never_shuffled", "training_order_changes_with_the_epoch", "seqkit.shuffled", False, ADDING)
 @seqkit.register_data("never_shuffled")
 class NeverShuffled(Adding):
     """The same order in every epoch."""
@@ -232,7 +223,7 @@ class Noisy:
         return inputs + torch.randn_like(inputs), target
 
 
-@mutant("data", "noise_in_every_part", "a_sample_is_the_same_each_time", "seeded by its index", True, ADDING)
+@mutant("data", "noise_in_every_part", "an_evaluated_sample_is_the_same_each_time", "seeded by its index", True, ADDING)
 @seqkit.register_data("noise_in_every_part")
 class NoiseInEveryPart(Adding):
     """Noise drawn anew each time, in the evaluated parts too."""
@@ -241,12 +232,21 @@ class NoiseInEveryPart(Adding):
         return Noisy(super().part(split))
 
 
+@mutant("data", "noise_in_training", "a_training_sample_is_the_same_each_time", "seeded by its index", False, ADDING)
+@seqkit.register_data("noise_in_training")
+class NoiseInTraining(Adding):
+    """An augmentation that each worker process draws otherwise."""
+
+    def part(self, split):
+        return Noisy(super().part(split)) if split == "train" else super().part(split)
+
+
 @mutant(
     "data",
     "streams_by_batch_size",
     "streams_do_not_depend_on_the_batch_size",
     "fixed number of streams",
-    True,
+    False,
     STREAMS,
 )
 @seqkit.register_data("streams_by_batch_size")

@@ -28,7 +28,7 @@ class Right(nn.Module):
         return self.map(inputs), lengths
 
 
-@mutant("frontend", "differences", "chunks_equal_the_whole", "give it stream", True)
+@mutant("frontend", "differences", "chunks_equal_the_whole", "give it stream", False)
 @seqkit.register_frontend("differences")
 class Differences(Right):
     """Changes from frame to frame, without a memory of the last one for streams."""
@@ -53,7 +53,7 @@ class Pairs(Right):
         return self(inputs)[0], inputs[:, inputs.shape[1] // 2 * 2 :]
 
 
-@mutant("frontend", "forgetful_stream", "chunks_equal_the_whole", "keep in the memory of stream()", True)
+@mutant("frontend", "forgetful_stream", "chunks_equal_the_whole", "keep in the memory of stream()", False)
 @seqkit.register_frontend("forgetful_stream")
 class ForgetfulStream(Pairs):
     """A stream that drops the odd frame at the end of a chunk."""
@@ -71,7 +71,7 @@ class UnchangedLengths(Pairs):
         return super().forward(inputs)[0], lengths
 
 
-@mutant("frontend", "rounded_up", "steps_are_counted_right", "which give", True)
+@mutant("frontend", "rounded_up", "steps_are_counted_right", "which give", False)
 @seqkit.register_frontend("rounded_up")
 class RoundedUp(Pairs):
     """Counts the last odd frame as a step."""
@@ -100,7 +100,7 @@ class ScaledWithPadding(Right):
         return self.map(inputs - inputs.mean(1, keepdim=True)), lengths
 
 
-@mutant("frontend", "mean_by_product", "nan_in_the_padding_never_leaks", "masked_fill", True)
+@mutant("frontend", "mean_by_product", "nan_in_the_padding_never_leaks", "masked_fill", False)
 @seqkit.register_frontend("mean_by_product")
 class MeanByProduct(Right):
     """The mean of the valid frames, by a product with a mask."""

@@ -9,7 +9,9 @@ from torch import nn
 
 import seqkit
 from seqkit.padding import after_last, valid
-from tests.testing.mutants import mutant
+from tests.testing.mutants import STREAMS, mutant
+
+TEXT_STREAMS = ("data=text_files", *STREAMS)  # a state is carried on these only
 
 
 class Right(nn.Module):
@@ -99,7 +101,7 @@ class SortedRows(Right):
         return super().hidden(x_BTI, lengths_B, start)
 
 
-@mutant("model", "last_padded_state", "state_is_that_after_the_last_valid_step", "lengths - 1", True)
+@mutant("model", "last_padded_state", "state_is_that_after_the_last_valid_step", "lengths - 1", True, TEXT_STREAMS)
 @seqkit.register_model("last_padded_state")
 class LastPaddedState(Right):
     """Returns the state after the last step, valid or not."""
@@ -109,7 +111,7 @@ class LastPaddedState(Right):
         return y_BTH, (y_BTH[None, :, -1],)
 
 
-@mutant("model", "masked_by_product", "nan_in_the_padding_never_leaks", "masked_fill", True)
+@mutant("model", "masked_by_product", "nan_in_the_padding_never_leaks", "masked_fill", False)
 @seqkit.register_model("masked_by_product")
 class MaskedByProduct(Right):
     """Multiplies the padding by 0, which NaN survives."""
@@ -119,7 +121,7 @@ class MaskedByProduct(Right):
         return y_BTH, super().forward(x_BTI, lengths_B, state)[1]
 
 
-@mutant("model", "ignored_state", "chunks_equal_the_whole", "start from the state that is given", True)
+@mutant("model", "ignored_state", "chunks_equal_the_whole", "start from the state that is given", True, TEXT_STREAMS)
 @seqkit.register_model("ignored_state")
 class IgnoredState(Right):
     """Starts every chunk from zero."""
@@ -128,7 +130,7 @@ class IgnoredState(Right):
         return self.gru(x_BTI)[0]
 
 
-@mutant("model", "undeclared_start", "a_reset_row_starts_like_a_new_sequence", "initial_state", True)
+@mutant("model", "undeclared_start", "a_reset_row_starts_like_a_new_sequence", "initial_state", True, TEXT_STREAMS)
 @seqkit.register_model("undeclared_start")
 class UndeclaredStart(Right):
     """A learned initial state, but no initial_state() that says so."""
@@ -141,7 +143,7 @@ class UndeclaredStart(Right):
         return super().forward(x_BTI, lengths_B, state or (self.start.expand(1, len(x_BTI), 4).contiguous(),))
 
 
-@mutant("model", "other_start", "initial_state_is_where_it_starts", "from initial_state()", True)
+@mutant("model", "other_start", "initial_state_is_where_it_starts", "from initial_state()", True, TEXT_STREAMS)
 @seqkit.register_model("other_start")
 class OtherStart(UndeclaredStart):
     """The same, with an initial_state() that says zeros."""
@@ -178,7 +180,7 @@ class BatchFirstState(Right):
         return y_BTH, (after.transpose(0, 1),)
 
 
-@mutant("model", "squeezed_step", "takes_one_step_of_one_row", "squeeze", True)
+@mutant("model", "squeezed_step", "takes_one_step_of_one_row", "squeeze", True, TEXT_STREAMS)
 @seqkit.register_model("squeezed_step")
 class SqueezedStep(Right):
     """A squeeze() that takes time away when it is 1."""
@@ -188,7 +190,7 @@ class SqueezedStep(Right):
         return y_BTH.squeeze(1), after
 
 
-@mutant("model", "packed", "takes_rows_without_a_valid_step", "Length of all samples", True)
+@mutant("model", "packed", "takes_rows_without_a_valid_step", "Length of all samples", False)
 @seqkit.register_model("packed")
 class Packed(Right):
     """A packed sequence, which refuses a row of length 0."""
@@ -224,7 +226,7 @@ class NumberedRows(Right):
         return h_BTH + 0.1 * torch.arange(len(h_BTH))[:, None, None]
 
 
-@mutant("model", "decays_its_state", "state_is_not_changed_in_place", "in place", True)
+@mutant("model", "decays_its_state", "state_is_not_changed_in_place", "in place", True, TEXT_STREAMS)
 @seqkit.register_model("decays_its_state")
 class DecaysItsState(Right):
     """A decay that is written to the state it was given."""
@@ -359,3 +361,47 @@ class NoModule:
 
     def __call__(self, x_BTI, lengths_B=None, state=None):
         return self.right(x_BTI, lengths_B, state)
+
+
+@mutant("model", "short_first_chunk", "streaming_equals_the_whole", "streamed in chunks", True, TEXT_STREAMS)
+@seqkit.register_model("short_first_chunk")
+class ShortFirstChunk(nn.Module):
+    """A causal convolution that pads what it keeps of a short chunk on the wrong side."""
+
+    causal = True
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        self.output_size = 4
+        self.conv = nn.Conv1d(input_size, 4, 4)
+
+    def forward(self, x_BTI, lengths_B=None, state=None):
+        before = state[0][0] if state else x_BTI.new_zeros(len(x_BTI), 3, x_BTI.shape[2])
+        known = torch.cat((before, x_BTI), 1)
+        after = torch.stack(
+            [row[: steps + 3][-3:] for row, steps in zip(known, self.steps(lengths_B, x_BTI), strict=True)]
+        )
+        if x_BTI.shape[1] < 3 and not state:
+            after = F.pad(x_BTI, (0, 0, 0, 3 - x_BTI.shape[1]))
+        return self.conv(known.transpose(1, 2)).transpose(1, 2), (after[None],)
+
+    @staticmethod
+    def steps(lengths_B, x_BTI):
+        return [x_BTI.shape[1]] * len(x_BTI) if lengths_B is None else lengths_B.tolist()
+
+
+@mutant("model", "cheaper_when_exported", "export_equals_it", "differs from the network", False)
+@seqkit.register_model("cheaper_when_exported")
+class CheaperWhenExported(nn.Module):
+    """A branch for export that leaves out a layer which an exporter once could not follow."""
+
+    causal = False
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        self.output_size = 4
+        self.layer, self.norm = nn.Linear(input_size, 4), nn.LayerNorm(4)
+
+    def forward(self, x_BTI, lengths_B=None, state=None):
+        y_BTH = self.layer(x_BTI)
+        return y_BTH if torch.compiler.is_exporting() else self.norm(y_BTH), ()

@@ -81,7 +81,7 @@ class ClosureWithoutGradients(Signum):
         return loss
 
 
-@mutant("optimizer", "needs_a_closure", "step_needs_no_closure", "without a closure", True)
+@mutant("optimizer", "needs_a_closure", "step_needs_no_closure", "without a closure", False)
 @seqkit.register_optimizer("needs_a_closure")
 class NeedsAClosure(Signum):
     """Cannot be used where the gradients are scaled."""
@@ -90,7 +90,7 @@ class NeedsAClosure(Signum):
         return super().step(closure)
 
 
-@mutant("optimizer", "needs_every_gradient", "step_leaves_alone_what_has_no_gradient", "skip it", True)
+@mutant("optimizer", "needs_every_gradient", "step_leaves_alone_what_has_no_gradient", "skip it", False)
 @seqkit.register_optimizer("needs_every_gradient")
 class NeedsEveryGradient(Signum):
     """A parameter that a batch does not use ends the training."""
@@ -118,7 +118,7 @@ class OwnRate(Signum):
         super().move(parameter, group | {"lr": self.lr})
 
 
-@mutant("optimizer", "decays_all", "decay_is_that_of_the_group", "a bias shrinks", True)
+@mutant("optimizer", "decays_all", "decay_is_that_of_the_group", "a bias shrinks", False)
 @seqkit.register_optimizer("decays_all")
 class DecaysAll(Signum):
     """One weight decay for all, biases and peepholes too."""
@@ -129,7 +129,7 @@ class DecaysAll(Signum):
             group["weight_decay"] = weight_decay
 
 
-@mutant("optimizer", "decays_none", "decay_is_that_of_the_group", "changes nothing", True)
+@mutant("optimizer", "decays_none", "decay_is_that_of_the_group", "changes nothing", False)
 @seqkit.register_optimizer("decays_none")
 class DecaysNone(Signum):
     """An option that is taken and forgotten."""
@@ -138,7 +138,7 @@ class DecaysNone(Signum):
         super().__init__(parameters, lr=lr)
 
 
-@mutant("optimizer", "uphill", "a_quadratic_gets_lower", "at first", True)
+@mutant("optimizer", "uphill", "a_quadratic_gets_lower", "at first", False)
 @seqkit.register_optimizer("uphill")
 class Uphill(Signum):
     """The wrong sign."""
@@ -167,3 +167,14 @@ class MeanOnItself(Signum):
         means = self.__dict__.setdefault("means", {})
         means[parameter] = 0.9 * means.get(parameter, 0) + parameter.grad
         parameter.sub_(means[parameter], alpha=group["lr"])
+
+
+@mutant("optimizer", "sign_of_mean_on_itself", "going_on_from_a_checkpoint_is_exact", "self.state", True)
+@seqkit.register_optimizer("sign_of_mean_on_itself")
+class SignOfMeanOnItself(MeanOnItself):
+    """The same, of which only the sign counts, as in Lion: it shows where the gradient turns."""
+
+    def move(self, parameter, group):
+        before = parameter.clone()
+        super().move(parameter, group)
+        parameter.copy_(before - group["lr"] * self.means[parameter].sign())

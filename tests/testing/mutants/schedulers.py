@@ -71,7 +71,7 @@ def tensor_factor(total_steps: int, mode: str):
     return lambda step: torch.linspace(1, 0, total_steps + 1)[step]
 
 
-@mutant("scheduler", "always_min", "better_scores_keep_the_rate_higher_than_worse_ones", "compare by mode", True)
+@mutant("scheduler", "always_min", "better_scores_keep_the_rate_higher_than_worse_ones", "compare by mode", False)
 @seqkit.register_scheduler("always_min")
 class AlwaysMin(Plateau):
     """Takes every score for a loss: an accuracy that rises lowers the rate."""

@@ -22,7 +22,7 @@ def broken(name: str, caught_by: str, says: str, dry_run: bool):
                 own = self.spec.task
                 self.spec = replace(self.spec, task=task(own.names, own.frequency))
 
-        Rolls.__qualname__ = f"{task.__qualname__}Rolls"
+        Rolls.__name__ = Rolls.__qualname__ = f"{task.__qualname__}Rolls"
         seqkit.register_data(f"{name}_rolls")(Rolls)
         return mutant("task", name, caught_by, says, dry_run, (f"data={name}_rolls",))(seqkit.register_task(name)(task))
 
@@ -87,7 +87,7 @@ class TaskMeanOfMeans(Notes):
         return MeanOfMeans()
 
 
-@broken("mean_over_devices", "metrics_add_up_over_devices", "dist_reduce_fx='sum'", True)
+@broken("mean_over_devices", "metrics_add_up_over_devices", "dist_reduce_fx='sum'", False)
 @dataclass(frozen=True)
 class TaskMeanOverDevices(Notes):
     def metrics(self, spec):
