@@ -86,7 +86,7 @@ def content(config: Config) -> Config:
     A run that was started without its dry run is the same run.
     """
     found = {key: value for key, value in config.items() if key not in IDENTITY}
-    if "trainer" in found:
+    if isinstance(found.get("trainer"), dict):
         found["trainer"] = {key: value for key, value in found["trainer"].items() if key != "dry_run"}
     return found
 

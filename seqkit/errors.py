@@ -62,7 +62,9 @@ def shown(place: Path) -> Path:
     return place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
-    """Build the refusal of a name that is not among ``known``."""
+def unknown(what: str, name: str, known: Iterable[str], otherwise: str = "") -> ConfigError:
+    """Build the refusal of a name that is not among ``known``; ``otherwise`` ends it where none of them is near."""
     known = sorted(known)
-    return ConfigError(f"no {what} '{shortened(name)}'. {nearest(name, known)}Known: {', '.join(known)}")
+    near = nearest(name, known)
+    more = f"; {otherwise}" if otherwise and not near else ""
+    return ConfigError(f"no {what} '{shortened(name)}'. {near}Known: {', '.join(known)}{more}")

@@ -4,8 +4,6 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +12,17 @@ import torch
 import seqkit
 from seqkit.config import Config, config_hash
 from seqkit.data.loading import refuse_if_undescribed, set_up
-from seqkit.errors import ConfigError, DataError, PluginError, SeqkitError, Stopped, TrainingError, shown
+from seqkit.errors import ConfigError, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
-from seqkit.faults import fault
-from seqkit.files import DISK, disk_reason, working_in
+from seqkit.files import working_in
 from seqkit.network import device_of
 from seqkit.registry import build, spec_to_json
 from seqkit.report.facts import write_report
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference, open_run
+from seqkit.runs.log import logging_to
 from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
+from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
 from seqkit.testing.dry_run.run import dry_run
 
@@ -89,7 +88,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
     from seqkit.training.fit import fit, open_loggers  # Lightning: only to train
 
     started = time.monotonic()
-    with _one_line_about_the_disk(run), _logging_to(run.train_log), _faults_in_one_line(run):
+    with one_line_about_the_disk(run), logging_to(run.train_log), faults_in_one_line(run):
         device = device_of(config["trainer"]["accelerator"])
         last = checkpoint_to_continue(run)
         if last:
@@ -97,7 +96,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         else:
             run.write_config(config)  # a resumed run without a checkpoint begins with the code that is there now
         remember(components(config))
-        with _reading_of_data():
+        with reading_of_data():
             set_up(data)
         refuse_if_undescribed(data)
         LOG.info("run %s", shown(run.path))
@@ -109,7 +108,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
             _check_continuation(last, config, data, run)
         done = last is not None and last.progress["done"]
         if config["trainer"]["dry_run"] and not done:
-            with _reading_of_data():
+            with reading_of_data():
                 dry_run(config, data, device, _metadata(config, data), last)
         loggers = open_loggers(config, run, last)
         try:
@@ -187,86 +186,3 @@ def _refuse_other_config(last: Checkpoint, config: Config, run: RunFolder) -> No
             f"{run.config_json} is not the config that {last.path} was trained with "
             f"({config_difference(saved, config)}); put it back, or train it as a new run"
         )
-
-
-@contextmanager
-def _one_line_about_the_disk(run: RunFolder) -> Iterator[None]:
-    """Turn a disk that is full or cannot be written into a refusal of one line."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        saved = f"its last checkpoint is whole: `seqkit resume {shown(run.path)}`" if run.last.exists() else ""
-        place = error.filename or run.path
-        raise TrainingError(
-            f"{place}: cannot be written ({disk_reason(error)}); {saved or 'nothing was saved yet'}"
-        ) from None
-
-
-@contextmanager
-def _faults_in_one_line(run: RunFolder) -> Iterator[None]:
-    """Turn an exception of a plugin into a refusal of one line; the traceback of any exception goes to ``train.log``.
-
-    An exception without a line of a plugin is seqkit's own fault, and is raised as it is.
-    """
-    try:
-        yield
-    except Exception as error:
-        cause = error.__cause__ if isinstance(error, SeqkitError) else error
-        if cause is None or isinstance(error, Stopped):
-            raise
-        LOG.debug("%s", error, exc_info=cause)
-        trace = f"its traceback is in {shown(run.train_log)}"
-        if isinstance(error, torch.OutOfMemoryError):
-            raise TrainingError(
-                f"the GPU's memory is full; make data.batch_size or the model smaller; {trace}"
-            ) from error
-        if isinstance(error, SeqkitError):
-            raise type(error)(f"{error}; {trace}") from cause
-        refusal = fault(error)
-        if refusal is None or (isinstance(error, OSError) and error.errno in DISK):
-            raise
-        raise PluginError(f"{refusal}; {trace}") from error
-
-
-@contextmanager
-def _reading_of_data() -> Iterator[None]:
-    """Turn a file of the data that cannot be read into a refusal of one line."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"{error.filename or 'the data'}: cannot be read ({disk_reason(error)})") from None
-
-
-class _LogFile(logging.FileHandler):
-    """The run's log; what cannot be written, on a full disk, is left out."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        pass
-
-
-@contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    """Send seqkit's log to the terminal and the run's ``train.log``, and Lightning's chatter nowhere."""
-    file = _LogFile(path)
-    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    terminal = logging.StreamHandler(sys.stderr)
-    terminal.setLevel(logging.INFO)  # the file has the tracebacks too
-    handlers: list[logging.Handler] = [terminal, file]
-    before = LOG.level, LOG.propagate
-    LOG.setLevel(logging.DEBUG)
-    LOG.propagate = False
-    LOG.disabled = False  # Hydra disables loggers that it does not know
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for handler in handlers:
-        LOG.addHandler(handler)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            LOG.removeHandler(handler)
-            handler.close()
-        LOG.setLevel(before[0])
-        LOG.propagate = before[1]

@@ -1,6 +1,5 @@
 """Faults of plugins in one line: the component, the author's file and line, the error."""
 
-import os
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,8 @@ import seqkit
 from seqkit.errors import PluginError, one_line, shortened, shown
 from seqkit.registry import Component, plugins
 
-OURS = os.path.realpath(Path(seqkit.__file__).parent)
-LIBRARY = tuple(os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
+OURS = Path(seqkit.__file__).resolve().parent
+LIBRARY = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
 INSTALLED = {"site-packages", "dist-packages"}  # folders of packages
 
 Frame = tuple[str, CodeType, int]
@@ -58,19 +57,19 @@ def author_line(error: BaseException) -> str:
 
 def _author_frames(error: BaseException) -> list[Frame]:
     """Return the frames of packages that registered a component, or else those that no package installed."""
-    frames = [frame for frame in _frames(error) if not _file(frame).startswith(OURS)]
+    frames = [frame for frame in _frames(error) if not _file(frame).is_relative_to(OURS)]
     packages = {component.origin.partition(".")[0] for component in plugins()}
     theirs = [frame for frame in frames if frame[0].partition(".")[0] in packages]
-    return theirs or [frame for frame in frames if _is_written_here(Path(_file(frame)))]
+    return theirs or [frame for frame in frames if _is_written_here(_file(frame))]
 
 
 def _is_written_here(file: Path) -> bool:
     """Whether a file is there, and no package that is installed nor Python itself has brought it."""
-    return file.is_file() and not INSTALLED & {*file.parts} and not str(file).startswith(LIBRARY)
+    return file.is_file() and not INSTALLED & {*file.parts} and not any(map(file.is_relative_to, LIBRARY))
 
 
-def _file(frame: Frame) -> str:
-    return os.path.realpath(frame[1].co_filename)
+def _file(frame: Frame) -> Path:
+    return Path(frame[1].co_filename).resolve()
 
 
 def _frames(error: BaseException) -> Iterator[Frame]:
@@ -87,7 +86,7 @@ def _component(frames: list[Frame]) -> tuple[str, str]:
             if module == component.origin and _holds(component, code):
                 inner = code.co_qualname.removeprefix(component.qualname).removeprefix(".<locals>").strip(".")
                 return f"{component.kind}={component.name}", inner or "building it"
-    return "", frames[0][1].co_name
+    return "", frames[0][1].co_qualname
 
 
 def _holds(component: Component, code: CodeType) -> bool:

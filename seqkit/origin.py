@@ -7,11 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import seqkit
 from seqkit.files import sha256_of
+
+SUFFIXES = (".py", *EXTENSION_SUFFIXES)
+"""Endings of the files that a module is imported from; bytecode is read of installed ones only."""
+
+named_folders: set[Path] = set()
+"""Folders of the files that the user has named; what they import from there is compiled anew."""
 
 GROUP = f"{seqkit.__name__}.plugins"
 """Group of the entry points by which a distribution names its plugin modules."""
@@ -80,11 +87,22 @@ def sources(file: Path) -> list[Path]:
     """Return the source that decides what a module does: its whole package, or its file and the siblings it imports."""
     whole = top(file)
     if whole.is_dir():
-        return sorted(path for path in whole.rglob("*.py") if path.is_file())
+        return _files_in(whole)
+    if holds_installed(file.parent):  # beside an installed file stands all that is installed
+        return [file]
     found = [file]
     for path in found:
-        found += [sibling for sibling in _siblings(path) if sibling not in found]
+        found += [sibling for sibling in _siblings(path, file.parent) if sibling not in found]
     return sorted(found)
+
+
+def holds_installed(folder: Path) -> bool:
+    """Whether packages are installed into a folder."""
+    return any(folder.glob("*.dist-info"))
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.name.endswith(SUFFIXES) and path.is_file())
 
 
 def digest(file: Path) -> str:
@@ -98,11 +116,11 @@ def _digest(stats: tuple[tuple[Path, int, int, int], ...]) -> str:
     return sha256_of([path for path, *_ in stats])
 
 
-def _siblings(file: Path) -> Iterator[Path]:
-    """Yield the source files beside a file of no package that it imports."""
+def _siblings(file: Path, folder: Path) -> Iterator[Path]:
+    """Yield the source files in a folder that a file imports: modules, and packages with or without ``__init__.py``."""
     try:
         tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):  # or an extension module
         return
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -111,32 +129,35 @@ def _siblings(file: Path) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
     for name in {name.partition(".")[0] for name in names}:
-        if (file.parent / name / "__init__.py").is_file():
-            yield from sources(file.parent / name / "__init__.py")
-        elif (file.parent / f"{name}.py").is_file():
-            yield file.parent / f"{name}.py"
+        yield from (place for suffix in SUFFIXES if (place := folder / f"{name}{suffix}").is_file())
+        yield from _files_in(folder / name)
 
 
 def distributions() -> Iterator[metadata.Distribution]:
-    """Yield the installed distributions; the current folder, which may be a stranger's, is not searched."""
-    here = Path.cwd().resolve()
-    yield from metadata.distributions(path=[entry for entry in sys.path if Path(entry).resolve() != here])
+    """Yield the installed distributions.
+
+    Not searched are the current folder, which may be a stranger's, and those of files that the user has named, in which
+    a build may have left the metadata of what is not installed.
+    """
+    left_out = {Path.cwd().resolve(), *named_folders}
+    yield from metadata.distributions(path=[entry for entry in sys.path if Path(entry).resolve() not in left_out])
 
 
 def distribution_of(file: Path) -> metadata.Distribution | None:
     """Return the installed distribution that a module's file belongs to; None where it is a file of the user's own."""
     name = top(file).name.removesuffix(".py")
-    held = [found for found in distributions() if _may_hold(found, file)]
-    for found in held:
-        if any(entry.value.partition(".")[0] == name for entry in found.entry_points.select(group=GROUP)):
+    installed = list(distributions())
+    for found in installed:
+        points = found.entry_points.select(group=GROUP)
+        if any(point.value.partition(".")[0] == name for point in points) and may_hold(found, file):
             return found
-    for found in held:
-        if any(path.parts[0] in (name, f"{name}.py") for path in found.files or ()):
+    for found in installed:  # last, since the list of files of some is long
+        if may_hold(found, file) and any(path.parts[0] in (name, f"{name}.py") for path in found.files or ()):
             return found
     return None
 
 
-def _may_hold(found: metadata.Distribution, file: Path) -> bool:
+def may_hold(found: metadata.Distribution, file: Path) -> bool:
     """Whether a file lies where a distribution is installed, or where its editable install points to."""
     if file.is_relative_to(Path(str(found.locate_file(""))).resolve()):
         return True

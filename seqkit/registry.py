@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
@@ -12,14 +12,17 @@ from typing import Any
 import seqkit
 from seqkit import schema
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError, PluginError, unknown
+from seqkit.errors import ConfigError, PluginError, shortened, unknown
 from seqkit.origin import Origin, is_built_in
+from seqkit.process_state import left_alone
 
 KINDS = ("data", "frontend", "model", "head", "optimizer", "scheduler", "trainer", "logger")
 """Kinds that are chosen in the config, each a group of it."""
 
 SPEC_KINDS = ("inputs", "task", "tokenizer")
 """Kinds of which a data spec is made."""
+
+PLUGIN = "a plugin is found once it is installed (pip install -e FOLDER) or named (--plugin FILE)"
 
 RESERVED = ("nan", "null", "none", "true", "false", "inf", "on", "off", "yes", "no")
 """Words that YAML or Hydra read as something other than a name."""
@@ -29,7 +32,7 @@ METHODS = {
     "head": ("loss", "predict"),
     "logger": ("log_metrics",),
     "optimizer": ("step", "state_dict", "load_state_dict"),
-    "inputs": ("frontend", "read", "chunk", "example"),
+    "inputs": ("frontend", "meaning", "read", "chunk", "example"),
     "task": ("head", "metrics", "answers"),
     "tokenizer": ("pieces", "fit", "ids", "encode", "decode", "continued", "sizes", "plural"),
 }
@@ -127,8 +130,8 @@ def _replaces(new: Component, old: Component | None) -> bool:
         return True
     if old.source.file and (old.source.file, old.qualname) == (new.source.file, new.qualname):
         return False
-    by = old.provider if old.origin == new.origin else f"{old.provider} ({old.origin})"
-    raise PluginError(f"{new.kind} '{new.name}' is already registered by {by}")
+    by = f"{old.provider} ({old.qualname if old.origin == new.origin else old.origin})"
+    raise PluginError(f"{new.kind} '{new.name}' is already registered by {by}; choose another name")
 
 
 @contextmanager
@@ -184,15 +187,15 @@ def names(kind: str) -> list[str]:
 
 def plugins() -> list[Component]:
     """Return the registered components that are not seqkit's own."""
-    every = (component for found in _components.values() for component in found.values())
-    return [component for component in every if component.origin.partition(".")[0] != "seqkit"]
+    every = (component for group in _components.values() for component in group.values())
+    return [component for component in every if not is_built_in(component.origin)]
 
 
 def find(kind: str, name: str) -> Component:
     """Return the component ``kind=name``; plugins are looked for where it is not registered yet.
 
     Raises:
-        ConfigError: There is none; the message names the nearest and all.
+        ConfigError: There is none; the message names the nearest, or how plugins are found, and all.
     """
     if kind not in _components:
         raise unknown("kind of component", kind, KINDS)
@@ -201,20 +204,27 @@ def find(kind: str, name: str) -> Component:
         for finder in finders:
             finder(kind, name)
     if name not in _components[kind]:
-        raise unknown(kind, name, names(kind))
+        raise unknown(kind, name, names(kind), PLUGIN)
     return _components[kind][name]
 
 
 @contextmanager
 def all_or_nothing() -> Iterator[None]:
-    """Undo the registrations of the block where it raises."""
+    """Undo the registrations of the block where it raises, and the imports that made them, to be made anew.
+
+    One plugin may import another: what that has registered comes back when it is loaded itself.
+    """
     before = {kind: dict(group) for kind, group in _components.items()}
+    modules = set(sys.modules)
     try:
         yield
     except BaseException:
+        packages = {component.origin.partition(".")[0] for component in plugins()}
         for kind, group in _components.items():
             group.clear()
             group.update(before[kind])
+        for name in [name for name in sys.modules if name not in modules and name.partition(".")[0] in packages]:
+            del sys.modules[name]
         raise
 
 
@@ -239,13 +249,15 @@ def build(kind: str, config: Mapping[str, Any] | str, *runtime: Any) -> Any:
 
     Raises:
         ConfigError: Unknown name or option, or a value outside its type.
+        PluginError: It changes what all of the process shares.
     """
     component, values = _resolve(kind, {"name": config} if isinstance(config, str) else config)
-    return component.factory(*runtime, **values)
+    with left_alone(f"{kind}={component.name}"):
+        return component.factory(*runtime, **values)
 
 
 def _resolve(kind: str, config: Mapping[str, Any]) -> tuple[Component, dict[str, Any]]:
-    if not isinstance(config, Mapping) or not config.get("name"):
+    if not isinstance(config, Mapping) or not isinstance(config.get("name"), str) or not config["name"]:
         raise ConfigError(f"{kind} needs a name. Known: {', '.join(names(kind))}")
     component = find(kind, config["name"])
     given = {option: value for option, value in config.items() if option != "name"}
@@ -277,11 +289,12 @@ def spec_from_json(data: Any) -> DataSpec:
     """
     load_built_in()
     try:
-        return DataSpec(**{side: _from_json(data[side]) for side in ("inputs", "task")})
+        inputs, task = _from_json(dict(data["inputs"]), ("inputs",)), _from_json(dict(data["task"]), ("task",))
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"{type(error).__name__} {' '.join(str(error).split())}") from None
+    return DataSpec(inputs, task)
 
 
 def _to_json(value: Any) -> Any:
@@ -312,10 +325,13 @@ def component_of(value: Any) -> Component:
     raise PluginError(f"{type(value).__name__} is in a data spec and not registered as one of {', '.join(SPEC_KINDS)}")
 
 
-def _from_json(value: Any) -> Any:
+def _from_json(value: Any, kinds: Sequence[str] = SPEC_KINDS) -> Any:
     if isinstance(value, list):
         return tuple(_from_json(item) for item in value)
     if not isinstance(value, dict):
         return value
-    values = {key: _from_json(item) for key, item in value.items()}
-    return find(values.pop("kind"), values.pop("name")).factory(**values)
+    kind, name = value["kind"], value["name"]
+    if kind not in kinds:  # a stranger's checkpoint builds nothing else
+        raise ConfigError(f"{shortened(kind)} '{shortened(name)}' stands where {' or '.join(kinds)} belongs")
+    values = {key: _from_json(item) for key, item in value.items() if key not in ("kind", "name")}
+    return find(kind, name).factory(**values)

@@ -202,11 +202,12 @@ def _one_line(error: ValidationError, group: str, where: str) -> str:
     if first["type"] == "missing":
         return f"{where} needs {key}"
     if first["type"] == "literal_error":
-        return f"{key}={first['input']}: choose one of {first['ctx']['expected'].replace(' or ', ', ')}"
+        return f"{key}={shortened(first['input'])}: choose one of {first['ctx']['expected'].replace(' or ', ', ')}"
     if first["type"] == "string_pattern_mismatch" and not first["input"]:
         return f"{key}= is empty; if it comes from a variable of the shell, that is not set"
     if first["type"] in ("list_type", "tuple_type"):
-        return f"{key}={first['input']}: not a list; write '{key}=[{first['input']}]'"
+        value = shortened(first["input"])
+        return f"{key}={value}: not a list; write '{key}=[{value}]'"
     if first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] == NAME:
         return f"{key}={shortened(first['input'])}: letters, digits and . _ - only, starting with a letter or digit"
     several = [e["msg"] for e in error.errors() if e["loc"][0] == option]

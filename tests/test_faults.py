@@ -1,6 +1,7 @@
 """Exceptions of plugins in one line, wherever they show; seqkit's own keep their traceback."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 import seqkit
-from seqkit import registry
+from seqkit import faults, registry
 from seqkit.__main__ import run
 from seqkit.errors import ConfigError
 from seqkit.faults import author_line, fault, said
@@ -49,6 +50,15 @@ def test_it_names_the_outermost_component_its_method_and_the_innermost_line_of_i
     assert author_line(error) == f"{here}:{line}"
     assert str(fault(error)) == f"scheduler=steep: __call__ fails ({here}:{line}): KeyError: 0"
     assert said(error) == f"KeyError: 0 ({here}:{line})"
+
+
+def test_a_plugin_beside_an_installed_seqkit_is_not_taken_for_seqkit(tmp_path, monkeypatch):
+    monkeypatch.setattr(faults, "OURS", tmp_path / "seqkit")
+    place = tmp_path / "seqkit_mgu.py"
+    place.write_text("def step():\n    raise KeyError('state')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    error = caught(import_module("seqkit_mgu").step)
+    assert author_line(error).endswith("seqkit_mgu.py:2")
 
 
 def sgd():

@@ -71,6 +71,8 @@ def test_unknown_names():
     assert str(refusal.value).startswith(
         "no model 'lsmt'. Did you mean 'lstm'? Known: cifg_lstm, elman, gru, lstm, peephole_lstm"
     )
+    with pytest.raises(ConfigError, match=r"no model 'mine'. Known: .*; a plugin is found once it is installed "):
+        registry.find("model", "mine")
     with pytest.raises(ConfigError, match="no kind of component 'modle'. Did you mean 'model'?"):
         registry.find("modle", "lstm")
     with pytest.raises(ConfigError, match="head needs a name. Known: classify, forecast, next_token, transcribe"):

@@ -40,8 +40,8 @@ def inventory() -> dict[str, dict[str, dict[str, str]]]:
         if kind in ("experiment", "trainer"):
             entries = presets.summaries(kind)
         else:
-            components = (registry.find(kind, name) for name in registry.names(kind))
-            entries = {component.name: (component.summary, component.provider) for component in components}
+            components = sorted(registry.components(kind).items())
+            entries = {name: (component.summary, component.provider) for name, component in components}
         found[kind] = {
             name: {"provider": provider, "summary": summary} for name, (summary, provider) in entries.items()
         }

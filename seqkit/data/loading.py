@@ -1,23 +1,28 @@
 """Loaders of a data set's batches."""
 
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
-from seqkit.contracts.batch import Split
+from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.components import Data
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import PluginError
+from seqkit.errors import PluginError, SeqkitError
+from seqkit.faults import fault
+from seqkit.process_state import left_alone
 from seqkit.registry import spec_to_json
 
 
 def set_up(data: Data) -> None:
     """Prepare the data, where they have something to prepare, and read or make them."""
-    if hasattr(data, "prepare"):
-        data.prepare()
-    data.setup()
+    with left_alone(f"the setup of {type(data).__name__}"):
+        if hasattr(data, "prepare"):
+            data.prepare()
+        data.setup()
 
 
 def refuse_if_undescribed(data: Data) -> None:
@@ -32,17 +37,76 @@ def refuse_if_undescribed(data: Data) -> None:
         raise PluginError(f"{type(data).__name__}.spec: {error}") from None
 
 
-def load_batches(data: Data, split: Split, order: Iterable[Sequence[int]], workers: int, pin: bool) -> DataLoader:
+def load_batches(
+    data: Data, split: Split, order: Iterable[Sequence[int]], workers: int, pin: bool
+) -> "DataLoader | FromWorkers":
     """Return a loader of the batches in ``order``, each a list of sample indices."""
     # Without its own generator a DataLoader draws its base seed from torch's global one, which dropout uses.
     own = torch.Generator().manual_seed(0)
     dataset: Any = data.part(split)
     batches: Any = order
-    return DataLoader(
-        dataset, batch_sampler=batches, collate_fn=data.collate, num_workers=workers, pin_memory=pin, generator=own
+    if not workers:
+        return DataLoader(dataset, batch_sampler=batches, collate_fn=data.collate, pin_memory=pin, generator=own)
+    made: Any = InWorker(data, dataset)
+    as_it_is: Any = _as_it_is
+    return FromWorkers(
+        DataLoader(made, batch_sampler=batches, collate_fn=as_it_is, num_workers=workers, pin_memory=pin, generator=own)
     )
 
 
-def evaluation_loader(data: Data, split: Split, batch_size: int, workers: int = 0, pin: bool = False) -> DataLoader:
+def evaluation_loader(
+    data: Data, split: Split, batch_size: int, workers: int = 0, pin: bool = False
+) -> "DataLoader | FromWorkers":
     """Return a loader of every sample of ``split`` exactly once, in the data's own order."""
     return load_batches(data, split, data.order(split, batch_size, seed=0, epoch=0), workers, pin)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A batch that could not be made: the refusal, and the traceback of an exception that is not one."""
+
+    refusal: SeqkitError
+    trace: str = ""
+
+
+class InWorker:
+    """Makes batches in a worker process; a fault is returned, since torch brings home no more than its text.
+
+    Args:
+        data: Set up.
+        part: Its samples of a split.
+    """
+
+    def __init__(self, data: Data, part: Any) -> None:
+        self.name, self.collate, self.part = type(data).__name__, data.collate, part
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch | Failure:
+        try:
+            return self.collate([self.part[index] for index in indices])
+        except SeqkitError as error:
+            return Failure(error)
+        except Exception as error:
+            refusal = fault(error, f"reading samples of {self.name}")
+            if refusal is None:
+                raise
+            return Failure(refusal, traceback.format_exc())
+
+
+class FromWorkers:
+    """The batches of worker processes, whose faults are raised as they would be without any."""
+
+    def __init__(self, loader: DataLoader) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.loader:
+            if isinstance(batch, Failure):
+                raise batch.refusal from (RuntimeError(batch.trace) if batch.trace else None)
+            yield batch
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 
-# One step of log(exp(total) + exp(x)). The floor under the larger one keeps -inf - -inf, which is NaN, out.
+FLOOR = -3e38  # under the larger of two logarithms: -inf - -inf is NaN
+# One step of log(exp(total) + exp(x)).
 LOGADDEXP = """
 logaddexp ({type} total, {type} x) => ({type} next, {type} y)
-<{element}[1] floor = {{-3e38}}> {{
+<{element}[1] floor = {{{floor}}}> {{
     top = Max(total, x, floor)
     total_below = Sub(total, top)
     x_below = Sub(x, top)
@@ -52,8 +53,9 @@ def _logaddexp(self: Any, other: Any) -> Any:
     """Relative to the larger one; torch's own translation is log(exp(x) + exp(y)), which overflows and underflows."""
     from onnxscript import opset20
 
-    top, bottom = opset20.Max(self, other), opset20.Min(self, other)
-    return opset20.Add(top, opset20.Softplus(opset20.Sub(bottom, top)))
+    op: Any = opset20
+    top = op.Max(self, other, op.CastLike(op.Constant(value_float=FLOOR), self))
+    return op.Add(top, op.Log(op.Add(op.Exp(op.Sub(self, top)), op.Exp(op.Sub(other, top)))))
 
 
 def _logcumsumexp(self: Any, dim: int) -> Any:
@@ -67,7 +69,7 @@ def _logcumsumexp(self: Any, dim: int) -> Any:
     order = [dim % len(axes), *(axis for axis in axes if axis != dim % len(axes))]
     element = "double" if self.dtype == onnx_ir.DataType.DOUBLE else "float"
     kind = f"{element}[{','.join(f'size{axis}' for axis in order[1:])}]"
-    body: Any = onnx_ir.from_proto(onnx.parser.parse_graph(LOGADDEXP.format(element=element, type=kind)))
+    body: Any = onnx_ir.from_proto(onnx.parser.parse_graph(LOGADDEXP.format(element=element, type=kind, floor=FLOOR)))
     op: Any = opset20
     turned = op.Transpose(self, perm=order)
     first = op.Gather(turned, op.Constant(value_int=0), axis=0)

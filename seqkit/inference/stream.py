@@ -91,7 +91,7 @@ class Stream:
     def finish(self) -> dict[str, Any] | None:
         """End the sequence; return the answer with its last step, if that was not complete (sound), else None."""
         self._finished = True
-        return self._take(self.spec.inputs.chunk([]), True)
+        return self._take(example(self.network, self.spec)[0, :0], True)
 
     def _take(self, inputs: Tensor, end: bool) -> dict[str, Any] | None:
         found = self._run(inputs[None].to(next(self.network.parameters()).device), end)

@@ -109,7 +109,8 @@ def has_no_init(cell: Callable[..., Any]) -> bool:
 def sizes_of(cell: Callable[..., Any]) -> int:
     """Return how many sizes a cell, or a function that makes one, takes: 1 (hidden) or 2 (input and hidden)."""
     parameters = inspect.signature(cell).parameters.values()
-    return max(1, sum(p.kind is not p.KEYWORD_ONLY and p.default is p.empty for p in parameters))
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return max(1, sum(p.default is p.empty for p in positional))
 
 
 @contextmanager

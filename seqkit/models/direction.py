@@ -120,9 +120,8 @@ class Direction(nn.Module):
         return h_TBH if self.weight_hr is None else F.linear(h_TBH, self.weight_hr)
 
     def initial_state(self) -> tuple[Tensor, ...]:
-        """Return the state of a row before the first step, one tensor per state name: zero, or learned."""
-        if self.initial is None:
-            return tuple(self.bias_ih.new_zeros(shape) for shape in self.state_shapes)
+        """Return the learned state of a row before the first step, one tensor per state name."""
+        assert self.initial is not None
         parts = self.initial.flatten().split([prod(shape) for shape in self.state_shapes])
         return tuple(part.view(shape) for part, shape in zip(parts, self.state_shapes, strict=True))
 

@@ -121,6 +121,7 @@ class Recurrent(nn.Module):
         self.backend = backend
         self.compile_step = compile
         self.recorder: Any = None  # set by record_gates
+        self.state_shapes = self._first().state_shapes
         first = self._first().cell
         others = zoneout if zoneout_cell is None else zoneout_cell
         self.zoneout = (zoneout, *[others] * (len(first.states) - 1))
@@ -153,12 +154,13 @@ class Recurrent(nn.Module):
 
         A state of another shape in the cell's ``state_shapes`` has that in the place of H, here and everywhere.
         """
+        shapes = self._state_shapes(batch_size)
+        first = self._first()
+        if first.initial is None:
+            return tuple(first.bias_ih.new_zeros(shape) for shape in shapes)
         directions: Any = [direction for layer in self.layers for direction in layer]  # type: ignore[attr-defined]
-        states = zip(*(direction.initial_state() for direction in directions), strict=True)
-        return tuple(
-            torch.stack(rows)[:, None].expand(shape)
-            for rows, shape in zip(states, self._state_shapes(batch_size), strict=True)
-        )
+        learned = zip(*(direction.initial_state() for direction in directions), strict=True)
+        return tuple(torch.stack(rows)[:, None].expand(shape) for rows, shape in zip(learned, shapes, strict=True))
 
     def forward(
         self, x_BTI: Tensor, lengths_B: Tensor | None = None, state: State | None = None
@@ -219,7 +221,8 @@ class Recurrent(nn.Module):
 
     def _state_shapes(self, batch_size: int) -> list[tuple[int, ...]]:
         """Return the shape of each state: (L*D, B, H), or with a shape of its own."""
-        return [(len(self.layers) * self.directions, batch_size, *shape) for shape in self._first().state_shapes]
+        directions = len(self.layers) * self.directions
+        return [(directions, batch_size, *shape) for shape in self.state_shapes]
 
     def _circumstances(self, padded: bool, training: bool) -> Circumstances:
         return Circumstances(
@@ -272,7 +275,7 @@ class Recurrent(nn.Module):
             return native.padded(cell.native, x_TBI, projections.weights, state)
         masks = [
             zoneout_mask(share, (*x_TBI.shape[:2], *shape), self.training, x_TBI.device)
-            for share, shape in zip(self.zoneout, self._first().state_shapes, strict=True)
+            for share, shape in zip(self.zoneout, self.state_shapes, strict=True)
         ]
         if backend == "fused":
             return cell.fused(x_TBI, projections, masks, state)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 from packaging.requirements import Requirement
@@ -10,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 import seqkit
 from seqkit.errors import PluginError
-from seqkit.origin import GROUP, distributions
+from seqkit.origin import GROUP, distributions, may_hold
 from seqkit.plugins.loading import load, loaded, warn
 from seqkit.plugins.record import Plugin
 
@@ -20,7 +22,9 @@ def entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
     seen: set[str] = set()
     for distribution in distributions():
         points = distribution.entry_points.select(group=GROUP)
-        if points and canonicalize_name(distribution.name) not in seen:
+        if not points or not distribution.name:  # an uninstallation that was broken off leaves one without a name
+            continue
+        if canonicalize_name(distribution.name) not in seen:
             seen.add(canonicalize_name(distribution.name))
             yield from ((distribution, point) for point in points)
 
@@ -32,6 +36,7 @@ def load_entry_point(distribution: Distribution, point: EntryPoint) -> None:
         _check_requirement(distribution)
         if point.pattern.match(point.value) is None:
             raise PluginError(f"entry point {point.name} = {point.value} names no module")
+        _check_place(distribution, point.module.partition(".")[0])
         return import_module(point.module)
 
     before = loaded.get(f"{distribution.name}:{point.name}")
@@ -44,6 +49,13 @@ def of_distribution(name: str) -> list[tuple[Distribution, EntryPoint]]:
     """Return the entry points of one distribution."""
     wanted = canonicalize_name(name)
     return [(found, point) for found, point in entry_points() if canonicalize_name(found.name) == wanted]
+
+
+def _check_place(distribution: Distribution, package: str) -> None:
+    """Refuse a module of that name in another place on the path, such as the current folder: nobody trusts that."""
+    spec = find_spec(package)
+    if spec and spec.origin and not may_hold(distribution, Path(spec.origin).resolve()):
+        raise PluginError(f"{spec.origin} stands before its module '{package}' on the path; rename that file")
 
 
 def _check_requirement(distribution: Distribution) -> None:

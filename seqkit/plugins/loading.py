@@ -1,9 +1,11 @@
 """Loading of one plugin: all of it or nothing, and a fault is one line."""
 
 import logging
+import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +14,7 @@ from seqkit import registry
 from seqkit.errors import one_line
 from seqkit.origin import top
 from seqkit.plugins.record import Plugin
+from seqkit.process_state import left_alone
 
 LOG = logging.getLogger("seqkit")
 
@@ -39,10 +42,13 @@ def load(plugin: Plugin, import_it: Callable[[], ModuleType]) -> Plugin:
     module, fault = "", ""
     file = plugin.file
     try:
-        with registry.all_or_nothing():
+        # What it prints is no part of an answer.
+        with registry.all_or_nothing(), redirect_stdout(sys.stderr), left_alone("its import"):
             imported = import_it()
             module, file = imported.__name__, imported.__file__ or ""
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, or what a test library raises to skip
         fault = _fault(error)
     seconds = time.perf_counter() - started
     loaded[key] = Plugin(plugin.name, plugin.distribution, plugin.version, module, file, seconds, fault)
@@ -74,7 +80,9 @@ def _authors_line(error: BaseException) -> str:
     frames = [
         (Path(frame.filename), frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<") and "importlib" not in frame.filename
+        if not frame.filename.startswith("<")
+        and not frame.filename.endswith("contextlib.py")
+        and "importlib" not in frame.filename
     ]
     frames = [(file, line) for file, line in frames if not file.is_relative_to(own)]
     if not frames:

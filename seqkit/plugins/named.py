@@ -8,10 +8,11 @@ from pathlib import Path
 from types import ModuleType
 
 from seqkit.errors import PluginError, shortened
-from seqkit.origin import top
+from seqkit.origin import holds_installed, top
 from seqkit.plugins import memory
 from seqkit.plugins.loading import load, loaded, warn
 from seqkit.plugins.record import Plugin
+from seqkit.plugins.source import from_source
 
 VARIABLE = "SEQKIT_PLUGINS"
 
@@ -95,6 +96,8 @@ def _import_file(file: Path) -> ModuleType:
         raise PluginError(f"{file}: a module's name has letters, digits and _ only; rename the file")
     if str(whole.parent) not in sys.path:
         sys.path.append(str(whole.parent))
+    if not holds_installed(whole.parent):
+        from_source(whole.parent)
     invalidate_caches()
     first = name.partition(".")[0]
     expected = whole / "__init__.py" if whole.is_dir() else whole

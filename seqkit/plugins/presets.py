@@ -18,9 +18,9 @@ def preset_folders() -> dict[str, Path]:
     One that holds a preset which is there already, in seqkit, another plugin or as a component, is left out with a
     warning: it would silently take the other's place.
     """
-    taken = dict.fromkeys(presets_in(files("seqkit.conf")), "seqkit")
+    taken: dict[str, str | registry.Component] = dict.fromkeys(presets_in(files("seqkit.conf")), "seqkit")
     for kind in registry.KINDS:
-        taken |= {f"{kind}/{name}": component.provider for name, component in registry.components(kind).items()}
+        taken |= {f"{kind}/{name}": component for name, component in registry.components(kind).items()}
     found: dict[str, Path] = {}
     for plugin in loaded.values():
         folder = plugin.preset_folder
@@ -33,6 +33,7 @@ def preset_folders() -> dict[str, Path]:
             taken |= dict.fromkeys(own, plugin.provider)
         elif str(folder) not in _said:
             _said.add(str(folder))
-            shown = clash.replace("/", "=")
-            LOG.warning("the presets of %s are left out: %s is one of %s", plugin.provider, shown, taken[clash])
+            shown, owner = clash.replace("/", "="), taken[clash]
+            by = owner if isinstance(owner, str) else owner.provider
+            LOG.warning("the presets of %s are left out: %s is one of %s", plugin.provider, shown, by)
     return found

@@ -24,7 +24,7 @@ def load(origin: Mapping[str, Any]) -> str:
         origin: As ``Origin.to_json`` gave it, or anything else: a stranger may have written it.
 
     Returns:
-        Where it came from and what would make it available, for the case that this did not: the end of a sentence.
+        For the case that this was not enough, where it came from and what would be: the end of a sentence.
     """
     distribution, version = _text(origin, "distribution", r"[\w.-]+"), _text(origin, "version", r"[\w.!+-]+")
     file, sha256 = _text(origin, "file", r".+"), _text(origin, "sha256", r"[0-9a-f]{64}")
@@ -33,7 +33,9 @@ def load(origin: Mapping[str, Any]) -> str:
     if file and sha256:
         return _load_file(file, sha256)
     module = _text(origin, "module", r".+")
-    return f"was defined in {shortened(module)}, which is no file; define it here first" if module else ""
+    if module:
+        return f"was defined in {shortened(module)}, which is no file; define it here first"
+    return "is not registered here, and the run does not say where it came from"
 
 
 def _text(origin: Mapping[str, Any], key: str, pattern: str) -> str:

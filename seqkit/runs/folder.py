@@ -93,6 +93,8 @@ class RunFolder:
             TrainingError: Another process holds the lock.
         """
         try:
+            _refuse_link(self.lock_file)
+            _refuse_link(self.train_log)
             file = self.lock_file.open("w")
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be written ({disk_reason(error)})") from None
@@ -102,7 +104,8 @@ class RunFolder:
             except BlockingIOError:
                 raise TrainingError(f"run {self.path} is being trained by another process") from None
             for left in self.path.rglob(TEMPORARY):
-                left.unlink(missing_ok=True)
+                if not left.is_dir():
+                    left.unlink(missing_ok=True)
             yield
 
     def write_config(self, config: Config) -> None:
@@ -133,7 +136,7 @@ class RunFolder:
         try:
             content = json.loads(path.read_text())
             saved, started_in, digest = dict(content["config"]), Path(content["folder"]), content["hash"]
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
             raise ConfigError(f"{path} is not a config of seqkit: {' '.join(str(error).split())}") from None
         if config_hash(saved) != digest:
             raise ConfigError(
@@ -224,6 +227,12 @@ def _new_folder(parent: Path) -> Path:
     raise AssertionError
 
 
+def _refuse_link(file: Path) -> None:
+    """Refuse a file that is a link: written through it, a run from elsewhere could change any file of its user's."""
+    if file.is_symlink():
+        raise ConfigError(f"{file} is a link; put a file in its place, or delete it")
+
+
 def _holds_other_things(run: RunFolder) -> bool:
     """Whether the folder is not empty and is not that of a run, so that nothing in it may be touched."""
     return not run.config_json.is_file() and any(
@@ -235,7 +244,7 @@ def _clear(run: RunFolder) -> None:
     """Empty the folder of a run."""
     for entry in run.path.iterdir():
         if entry != run.lock_file:
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def config_difference(old: Config, new: Config) -> str:

@@ -8,7 +8,7 @@ import seqkit
 from seqkit import registry
 from seqkit.config import CHOICES, Config, check
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError
+from seqkit.errors import ConfigError, shortened
 from seqkit.plugins import memory, trust
 
 Provenance = dict[str, dict[str, str]]
@@ -82,7 +82,7 @@ def change_reason(saved: Any) -> str:
 
 def version_reason(saved: Any) -> str:
     """Return which other version of seqkit gave the run's components, in one line, or an empty string."""
-    versions = sorted({str(origin.get("version")) for _, _, origin in _entries(saved) if _is_own(origin)})
+    versions = sorted({shortened(origin.get("version")) for _, _, origin in _entries(saved) if _is_own(origin)})
     others = [version for version in versions if version != seqkit.__version__]
     return f"this run was made with seqkit {', '.join(others)}, here {seqkit.__version__}" if others else ""
 
@@ -106,5 +106,5 @@ def _difference(then: dict[str, Any], now: dict[str, Any]) -> str:
 
 def _in_words(origin: dict[str, Any]) -> str:
     if "distribution" in origin:
-        return f"{origin['distribution']} {origin.get('version', '')}".strip()
-    return str(origin.get("file") or origin.get("module"))
+        return f"{shortened(origin['distribution'])} {shortened(origin.get('version', ''))}".strip()
+    return shortened(origin.get("file") or origin.get("module"), 200)

@@ -57,20 +57,29 @@ class Check:
         except DoesNotApply as error:
             return Outcome(self, True, False, one_line(error))
         except (CheckError, SeqkitError) as error:
-            return Outcome(self, False, True, one_line(error))
-        except Exception as error:
-            return Outcome(self, False, True, said(error))
+            return Outcome(self, False, True, one_line(error), error.__cause__)
+        except (Exception, SystemExit) as error:
+            return Outcome(self, False, True, said(error), error)
         return Outcome(self, True, True, "")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one check on one component: ``reason`` says why it failed or does not apply."""
+    """Of one check on one component.
+
+    Attributes:
+        check: That was run.
+        passed: Whether the component has the property.
+        applies: Whether the check had something to look at.
+        reason: Why it failed or does not apply.
+        error: Raised by the component in the middle of the check, where that is why it failed.
+    """
 
     check: Check
     passed: bool
     applies: bool
     reason: str
+    error: BaseException | None = None
 
 
 CHECKS: dict[str, list[Check]] = {}
@@ -131,7 +140,7 @@ def explained(remedy: str) -> Iterator[None]:
     except (CheckError, DoesNotApply):
         raise
     except Exception as error:
-        raise CheckError(f"{type(error).__name__}: {one_line(error)}; {remedy}") from error
+        raise CheckError(f"{said(error)}; {remedy}") from error
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from seqkit import registry
-from seqkit.errors import ConfigError, shortened, unknown
+from seqkit.errors import ConfigError, SeqkitError, shortened, unknown
+from seqkit.faults import fault
 
 Chosen = Mapping[str, Mapping[str, Any]]
 """Components by kind, each as in the config: its name and the options that were given."""
@@ -59,8 +60,19 @@ def suite(kind: str, chosen: Chosen) -> tuple[Any, tuple[str, ...]]:
     Args:
         kind: One of ``SUITES``.
         chosen: Holds it, and the others on its line, whose spec or sizes it may need.
+
+    Raises:
+        SeqkitError: They cannot be built or set up; where a plugin's code raised, with its author's line.
     """
-    return import_module(f"seqkit.testing.{SUITES[kind]}").suite(chosen)
+    try:
+        return import_module(f"seqkit.testing.{SUITES[kind]}").suite(chosen)
+    except SeqkitError:
+        raise
+    except Exception as error:
+        refusal = fault(error)
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
 def _value(word: str, text: str) -> Any:

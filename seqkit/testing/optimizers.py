@@ -24,7 +24,10 @@ class Trial:
     Attributes:
         weights: Parameters that are decayed (two dimensions) and those that are not.
         optimizer: For both groups.
+        uphill: Whether the gradients are those of a step back.
     """
+
+    uphill = False
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         draw = torch.Generator().manual_seed(0)
@@ -46,7 +49,7 @@ class Trial:
         """Compute loss and gradients, as a training does in the step."""
         self.optimizer.zero_grad()
         loss = self.loss()
-        loss.backward()
+        (-loss if self.uphill else loss).backward()
         return loss.detach()
 
     def step(self, steps: int = 1) -> None:
@@ -206,6 +209,7 @@ def going_on_from_a_checkpoint_is_exact(subject: OptimizerSubject) -> None:
     again.layer.load_state_dict(deepcopy(trial.layer.state_dict()))
     again.optimizer.load_state_dict(_saved(trial.optimizer.state_dict()))
     for one in (trial, again):
+        one.uphill = True  # so that what a mean or a sign remembers of the way down shows
         with seeded(1):  # it may draw from torch's generator, whose state is saved
             one.step(3)
     apart = max(float((a - b).abs().max()) for a, b in zip(trial.weights, again.weights, strict=True))

@@ -2,6 +2,7 @@
 
 import pickle
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,13 +72,18 @@ def seed_decides_training(subject: ModuleSubject) -> None:
 def generators_are_never_seeded(subject: ModuleSubject) -> None:
     """It draws on from where the generators of the run are; seeding them would repeat one dropout mask."""
     module, inputs = subject.module(training=True), subject.x()
+    _require_unseeded("it", lambda: subject.outputs(module, inputs))
+    _require_unseeded("building it", subject.make)
+
+
+def _require_unseeded(what: str, compute: Callable[[], Any]) -> None:
     after = []
     for seed in (1, 2):
         with seeded(seed):
-            subject.outputs(module, inputs)
+            compute()
             after.append(_generators())
     same = [name for name, state in after[0].items() if state == after[1][name]]
-    ensure(not same, f"it seeds the generator of {', '.join(same)}; leave that to the run's seed")
+    ensure(not same, f"{what} seeds the generator of {', '.join(same)}; leave that to the run's seed")
 
 
 def _generators() -> dict[str, Any]:

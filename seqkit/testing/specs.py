@@ -7,6 +7,7 @@ from seqkit import registry
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import set_up
 from seqkit.errors import ConfigError
+from seqkit.faults import said
 from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters
@@ -32,25 +33,27 @@ def specs() -> Iterator[DataSpec]:
 
 
 def spec_for(chosen: Chosen, build: Callable[[DataSpec], Any]) -> DataSpec:
-    """Return the spec of the data on a line; without data, the first made-up one that a component does not refuse.
+    """Return the spec of the data on a line; without data, the first made-up one that a component can be built for.
 
     Args:
         chosen: Components of the line.
         build: Builds the component for a spec.
 
     Raises:
-        ConfigError: It refuses all of them; the message is that of the last.
+        ConfigError: It can be built for none of them; the message is that of the last.
     """
     if "data" in chosen:
         data = registry.build("data", chosen["data"])
         set_up(data)
         return data.spec
-    refusal = None
+    reason = ""
     for spec in specs():
         try:
             build(spec)
-        except ConfigError as error:
-            refusal = error
+        except ConfigError as refusal:
+            reason = str(refusal)
+        except Exception as error:  # its author thought of one kind only
+            reason = said(error)
         else:
             return spec
-    raise ConfigError(f"{refusal}; name data that fit it: data=NAME")
+    raise ConfigError(f"{reason}; name data that fit it: data=NAME")

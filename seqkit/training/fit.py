@@ -11,7 +11,7 @@ from seqkit.config import Config
 from seqkit.contracts.components import Data
 from seqkit.data.loading import evaluation_loader
 from seqkit.errors import ConfigError, PluginError, SeqkitError
-from seqkit.faults import said
+from seqkit.faults import author_line, said
 from seqkit.network import device_of
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
@@ -84,8 +84,10 @@ def fit(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             trainer.fit(module, loader, valid, ckpt_path=last.path if last else None, weights_only=True)
-    except SystemExit:  # how Lightning answers Ctrl-C
-        raise KeyboardInterrupt from None
+    except SystemExit as error:
+        if author_line(error):
+            raise
+        raise KeyboardInterrupt from None  # how Lightning answers Ctrl-C
     finally:
         stop.close()
     return module.seconds

@@ -99,7 +99,8 @@ BROKEN = {
     "failing": ("\n\n1 / 0", "{file}:3: ZeroDivisionError: division by zero"),
     "leaving": ("import sys\nsys.exit('enough')", "{file}:2: SystemExit: enough"),
     "unreadable": ("def f(:", "{file}:1: SyntaxError: invalid syntax"),
-    "taken": (cell("lstm"), "{file}:6: model 'lstm' is already registered by seqkit (seqkit.models.cells.lstm)"),
+    "taken": (cell("lstm"), "{file}:6: model 'lstm' is already registered by seqkit (seqkit.models.cells.lstm); "
+              "choose another name"),
     "running": ("import seqkit\nseqkit.main()", "{file}:2: seqkit.main() runs when this file is imported; "
                 "put it under if __name__ == '__main__':"),
     "reserved": (cell("null"), "{file}:6: model name 'null' means something else in YAML and on the command line; "
@@ -111,6 +112,11 @@ BROKEN = {
                "{file}:3: head 'h': option 'act' has the default ReLU(): no config can hold it"),
     "annotation": ("import seqkit\n@seqkit.register_head('h')\ndef head(size: int, *, leak: 'Undefined' = 1): ...",
                    "{file}:2: annotation.head: its annotations cannot be read: name 'Undefined' is not defined"),
+    "skipping": ("class Skipped(BaseException): ...\nraise Skipped('no')", "{file}:2: Skipped: no"),
+    "endless": ("def f():\n    f()\nf()", "{file}:2: RecursionError: maximum recursion depth exceeded"),
+    "borrowing": ("import whole\n1 / 0", "{file}:2: ZeroDivisionError: division by zero"),
+    "double": ("import torch\ntorch.set_default_dtype(torch.float64)", "its import changes torch's default dtype from "
+               "torch.float32 to torch.float64, for all else in this process too; leave it as it was"),
     "half": (cell("half") + "\nraise KeyError('late')", "{file}:17: KeyError: 'late'"),
 }  # fmt: skip
 
@@ -141,6 +147,35 @@ def test_each_broken_plugin_is_one_warning_and_everything_else_goes_on(broken, c
     faults = {plugin.name: plugin.fault for plugin in plugins.found()}
     assert not faults["unit"]
     assert all(faults[name] for name in BROKEN)
+
+
+def test_what_a_plugin_prints_is_no_part_of_an_answer(site, capsys):
+    distribution(site, "loud", "loud = loud", {"loud.py": "print('hello')\n" + cell()})
+    assert run(["list", "model", "--json"]) == 0
+    assert "unit" in json.loads(capsys.readouterr().out)["model"]
+
+
+def test_a_module_that_stands_before_an_installed_one_is_not_imported(site, tmp_path, monkeypatch, caplog):
+    distribution(site, "seqkit-unit", "unit = seqkit_unit", {"seqkit_unit/__init__.py": cell()})
+    shadow = write(tmp_path / "run" / "seqkit_unit.py", NEVER)
+    monkeypatch.syspath_prepend(shadow.parent)
+    assert "unit" not in seqkit.names("model")
+    assert caplog.messages == [
+        f"plugin unit of seqkit-unit 0.1.0 is left out: {shadow} stands before its module 'seqkit_unit' on the path; "
+        "rename that file"
+    ]
+
+
+def test_an_installed_module_is_its_own_source_whatever_stands_beside_it(site):
+    distribution(site, "unit", "unit = unit", {"unit.py": "import helper\n" + cell(), "helper.py": "x = 1"})
+    assert registry.find("model", "unit").source.sha256 == sha256_of([site / "unit.py"])
+
+
+def test_a_distribution_without_a_name_is_passed_over(site, caplog):
+    distribution(site, "unit", "unit = unit", {"unit.py": cell()})
+    write(site / "half_deleted-1.dist-info" / "entry_points.txt", "[seqkit.plugins]\nx = nowhere\n")
+    assert "unit" in seqkit.names("model")
+    assert caplog.messages == []
 
 
 @pytest.mark.usefixtures("broken")

@@ -14,6 +14,7 @@ from seqkit import plugins, registry
 from seqkit.__main__ import run
 from seqkit.errors import PluginError
 from seqkit.hydra_cli import compose
+from seqkit.origin import sources
 from tests.conftest import TINY
 from tests.finding.author import PRESET, cell, write
 
@@ -102,6 +103,23 @@ def test_the_same_file_under_two_module_names_is_one_plugin():
     sys.path.append(str(Path("package").absolute()))
     import_module("unit")
     assert registry.find("model", "unit") is first
+
+
+def test_metadata_that_a_build_left_beside_a_named_package_is_no_installation(tmp_path):
+    project = tmp_path / "seqkit-unit"
+    write(project / "seqkit_unit" / "__init__.py", cell())
+    write(project / "seqkit_unit.egg-info" / "PKG-INFO", "Metadata-Version: 2.1\nName: seqkit-unit\nVersion: 1\n")
+    write(project / "seqkit_unit.egg-info" / "entry_points.txt", "[seqkit.plugins]\nunit = seqkit_unit\n")
+    plugins.use(str(project / "seqkit_unit"))
+    assert "distribution" not in registry.find("model", "unit").source.to_json()
+
+
+def test_the_digest_covers_a_folder_without_init_that_a_file_imports(tmp_path):
+    file = write(tmp_path / "unit.py", "from parts.inner import x")
+    inner = write(tmp_path / "parts" / "inner.py", "import deeper")
+    assert sources(file) == sorted([file, inner])
+    deeper = write(tmp_path / "deeper.py", "")
+    assert sources(file) == sorted([file, inner, deeper])
 
 
 def test_a_component_typed_in_again_replaces_itself():

@@ -6,7 +6,10 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import cache_from_source
 from pathlib import Path
+from py_compile import PycInvalidationMode
+from py_compile import compile as compile_file
 
 import pytest
 from hydra.core.config_store import ConfigStore
@@ -220,6 +223,23 @@ def test_a_strangers_run_never_runs_code(attack, made, fresh, capsys, monkeypatc
         assert "Traceback" not in err
         assert len(err) < 3000
         assert not marker.exists(), (words, err)
+
+
+@pytest.mark.parametrize("sibling", [False, True])
+def test_bytecode_beside_a_file_is_not_run(sibling, fresh, tmp_path):
+    file = write(tmp_path / "plugin" / "unit.py", cell())
+    helper = write(tmp_path / "plugin" / "helper.py", "x = 1\n")
+    planted = helper if sibling else file
+    if sibling:
+        write(file, "import helper\n" + cell())
+    whole = planted.read_bytes()
+    evil = write(tmp_path / "evil.py", f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    bytecode = Path(cache_from_source(str(planted)))
+    compile_file(str(evil), str(bytecode), invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+    assert planted.read_bytes() == whole
+    plugins.use(str(file))
+    assert "unit" in registry.components("model")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_no_module_is_imported_from_the_folder_that_a_run_names(tmp_path, monkeypatch):

@@ -35,6 +35,27 @@ def test_a_lock_is_held_once_and_clears_what_a_kill_left(finished):
         pass
 
 
+@pytest.mark.parametrize("name", ["train.log", ".lock"])
+def test_nothing_is_written_through_a_link_that_a_run_brings(name, finished):
+    precious = Path("precious").absolute()
+    precious.write_text("years of work")
+    (finished / name).unlink(missing_ok=True)
+    (finished / name).symlink_to(precious)
+    run = RunFolder(finished)
+    with pytest.raises(ConfigError, match=f"{name} is a link; put a file in its place, or delete it"), run.lock():
+        raise AssertionError("locked")
+    assert precious.read_text() == "years of work"
+
+
+def test_a_fresh_start_takes_away_the_link_to_checkpoints_and_not_what_is_there(finished):
+    elsewhere = Path("elsewhere").absolute()
+    (finished / "checkpoints").rename(elsewhere)
+    (finished / "checkpoints").symlink_to(elsewhere)
+    with open_run(compose([*TINY, f"id={finished.name}", "seed=2"]), fresh=True) as (_, run):
+        assert not run.started
+    assert (elsewhere / "last.ckpt").exists()
+
+
 def test_a_new_folder_goes_again_when_its_run_is_refused():
     opened = open_run(compose([*TINY, "id=a"]), False)
     config, run = opened.__enter__()

@@ -1,5 +1,6 @@
 """Plugins that are wrong somewhere are refused before the first step, in one line that says where."""
 
+import os
 import random
 import re
 import secrets
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 import seqkit
-from seqkit import registry
+from seqkit import DataSpec, registry
 from seqkit.__main__ import run
 from seqkit.config import config_hash
 from seqkit.data.synthetic import Adding
@@ -270,6 +271,46 @@ def test_what_a_training_must_not_do_is_refused(name):
         dry(make())
     assert re.match(expected, line := str(refused.value)), line
     assert "\n" not in line
+
+
+def test_the_traceback_of_an_exception_in_the_middle_of_a_check_is_in_the_log(capsys):
+    def loss(self, outputs, lengths, batch):
+        if len(outputs) == 1:
+            raise KeyError("one row")
+        return Forecast.loss(self, outputs, lengths, batch)
+
+    head(loss=loss)
+    assert re.search(r"KeyError: 'one row' \(.*test_dry_run\.py:\d+\); .*train\.log$", refusal(capsys, "head=odd"))
+    assert 'raise KeyError("one row")' in Path("runs/tiny/a/train.log").read_text()
+
+
+def test_a_plugin_that_exits_is_told_as_any_other_fault(capsys):
+    def leaves(self, x_BTI):
+        raise SystemExit(5)
+
+    model(steps=leaves)
+    assert re.match(
+        r"model=odd: .*fails \(.*test_dry_run\.py:\d+\): SystemExit: 5; ", line := refusal(capsys, "model=odd")
+    ), line
+
+
+def test_the_state_of_the_process_is_left_alone(capsys):
+    @seqkit.register_head("odd")
+    class Odd(Plain):
+        def __init__(self, output_size: int, spec: DataSpec, causal: bool) -> None:
+            super().__init__(output_size, spec, causal)
+            torch.set_default_dtype(torch.float64)
+
+        def predict(self, outputs, lengths, batch):
+            os.chdir("/")
+            return super().predict(outputs, lengths, batch)
+
+    here = Path.cwd()
+    line = refusal(capsys, "head=odd")
+    assert line.startswith("head=odd changes torch's default dtype from torch.float32 to torch.float64, for all else")
+    Odd.__init__ = Plain.__init__
+    assert refusal(capsys, "head=odd").startswith(f"head=odd changes the current folder from {here} to /, for all else")
+    assert (Path.cwd(), torch.get_default_dtype()) == (here, torch.float32)
 
 
 def test_a_refused_run_leaves_no_folder_unless_its_log_has_a_traceback(capsys):

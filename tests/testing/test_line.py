@@ -1,6 +1,7 @@
 import pytest
 
-from seqkit.errors import ConfigError
+from seqkit import registry
+from seqkit.errors import ConfigError, PluginError
 from seqkit.testing.line import SUITES, parse, suite
 
 
@@ -42,3 +43,41 @@ def test_a_frontend_that_reads_nothing_made_up(monkeypatch):
     monkeypatch.setattr("seqkit.testing.specs.specs", lambda: iter([]))
     with pytest.raises(ConfigError, match="data=NAME"):
         suite("frontend", parse(["frontend=embedding"]))
+
+
+@pytest.mark.usefixtures("load")
+def test_a_frontend_for_one_kind_of_inputs():
+    """Its author thought of no other: it is tried on, or the refusal has its line."""
+
+    class OfTokens:
+        output_size = 1
+
+        def __init__(self, spec):
+            self.size = len(spec.inputs.vocabulary)
+
+    registry.register_frontend("of_tokens")(OfTokens)
+    subject, _ = suite("frontend", parse(["frontend=of_tokens"]))
+    assert subject.make().size == 9
+
+    class OfNothing(OfTokens):
+        def __init__(self, spec):
+            self.size = spec.inputs.size
+
+    registry.register_frontend("of_nothing")(OfNothing)
+    with pytest.raises(ConfigError, match=r"AttributeError: .* 'size' \(.*test_line.py:\d+\); name data that fit it"):
+        suite("frontend", parse(["frontend=of_nothing"]))
+
+
+@pytest.mark.usefixtures("load")
+def test_data_that_cannot_be_set_up():
+    class Broken:
+        batch_size = 1
+
+        def setup(self):
+            raise KeyError("pulses")
+
+        part = collate = order = setup
+
+    registry.register_data("broken")(Broken)
+    with pytest.raises(PluginError, match=r"data=broken: setup fails \(.*test_line.py:\d+\): KeyError: 'pulses'"):
+        suite("frontend", parse(["frontend=embedding", "data=broken"]))

@@ -63,6 +63,8 @@ def padded(kernel: Callable, x_TBI: Tensor, weights: tuple[Tensor, ...], state: 
 
 
 def _start(state: State) -> State | Tensor:
+    """Return the state as the kernel takes it; cuDNN refuses an expanded one, which an initial state is."""
+    state = tuple(part.contiguous() for part in state)
     return state if len(state) > 1 else state[0]
 
 

@@ -40,19 +40,19 @@ def compiled_step(cell: Any, projections: Projections, x: Tensor, state: State, 
     """
     if cell not in _products:
         _products[cell] = _products_of(cell, projections, x, state)
-    kinds = projections.kinds
-    parts = [kinds[number](gate) for number, gate in _products[cell]]
+    calls, kinds = _products[cell], projections.kinds
+    parts = [kinds[number](gate) for number, gate in calls]
     deferred = [deferred_bias(part, steps, len(x)) for part in parts]
     biases = iter(zip(*(bias_TBG.unbind(0) for _, bias_TBG in deferred), strict=True) if deferred else [()] * steps)
 
     def step(x: Tensor, *others: Any) -> State:
-        new, products = _first_call(cell, parts, next(biases), len(kinds), x, others[-1])
-        if len(products) != len(parts):
+        new, made, multiplied = _first_call(cell, parts, next(biases), len(kinds), x, others[-1])
+        if made != calls:
             raise ConfigError(
-                f"model.compile=true: {type(cell).__name__}.step takes {len(parts)} products at one step and "
-                f"{len(products)} at another; set model.compile=false"
+                f"model.compile=true: {type(cell).__name__}.step takes other products at one step than at another; "
+                "set model.compile=false"
             )
-        for (arguments, _), h_BH in zip(deferred, products, strict=True):
+        for (arguments, _), h_BH in zip(deferred, multiplied, strict=True):
             append_argument(arguments, h_BH)
         return new
 
@@ -75,7 +75,7 @@ def _products_of(cell: Any, projections: Projections, x: Tensor, state: State) -
     return calls
 
 
-def _first_call(cell: Any, *arguments: Any) -> tuple[State, list[Tensor]]:
+def _first_call(cell: Any, *arguments: Any) -> tuple[State, list[tuple[int, GateNames]], list[Tensor]]:
     """Run the compiled step; say how long its first call took."""
     key = type(cell), torch.is_grad_enabled()
     if key in _called:
@@ -98,13 +98,19 @@ def _compiled() -> Callable[..., Any]:
 
 def _step(
     cell: Any, parts: list[Projection], biases: tuple[Tensor, ...], kinds: int, x: Tensor, state: State
-) -> tuple[State, list[Tensor]]:
-    """Return the next state, and the argument of each product."""
-    products: list[Tensor] = []
+) -> tuple[State, list[tuple[int, GateNames]], list[Tensor]]:
+    """Return the next state, kind and gates of each product, and its argument."""
+    made: list[tuple[int, GateNames]] = []
+    multiplied: list[Tensor] = []
 
-    def next_product(z_BH: Tensor, gate: GateNames = None) -> Tensor:
-        part, bias_BN = parts[len(products)], biases[len(products)]
-        products.append(part.masked(z_BH))
-        return part.finish(part.fixed_product()(products[-1], bias_BN))
+    def product_of(number: int) -> Callable[..., Tensor]:
+        def next_product(z_BH: Tensor, gate: GateNames = None) -> Tensor:
+            part, bias_BN = parts[len(made)], biases[len(made)]
+            made.append((number, gate))
+            multiplied.append(part.masked(z_BH))
+            return part.finish(part.fixed_product()(multiplied[-1], bias_BN))
 
-    return cell.step(x, *[next_product] * kinds, state), products
+        return next_product
+
+    new = cell.step(x, *[product_of(number) for number in range(kinds)], state)
+    return new, made, multiplied

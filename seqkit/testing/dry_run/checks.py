@@ -68,4 +68,4 @@ def _require(trial: Trial, kind: str, subject: Any, batch: Batch) -> None:
     with float32_eval(trial.device):
         for outcome in cheap_outcomes(subject, kind, streams=batch.fresh_B is not None):
             if not outcome.passed:
-                raise trial.refuse(kind, reason=f"{outcome.check.sentence}: {outcome.reason}")
+                raise trial.refuse(kind, reason=f"{outcome.check.sentence}: {outcome.reason}") from outcome.error

@@ -12,12 +12,13 @@ from seqkit.config import Config
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.components import Data
 from seqkit.network import assemble
+from seqkit.process_state import left_alone
 from seqkit.rng import get_rng, set_rng
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.testing.dry_run.report import try_report
 from seqkit.testing.dry_run.scores import try_scores
 from seqkit.testing.dry_run.state import try_checkpoint
-from seqkit.testing.dry_run.steps import try_steps
+from seqkit.testing.dry_run.steps import NETWORK, try_steps
 from seqkit.testing.dry_run.trial import Trial
 
 ROWS = 4  # of the first training batch
@@ -47,7 +48,9 @@ def dry_run(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they will come again, from the training
-            _try(Trial(config, data, device), metadata, last)
+            trial = Trial(config, data, device)
+            with left_alone(", ".join(trial.plugins.values())):
+                _try(trial, metadata, last)
     finally:
         set_rng(before)
         if device.type == "cuda":  # the optimizer and its schedule refer to each other, and hold on to the memory
@@ -61,8 +64,10 @@ def _try(trial: Trial, metadata: dict[str, Any], last: Checkpoint | None) -> Non
     batch = _first_batch(trial)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(trial.config["seed"])
-    with trial.part("model", "frontend", "head", doing="building it"):
+    with trial.part(*NETWORK, doing="building it"):
         network = assemble(trial.config, trial.data.spec).to(trial.device)
+        if trial.has_plugin(*NETWORK):
+            _require_unseeded(trial)
     if trial.has_plugin("data"):
         checks.check_data(trial, network, batch)
     saved = try_steps(trial, network, batch)
@@ -74,6 +79,21 @@ def _try(trial: Trial, metadata: dict[str, Any], last: Checkpoint | None) -> Non
         try_report(trial, network, metric)
     if last:
         saved.restore(trial, last.content)
+
+
+def _require_unseeded(trial: Trial) -> None:
+    """Refuse plugins that seed torch's generator when they are built: every run would draw the same."""
+    after = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        assemble(trial.config, trial.data.spec)
+        after.append(torch.get_rng_state())
+    if torch.equal(*after):
+        raise trial.refuse(
+            *NETWORK,
+            reason="building it seeds the generator of torch, so that every run draws the same; leave that "
+            "to the run's seed",
+        )
 
 
 def _first_batch(trial: Trial) -> Batch:

@@ -76,7 +76,7 @@ class Trial:
             yield
         except SeqkitError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             refusal = fault(error, f"{self.blamed(*kinds)}: {doing}")
             if refusal is None and not self.plugins:
                 raise

@@ -119,3 +119,16 @@ def test_projection_is_that_of_torch(backend, bidirectional):
     for direction, names in zip(directions, peer.all_weights, strict=True):
         for ours, theirs in zip((*PARAMETERS, "weight_hr"), names, strict=True):
             torch.testing.assert_close(getattr(direction, ours).grad, theirs.grad, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("cell", PEERS)
+@pytest.mark.parametrize("learned_state", [False, True], ids=["zero", "learned"])
+def test_the_kernel_is_given_contiguous_states_which_cudnn_demands(cell, learned_state, monkeypatch):
+    def kernel(x_TBI, state, *others):
+        assert all(part.is_contiguous() for part in (state if isinstance(state, tuple) else (state,)))
+        return cell.native(x_TBI, state, *others)
+
+    model = Recurrent(cell, I, hidden_size=H, num_layers=2, learned_state=learned_state, backend="native")
+    run = native.run
+    monkeypatch.setattr(native, "run", lambda _, *others: run(kernel, *others))
+    model(torch.randn(B, T, I))

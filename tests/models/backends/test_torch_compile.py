@@ -66,3 +66,23 @@ def test_it_is_refused_beside_another_loop():
         str(error.value)
         == "model.compile=true compiles the reference backend's step; model.backend=fused does not run it"
     )
+
+
+class Alternating(nn.Module):
+    gates = "first", "second"
+    states = ("hidden",)
+    steps = 0
+
+    def step(self, x_BG, recur, state):
+        gate = self.gates[self.steps % 2]
+        self.steps += 1
+        return (torch.tanh(x_BG[:, : state[0].shape[1]] + recur(state[0], gate)),)
+
+
+def test_a_step_whose_products_change_is_refused(monkeypatch):
+    monkeypatch.setattr(torch_compile, "_compiled", lambda: torch_compile._step)
+    with pytest.raises(ConfigError) as error:
+        Recurrent(Alternating, 3, hidden_size=4, compile=True)(torch.zeros(2, 5, 3))
+    assert str(error.value) == (
+        "model.compile=true: Alternating.step takes other products at one step than at another; set model.compile=false"
+    )

@@ -134,6 +134,21 @@ class Reseeding(Unit):
         return (h_BH,)
 
 
+@mutant("model", "born_seeded", "generators_are_never_seeded", "building it seeds the generator of torch", True)
+@seqkit.register_cell("born_seeded")
+class BornSeeded(Unit):
+    """Seeds the generator of the run, so that its own weights are the same in every run."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.scale = nn.Parameter(torch.rand(hidden_size))
+
+    def step(self, x_BG, recur, state):
+        (h_BH,) = super().step(x_BG, recur, state)
+        return (h_BH * self.scale,)
+
+
 @mutant("model", "mean_of_rows", "rows_do_not_mix", "over the batch axis", True)
 @seqkit.register_cell("mean_of_rows")
 class MeanOfRows(Unit):

@@ -167,3 +167,14 @@ class MeanOnItself(Signum):
         means = self.__dict__.setdefault("means", {})
         means[parameter] = 0.9 * means.get(parameter, 0) + parameter.grad
         parameter.sub_(means[parameter], alpha=group["lr"])
+
+
+@mutant("optimizer", "sign_of_mean_on_itself", "going_on_from_a_checkpoint_is_exact", "self.state", True)
+@seqkit.register_optimizer("sign_of_mean_on_itself")
+class SignOfMeanOnItself(MeanOnItself):
+    """The same, of which only the sign counts, as in Lion: it shows where the gradient turns."""
+
+    def move(self, parameter, group):
+        before = parameter.clone()
+        super().move(parameter, group)
+        parameter.copy_(before - group["lr"] * self.means[parameter].sign())

@@ -1,7 +1,7 @@
 import pytest
 
 from seqkit.errors import ConfigError
-from seqkit.hydra_cli import _flag_words, _typed_words
+from seqkit.hydra_cli.words import flag_words, typed_words
 
 
 @pytest.mark.parametrize(("typed", "given"), [
@@ -14,8 +14,8 @@ from seqkit.hydra_cli import _flag_words, _typed_words
     ("logger=null", "~logger"),
 ])  # fmt: skip
 def test_overrides_come_before_flags(typed, given):
-    overrides, flags = _typed_words(typed.split())
-    assert [*overrides, *_flag_words(flags)] == given.split()
+    overrides, flags = typed_words(typed.split())
+    assert [*overrides, *flag_words(flags)] == given.split()
 
 
 @pytest.mark.parametrize(("typed", "line"), [
@@ -29,5 +29,5 @@ def test_overrides_come_before_flags(typed, given):
 ])  # fmt: skip
 def test_what_hydra_would_answer_with_its_usage_is_refused(typed, line):
     with pytest.raises(ConfigError) as caught:
-        _typed_words(typed.split())
+        typed_words(typed.split())
     assert str(caught.value).startswith(line)

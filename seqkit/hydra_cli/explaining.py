@@ -1,0 +1,71 @@
+"""Errors of Hydra and OmegaConf as one line that names what would be right."""
+
+import re
+from typing import Any
+
+from seqkit import registry, schema
+from seqkit.config import CHOICES, unknown_setting
+from seqkit.errors import ConfigError, SeqkitError, shortened, unknown
+
+TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
+
+
+def explain(error: Exception) -> SeqkitError:
+    """Rewrite an error of Hydra or OmegaConf as one line that names what would be right."""
+    from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, MissingConfigException):
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return unknown(group, name, [option for option in error.options or [] if not option.startswith("_")])
+    if isinstance(error, OverrideParseException):
+        return _unreadable(str(error.override))
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if isinstance(cause, OmegaConfBaseException):
+        return _explain_omegaconf(cause)
+    text = str(error)
+    if (match := re.match(r"In '(\w+)/(\w+)'", text)) and isinstance(error.__context__, OmegaConfBaseException):
+        return ConfigError(f"{match[1]}={match[2]}: {_explain_omegaconf(error.__context__)}")
+    if match := re.search(r"Ambiguous value for argument '(\S+)'", text):
+        return ConfigError(f"{match[1]} gives several values: add -m to train each, or write [a,b] for a list")
+    if "Got NoneType" in text:
+        return ConfigError("this group takes a name, not null")
+    if match := re.search(r"Could not override '([\w/@]+)'", text):
+        return unknown_setting(match[1])
+    return ConfigError(" ".join(text.split()))
+
+
+def _unreadable(override: str) -> ConfigError:
+    key, equals, value = override.partition("=")
+    if not equals or not re.fullmatch(r"[\w.+~/@-]+", key):
+        return ConfigError(f"cannot read the override '{shortened(override)}'; write group=name or group.option=value")
+    quoted = value.replace("'", "\\'")
+    return ConfigError(
+        f"cannot read the override '{shortened(override)}'; a value with spaces or signs such as ; ' $ # is quoted "
+        f"twice, for the shell and for Hydra: \"{shortened(key)}='{shortened(quoted)}'\""
+    )
+
+
+def _explain_omegaconf(error: Any) -> SeqkitError:
+    from omegaconf.errors import MissingMandatoryValue
+
+    key = str(error.full_key or error.key or "")
+    group, _, option = key.partition(".")
+    if isinstance(error, MissingMandatoryValue):
+        return ConfigError(f"{key} is required; say {key}=VALUE")
+    kind = getattr(error.object_type, "__name__", "")
+    if error.object_type is not None and hasattr(error.object_type, "__dataclass_fields__") and option:
+        known = [name for name in error.object_type.__dataclass_fields__ if name != "name"]
+        if option not in known:
+            return schema.unknown_option(registry.find(group, kind).factory, option, f"{group}={kind}")
+    if not option and kind == "settings" and f"'{key}' not in" in str(error):
+        return unknown_setting(key)
+    if option and group in CHOICES and error.object_type in (None, dict):
+        names = ", ".join(registry.names(group))
+        return ConfigError(f"{key}: no {group} is chosen yet; name it too, {group}=NAME {key}=VALUE. Known: {names}")
+    first = str(error.msg or error).partition("\n")[0]
+    if "is not Optional" in first:
+        return ConfigError(f"{key} cannot be null")
+    if match := re.fullmatch(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", first):
+        return ConfigError(f"{key}={match[1]}: not {TYPES.get(match[2], match[2])}")
+    return ConfigError(f"{key}: {first[:1].lower()}{first[1:]}" if key else first)

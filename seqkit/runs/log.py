@@ -1,0 +1,42 @@
+"""The log of a run: what seqkit says, on the terminal and in ``train.log``."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOG = logging.getLogger("seqkit")
+
+
+class _LogFile(logging.FileHandler):
+    """The run's log; what cannot be written, on a full disk, is left out."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        pass
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Send seqkit's log to the terminal and the run's ``train.log``, and Lightning's chatter nowhere."""
+    file = _LogFile(path)
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(logging.INFO)  # the file has the tracebacks too
+    handlers: list[logging.Handler] = [terminal, file]
+    before = LOG.level, LOG.propagate
+    LOG.setLevel(logging.DEBUG)
+    LOG.propagate = False
+    LOG.disabled = False  # Hydra disables loggers that it does not know
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in handlers:
+        LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            LOG.removeHandler(handler)
+            handler.close()
+        LOG.setLevel(before[0])
+        LOG.propagate = before[1]
