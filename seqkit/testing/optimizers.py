@@ -1,6 +1,5 @@
 """Checks of optimizers."""
 
-import io
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from seqkit import registry
 from seqkit.testing import options
 from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, explained, require, seeded
 from seqkit.testing.line import Chosen
+from seqkit.testing.saving import read_back
 from seqkit.training.optimizers import parameter_groups
 
 STEPS = 50
@@ -222,11 +222,8 @@ def going_on_from_a_checkpoint_is_exact(subject: OptimizerSubject) -> None:
 
 def _saved(state: dict[str, Any]) -> dict[str, Any]:
     """Return a state as a checkpoint gives it back."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    buffer.seek(0)
     try:
-        return torch.load(buffer, weights_only=True)
+        return read_back(state)
     except Exception:
         kinds = {type(value).__name__ for one in state["state"].values() for value in one.values()}
         raise CheckError(

@@ -1,6 +1,5 @@
 """Checks of schedulers."""
 
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from seqkit import registry
 from seqkit.testing import options
 from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, explained, require
 from seqkit.testing.line import Chosen
+from seqkit.testing.saving import read_back
 
 STEPS, VALIDATIONS = 60, 12
 """Optimizer steps of a training that a check goes through at most, and validations between them."""
@@ -90,7 +90,7 @@ def state_is_plain(subject: SchedulerSubject) -> None:
     _train(schedule, subject.steps)
     for name, value in (_optimized(schedule).state_dict()["lr_lambdas"][0] or {}).items():
         try:
-            _through_a_file(value)
+            read_back(value)
         except Exception:
             raise CheckError(
                 f"its attribute '{name}' is {type(value).__name__}, which a checkpoint cannot hold; keep numbers, "
@@ -105,7 +105,7 @@ def going_on_from_a_checkpoint_is_exact(subject: SchedulerSubject) -> None:
     for half in sorted({steps // 2, 2 * steps // 3}):
         schedule, again = _optimized(subject.build()), _optimized(subject.build())
         _train(schedule.lr_lambdas[0], range(half), schedule)
-        again.load_state_dict(_through_a_file(schedule.state_dict()))
+        again.load_state_dict(read_back(schedule.state_dict()))
         rest = range(half, steps)
         due, found = (_train(one.lr_lambdas[0], rest, one) for one in (schedule, again))
         for step, pair in zip(rest, zip(due, found, strict=True), strict=True):
@@ -157,11 +157,3 @@ def _optimized(schedule: Any) -> Any:
     """Return torch's scheduler for a learning rate of 1, as a training makes it."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     return torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
-
-
-def _through_a_file(value: Any) -> Any:
-    """Return a value as a checkpoint gives it back."""
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=True)

@@ -42,6 +42,8 @@ def outcomes(line: str, *left_out: str) -> list[Outcome]:
 
 @pytest.mark.seqkit(*lines("model"), *lines("frontend"))
 def test_built_in(check):
+    if check.check.name == EXPORT and check.subject.where != "model=gru":
+        pytest.skip("tests/export exports every built-in model")
     check()
 
 

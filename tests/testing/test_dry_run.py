@@ -347,11 +347,3 @@ def test_it_changes_no_generator_and_no_file():
     assert np.random.get_state()[1].tolist() == before[1]
     assert torch.equal(torch.get_rng_state(), before[2])
     assert list(Path().iterdir()) == []
-
-
-def test_a_run_with_the_dry_run_equals_one_without():
-    weights = []
-    for number, words in enumerate(([], ["trainer.dry_run=false"])):
-        seqkit.train([*TINY, "model.dropout=0.5", "model.num_layers=2", *words, f"id={number}"])
-        weights.append(Checkpoint.read(Path(f"runs/tiny/{number}/checkpoints/last.ckpt")).weights)
-    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())

@@ -76,6 +76,20 @@ class Masked(Gru):
         return super().forward(torch.where(hidden_BT1, self.frame, x_BTI), lengths, state)
 
 
+class LeftOut(Gru):
+    """Stochastic depth: a layer that is left out of every second step."""
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__(input_size)
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x_BTI, lengths=None, state=None):
+        y_BTH, state = super().forward(x_BTI, lengths, state)
+        if self.training and torch.rand(()) < 0.5:
+            return y_BTH, state
+        return y_BTH + 0.5 * self.layer(y_BTH), state
+
+
 class Cached(Gru):
     """Positions in a buffer that grows, and is not saved."""
 
@@ -167,7 +181,7 @@ class Augmented(Small):
 
 
 CORRECT = {
-    "model": (EchoState, StartsAtZero, Masked, Cached, Packed),
+    "model": (EchoState, StartsAtZero, Masked, LeftOut, Cached, Packed),
     "head": (Weighted, ZeroHead),
     "optimizer": (Noisy, Newton),
     "scheduler": (warm,),

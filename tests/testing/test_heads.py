@@ -61,7 +61,7 @@ def test_a_head_that_serves_no_data_that_is_there(load):
 
 def test_every_failure_is_a_line():
     with registered(), pytest.raises(CheckError) as error:
-        check_head("loss_alone")
+        check_head("loss_alone", data="timing")
     assert [line.split(":")[0] for line in str(error.value).splitlines()] == [
         "loss_is_a_total_and_a_count",
         "loss_is_the_sum_over_the_rows",

@@ -1,14 +1,12 @@
 """The content of a checkpoint: plain, and fit to be put back into the objects that it came from."""
 
-import io
 from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from seqkit.network import Network, network_weights
 from seqkit.runs.checkpoint import refuse_if_not_plain
 from seqkit.testing.dry_run.trial import Trial
+from seqkit.testing.saving import read_back
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,4 @@ def try_checkpoint(trial: Trial, saved: Saved, metadata: dict[str, Any]) -> None
     """Write a checkpoint's content into memory, read it and put it back."""
     content = {**saved.content(trial), "seqkit": metadata}
     refuse_if_not_plain(content)
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    buffer.seek(0)
-    saved.restore(trial, torch.load(buffer, map_location="cpu", weights_only=True))
+    saved.restore(trial, read_back(content))

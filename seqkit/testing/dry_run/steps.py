@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
 from seqkit.network import Network
@@ -16,6 +16,7 @@ from seqkit.training.diagnosis import kept_graph, part_making_nan
 from seqkit.training.optimizers import parameter_groups
 
 NETWORK = ("model", "head", "frontend")
+TRIES = 8  # of other random numbers, for a gradient
 CLOSE = 1e-5  # relative difference of two losses that are the same but for rounding
 
 
@@ -35,7 +36,7 @@ def try_steps(trial: Trial, network: Network, batch: Batch) -> Saved:
         raise trial.refuse(kind, reason="it makes NaN or infinity of finite numbers, with its initial weights")
     _backward(trial, network, loss)
     if trial.has_plugin(*NETWORK):
-        _require_gradients(trial, network)
+        _require_gradients(trial, network, batch)
         set_rng(before)
         for name, value in network.named_buffers():
             if name in buffers:
@@ -89,17 +90,28 @@ def _backward(trial: Trial, network: Network, loss: Tensor) -> None:
         ) from error
 
 
-def _require_gradients(trial: Trial, network: Network) -> None:
-    """Refuse a plugin of whose parameters some would stay as they were drawn."""
+def _require_gradients(trial: Trial, network: Network, batch: Batch) -> None:
+    """Refuse a plugin of whose parameters some would stay as they were drawn.
+
+    One that is left out at random, as by stochastic depth, has its gradient in another step.
+    """
+    for _ in range(TRIES):
+        if not any(_without_gradient(network, kind) for kind in NETWORK if kind in trial.plugins):
+            return
+        _backward(trial, network, _forward(trial, network, batch))
     for kind in NETWORK:
-        parameters = getattr(network, kind).named_parameters() if hasattr(getattr(network, kind), "parameters") else ()
-        lost = [name for name, parameter in parameters if parameter.requires_grad and parameter.grad is None]
-        if lost and kind in trial.plugins:
+        if kind in trial.plugins and (lost := _without_gradient(network, kind)):
             raise trial.refuse(
                 kind,
                 reason=f"no gradient reaches {', '.join(lost[:3])}{', ...' * (len(lost) > 3)}, so nothing would train "
                 "it; look for detach(), .data, numpy() and no_grad(), or for a parameter that is not used",
             )
+
+
+def _without_gradient(network: Network, kind: str) -> list[str]:
+    part = getattr(network, kind)
+    parameters = part.named_parameters() if isinstance(part, nn.Module) else ()
+    return [name for name, parameter in parameters if parameter.requires_grad and parameter.grad is None]
 
 
 def _optimize(trial: Trial, network: Network, loss: Tensor) -> Saved:

@@ -20,7 +20,7 @@ ADDING = ("data.length=6", *SIZES)
 TIMING = ("data.distance=10", "data.pulses=3", "data.offset=200", "data.seed=1", *SIZES)
 
 
-@mutant("data", "no_fingerprint", "fingerprint_is_a_sha256", "fingerprint is None", True, ADDING)
+@mutant("data", "no_fingerprint", "can_be_set_up", "fingerprint is None", True, ADDING)
 @seqkit.register_data("no_fingerprint")
 class NoFingerprint(Adding):
     """The check of changed data is off without a word."""
