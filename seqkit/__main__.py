@@ -74,6 +74,14 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except (Exception, SystemExit) as error:
+        from seqkit.faults import fault
+
+        refusal = fault(error)
+        if refusal is None or os.environ.get("SEQKIT_TRACEBACK"):
+            raise
+        print(f"seqkit: {refusal}; SEQKIT_TRACEBACK=1 shows the traceback", file=sys.stderr)
+        return 1
 
 
 def _refuse_import() -> None:

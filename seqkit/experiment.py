@@ -93,12 +93,12 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         last = checkpoint_to_continue(run)
         if last:
             _check_code(last, run, exact, changed_code)
-        else:
-            run.write_config(config)  # a resumed run without a checkpoint begins with the code that is there now
-        remember(components(config))
         with reading_of_data():
             set_up(data)
         refuse_if_undescribed(data)
+        if last is None:
+            run.write_config(config, data.spec)  # a resumed run without a checkpoint begins with the code of now
+        remember(components(config, data.spec))
         LOG.info("run %s", shown(run.path))
         for name, value in data.facts.items():
             LOG.info("data %s: %s", name, value)

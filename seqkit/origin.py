@@ -152,9 +152,14 @@ def distribution_of(file: Path) -> metadata.Distribution | None:
         if any(point.value.partition(".")[0] == name for point in points) and may_hold(found, file):
             return found
     for found in installed:  # last, since the list of files of some is long
-        if may_hold(found, file) and any(path.parts[0] in (name, f"{name}.py") for path in found.files or ()):
+        if may_hold(found, file) and any(path.parts[0] in (name, f"{name}.py") for path in _recorded(found)):
             return found
     return None
+
+
+def _recorded(found: metadata.Distribution) -> list[metadata.PackagePath]:
+    """Return the files that an installation put in place; what a build leaves in a checkout lists its sources."""
+    return list(found.files or ()) if found.read_text("RECORD") else []
 
 
 def may_hold(found: metadata.Distribution, file: Path) -> bool:

@@ -35,6 +35,18 @@ def shared():
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def one_table_of_translations():
+    """Let torch make its table of translations into ONNX, the slowest part of a small export, once."""
+    pytest.importorskip("onnxscript")
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    table = ONNXRegistry.from_torchlib()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", lambda *_, **__: table)
+        yield
+
+
 class Killed(BaseException):
     """Stands for a SIGKILL."""
 

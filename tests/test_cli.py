@@ -61,6 +61,7 @@ REFUSALS = {
 @pytest.fixture
 def _only_built_in(monkeypatch):
     """Forget what other tests of this process have registered, which a refusal would list."""
+    registry.load_built_in()
     for kind, components in registry._components.items():
         own = {name: component for name, component in components.items() if component.provider == "seqkit"}
         monkeypatch.setitem(registry._components, kind, own)

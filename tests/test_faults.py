@@ -150,3 +150,23 @@ def test_a_fault_of_seqkit_keeps_its_traceback_and_is_in_the_log_too(monkeypatch
         seqkit.train([*TINY, "id=a"])
     assert not isinstance(raised.value, ConfigError)
     assert "Traceback" in Path("runs/tiny/a/train.log").read_text()
+
+
+def test_a_fault_in_a_command_that_uses_a_run_is_one_line_and_its_traceback_can_be_seen(capsys, monkeypatch):
+    @seqkit.register_head("late")
+    class Late(Forecast):
+        broken = False
+
+        def predict(self, outputs, lengths, batch):
+            return super().predict(outputs.values.values if self.broken else outputs, lengths, batch)
+
+    assert run(["train", *TINY, "id=a", "head=late"]) == 0
+    Late.broken = True
+    capsys.readouterr()
+    assert run(["evaluate", "runs/tiny/a"]) == 1
+    line = capsys.readouterr().err
+    assert re.fullmatch(r"seqkit: head=late: predict fails \(.*test_faults\.py:\d+\): \w+Error: .*\n", line), line
+    assert line.endswith("; SEQKIT_TRACEBACK=1 shows the traceback\n")
+    monkeypatch.setenv("SEQKIT_TRACEBACK", "1")
+    with pytest.raises(AttributeError):
+        run(["evaluate", "runs/tiny/a"])

@@ -46,12 +46,12 @@ def _no_other_hydra() -> Iterator[None]:
     """Put the Hydra of a program that calls seqkit aside."""
     from hydra.core.global_hydra import GlobalHydra
 
-    single = GlobalHydra.instance()
-    theirs, single.hydra = single.hydra, None
+    theirs = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
     try:
         yield
     finally:
-        single.hydra = theirs
+        GlobalHydra.instance().hydra = theirs
 
 
 def train(overrides: Sequence[str] = (), fresh: bool = False) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def _read() -> dict[str, list[str]]:
     """Return the memory; what is damaged in it is forgotten."""
     try:
         content = json.loads((home() / "plugins.json").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(content, dict):
         return {}

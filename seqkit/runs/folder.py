@@ -14,6 +14,7 @@ from typing import Any
 
 import seqkit
 from seqkit.config import Config, config_hash, content
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, SeqkitError, TrainingError, nearest
 from seqkit.files import TEMPORARY, disk_reason, write_atomic
 from seqkit.runs import provenance
@@ -108,13 +109,13 @@ class RunFolder:
                     left.unlink(missing_ok=True)
             yield
 
-    def write_config(self, config: Config) -> None:
-        """Write ``config.json``."""
+    def write_config(self, config: Config, spec: DataSpec | None = None) -> None:
+        """Write ``config.json``; with the spec of the data, the provenance of what it chooses is in it too."""
         content = {
             "seqkit": seqkit.__version__,
             "hash": config_hash(config),
             "folder": os.getcwd(),
-            "components": provenance.components(config),
+            "components": provenance.components(config, spec),
             "config": config,
         }
         write_atomic(self.config_json, json.dumps(content, indent=2) + "\n")

@@ -30,6 +30,7 @@ class Check:
         cheap: Whether the dry run before a training makes it: it is quick, and a component that fails it would train or
             score wrongly.
         streams: Whether that is so on data that are streams only.
+        basic: Whether the others stand on it, so that they would only say the same again in other words.
         run: Takes the subject of its kind; raises ``CheckError`` or ``DoesNotApply``.
     """
 
@@ -37,6 +38,7 @@ class Check:
     name: str
     cheap: bool
     streams: bool
+    basic: bool
     run: Callable[[Any], None]
 
     @property
@@ -87,23 +89,29 @@ CHECKS: dict[str, list[Check]] = {}
 
 
 def check(
-    *kinds: str, cheap: bool = False, streams: bool = False
+    *kinds: str, cheap: bool = False, streams: bool = False, basic: bool = False
 ) -> Callable[[Callable[[SubjectT], None]], Callable[[SubjectT], None]]:
     """Make a function a check of one kind of component, or of several whose subjects are alike; see ``Check``."""
 
     def decorate(run: Callable[[SubjectT], None]) -> Callable[[SubjectT], None]:
         for kind in kinds:
-            CHECKS.setdefault(kind, []).append(Check(kind, run.__name__, cheap, streams, run))
+            CHECKS.setdefault(kind, []).append(Check(kind, run.__name__, cheap, streams, basic, run))
         return run
 
     return decorate
 
 
 def outcomes(subject: Any, kinds: tuple[str, ...]) -> Iterator[Outcome]:
-    """Run the checks of some kinds, in this order, on a subject, one after another."""
-    for kind in kinds:
-        for one in CHECKS[kind]:
-            yield one.outcome(subject)
+    """Run the checks of some kinds on a subject, the basic ones first; where one of these fails, no other is tried."""
+    failed = ""
+    for one in _basic_first([one for kind in kinds for one in CHECKS[kind]]):
+        if failed and not one.basic:
+            yield Outcome(one, True, False, f"not tried until '{failed}' passes")
+            continue
+        outcome = one.outcome(subject)
+        yield outcome
+        if one.basic and not outcome.passed:
+            failed = failed or one.sentence
 
 
 def cheap_outcomes(subject: Any, kind: str, streams: bool) -> Iterator[Outcome]:
@@ -114,9 +122,13 @@ def cheap_outcomes(subject: Any, kind: str, streams: bool) -> Iterator[Outcome]:
         kind: Of component.
         streams: Whether the data are streams.
     """
-    for one in CHECKS[kind]:
+    for one in _basic_first(CHECKS[kind]):
         if one.cheap and (streams or not one.streams):
             yield one.outcome(subject)
+
+
+def _basic_first(checks: list[Check]) -> list[Check]:
+    return sorted(checks, key=lambda one: not one.basic)
 
 
 def require(subject: Any, kinds: tuple[str, ...]) -> None:

@@ -56,7 +56,7 @@ def suite(chosen: Chosen, spec: DataSpec | None = None) -> tuple[FrontendSubject
 options.define_checks("frontend")
 
 
-@check("frontend", cheap=True)
+@check("frontend", cheap=True, basic=True)
 def returns_steps_and_their_lengths(subject: FrontendSubject) -> None:
     """It returns x_BTI, ``output_size`` features and ``rows_per_sequence`` rows for each, and their valid steps."""
     frontend, inputs = subject.module(), subject.x()

@@ -17,7 +17,7 @@ TRIES = 3
 """Of other weights and random numbers: a layer that starts at zero hides those before it, a mask what it leaves out."""
 
 
-@check(*KINDS, cheap=True)
+@check(*KINDS, cheap=True, basic=True)
 def can_be_built(subject: ModuleSubject) -> None:
     """It is built without a refusal, as an nn.Module: the parameters of anything else would not be trained."""
     module = subject.make()

@@ -21,7 +21,7 @@ ROWS = 7
 """Samples that are looked at."""
 
 
-@check("head", "task", cheap=True)
+@check("head", "task", cheap=True, basic=True)
 def can_be_built(subject: "PredictionSubject") -> None:
     """Its data are set up and a network is built for them without a refusal."""
     subject.get_network(subject.get_data())

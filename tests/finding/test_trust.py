@@ -259,7 +259,7 @@ def test_the_memory_survives_damage_and_many_writers(fresh, caplog):
         list(pool.map(memory.remember, files))
     assert all(memory.files_of(memory.digest(file)) == [str(file)] for file in files)
     store = Path(os.environ["SEQKIT_HOME"], "plugins.json")
-    for damage in ("", "{", "[]", '{"a": 1, "b": [1]}', "\0"):
+    for damage in ("", "{", "[]", '{"a": 1, "b": [1]}', "\0", "[" * 10**5):
         store.write_text(damage)
         assert memory.files_of("a") == memory.files_of("b") == []
         memory.remember(files[0])

@@ -18,7 +18,7 @@ from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters, Words
 from seqkit.inputs.waveform.spec import Waveform
-from seqkit.network import Network, assemble
+from seqkit.network import Network, agree, assemble
 from seqkit.registry import load_built_in
 from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.forecast.spec import Series
@@ -186,6 +186,20 @@ def test_a_finished_stream_takes_nothing_until_it_is_reset():
     assert one.feed(torch.randn(31)) is None  # no frame yet
     assert one.feed(0.5) is not None
     assert one.finish() is one.finish() is None
+
+
+def test_an_input_kind_need_not_read_an_empty_chunk_to_be_finished(monkeypatch):
+    one = stream(FRAMES, CLASSES)
+    one.feed([[0.0] * len(FRAMES.names)])
+    monkeypatch.setattr(Frames, "chunk", None)
+    assert one.finish() is None
+
+
+@pytest.mark.parametrize("infinite", [torch.inf, -torch.inf])
+def test_an_infinite_output_hides_no_difference_in_others(infinite):
+    whole = torch.tensor([[[infinite, 1.0, 2.0]]])
+    assert agree([whole.clone()], whole)
+    assert not agree([torch.tensor([[[infinite, 1.0, 2.1]]])], whole)
 
 
 def test_a_refused_chunk_leaves_the_stream_as_it_was():

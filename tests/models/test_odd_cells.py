@@ -266,7 +266,10 @@ def test_half_precision_and_float_agree(name):
     assert all(part.dtype == torch.float32 for part in state)
 
 
-@every_cell
+@pytest.mark.parametrize(
+    "name",
+    ["sru", "fast_weights", *(pytest.param(name, marks=pytest.mark.slow) for name in ("indrnn", "mlstm", "rhn"))],
+)
 def test_a_life(name):
     """Killed and resumed bit for bit, and streamed as the whole."""
     overrides = [*ADDING, f"model={name}", "trainer.max_steps=6"]
@@ -288,24 +291,13 @@ def test_a_life(name):
     torch.testing.assert_close(stream.outputs, whole, rtol=1e-6, atol=1e-6)
 
 
-@pytest.fixture(scope="module")
-def _one_table():
-    """Let torch make its table of translations, the slowest part of a small export, once."""
-    from torch.onnx._internal.exporter._registration import ONNXRegistry
-
-    table = ONNXRegistry.from_torchlib()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ONNXRegistry, "from_torchlib", lambda *_, **__: table)
-        yield
-
-
-@pytest.mark.usefixtures("_one_table")
+@pytest.mark.usefixtures("one_table_of_translations")
 @pytest.mark.parametrize(
     ("name", "format"),
     [
-        *((name, "torch") for name in LOOPS),
-        *((name, "onnx") for name in ("sru", "fast_weights")),
-        *(pytest.param(name, "onnx", marks=pytest.mark.slow) for name in ("indrnn", "mlstm", "rhn")),
+        *((name, "torch") for name in ("indrnn", "sru", "rhn", "fast_weights")),
+        ("fast_weights", "onnx"),
+        *(pytest.param(name, "onnx", marks=pytest.mark.slow) for name in ("indrnn", "sru", "mlstm", "rhn")),
     ],
 )
 def test_it_is_exported(name, format):

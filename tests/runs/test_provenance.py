@@ -1,5 +1,6 @@
 """Provenance: what is recorded of each component, and what is said where it differs."""
 
+import json
 import sys
 from importlib import metadata
 
@@ -14,6 +15,7 @@ from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters
 from seqkit.origin import Origin
 from seqkit.runs import provenance
+from seqkit.runs.checkpoint import Checkpoint
 from seqkit.tasks.next_token.spec import NextToken
 from tests.conftest import TINY
 
@@ -93,3 +95,9 @@ def test_the_digest_is_that_of_the_code_that_runs(tmp_path, monkeypatch):
     assert digest() != first
     for name in ("edited", "helper"):
         del sys.modules[name]
+
+
+def test_a_run_names_what_its_data_chose_before_its_first_step(halfway):
+    """A tokenizer that only an option of the data names is found by a resume too."""
+    saved = json.loads((halfway / "config.json").read_text())["components"]
+    assert saved == Checkpoint.read(halfway / "checkpoints/last.ckpt").metadata["components"]

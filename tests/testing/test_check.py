@@ -48,6 +48,13 @@ def test_outcomes(monkeypatch):
     ]  # fmt: skip
 
 
+def test_where_a_basic_check_fails_no_other_is_tried(monkeypatch):
+    kind_with(monkeypatch, breaks, passes)
+    check("thing", basic=True)(fails)
+    found = [(one.check.name, one.passed, one.applies) for one in outcomes(1, ("thing",))]
+    assert found == [("fails", False, True), ("breaks", True, False), ("passes", True, False)]
+
+
 def test_an_error_is_said_with_its_place(monkeypatch):
     kind_with(monkeypatch, breaks)
     [outcome] = outcomes(1, ("thing",))

@@ -258,7 +258,7 @@ PROPERTIES = {
     "a closure that counts": (lambda: scheduler(counting), "scheduler=odd: "),
     "no closure": (lambda: optimizer(step=lambda self: None), r"optimizer=odd: step\(closure=\.\.\.\) fails: TypeError"),
     "a closure not called": (lambda: optimizer(step=without_closure), "optimizer=odd: step does not call its closure"),
-    "no fingerprint": (lambda: data(fingerprint=property(lambda self: None, lambda self, value: None)), "data=mine: can be set up: Mine.fing"),
+    "no fingerprint": (lambda: data(fingerprint=property(lambda self: None, lambda self, value: None)), "data=mine: can be set up: Mine.fingerprint is None"),
     "a random order": (lambda: data(order=shuffled), "data=mine: "),
     "no batch": (lambda: data(collate=lambda self, samples: samples), "data=mine: collate returned list"),
 }  # fmt: skip

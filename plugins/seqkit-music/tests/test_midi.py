@@ -16,6 +16,7 @@ from seqkit_music.rolls import notes_of  # noqa: E402
 
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
 SMALL = [
+    "data.size=16",
     "model.hidden_size=8",
     "trainer.max_steps=4",
     "trainer.val_check_interval=2",
@@ -50,9 +51,7 @@ def test_midi_files_train_report_and_predict_a_midi_file(midi_files, capsys):
     ((answer),) = json.loads(capsys.readouterr().out)
     assert answer["file"] == "heard/9.prediction.mid"
     assert len(answer["notes"]) == 15
-    assert mido.MidiFile(answer["file"]).length == pytest.approx(
-        15 / 4 * 0.5
-    )  # 15 steps of a sixteenth at 120 per minute
+    assert mido.MidiFile(answer["file"]).length == pytest.approx(15 / 4 * 0.5)  # 15 sixteenths at 120 beats per minute
     assert run(["predict", "runs/music/x", "midi/9.mid"]) == 0
     assert capsys.readouterr().out.startswith("midi/9.mid: ")
 
@@ -64,6 +63,7 @@ def test_chunks_of_a_stream_expect_what_the_whole_does(midi_files):
     stream = trained.stream()
     steps = [stream.feed(step)["notes"][0] for step in trained.spec.inputs.read("midi/9.mid")]
     assert steps == whole["notes"]
+    assert stream.finish() is None
 
 
 def test_a_midi_file_is_read_back_by_a_midi_library():

@@ -10,7 +10,7 @@ from seqkit.testing.check import check, ensure, explained
 from seqkit.testing.data.subject import DataSubject, digests
 
 
-@check("data", cheap=True)
+@check("data", cheap=True, basic=True)
 def collate_returns_a_batch(subject: DataSubject) -> None:
     """Every part of a network reads its fields by name."""
     for split in SPLITS:

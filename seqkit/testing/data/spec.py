@@ -9,7 +9,7 @@ from seqkit.testing.check import check, ensure
 from seqkit.testing.data.subject import DataSubject
 
 
-@check("data", cheap=True)
+@check("data", cheap=True, basic=True)
 def can_be_set_up(subject: DataSubject) -> None:
     """It is prepared and set up without a refusal, and then says what it is."""
     refuse_if_undescribed(subject.get())

@@ -8,13 +8,13 @@ from seqkit.testing.models.gradients import broken_gradients
 from seqkit.testing.models.subject import ModelSubject
 
 
-@check("model", cheap=True)
+@check("model", cheap=True, basic=True)
 def says_its_output_size_and_whether_it_is_causal(subject: ModelSubject) -> None:
     """Head and stream are chosen by ``output_size`` and ``causal``."""
     check_model(subject.module())
 
 
-@check("model", cheap=True)
+@check("model", cheap=True, basic=True)
 def returns_an_output_per_step_and_a_state(subject: ModelSubject) -> None:
     """It returns y_BTH, of ``output_size`` features and the type of the input, and a tuple of tensors, batch second."""
     model, x_BTI = subject.module(), subject.x()
