@@ -26,13 +26,11 @@ from seqkit.network import Network, example, example_steps
 from seqkit.registry import spec_to_json
 
 SUFFIX: dict[str, str] = {"onnx": ".onnx", "torch": ".pt2"}
+TOLERANCE = 1e-3  # in logits, deviations or states: far above rounding, far below anything that is wrong
 
 
 class InexactExportError(ConfigError):
     """What was exported computes something else than the network."""
-
-
-TOLERANCE = 1e-3  # in logits, deviations or states: far above rounding, far below anything that is wrong
 
 
 def export(
