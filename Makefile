@@ -12,7 +12,7 @@ train: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu and not slow"
-	@echo "not run here: tests marked slow (make test-slow) and gpu (make test-gpu):" \
+	@echo "not run here: plugins from an empty environment (make test-plugins); tests marked slow (make test-slow) and gpu (make test-gpu):" \
 	  "$$($(BIN)/python -m pytest -q --collect-only -m 'gpu or slow' -p no:cacheprovider | tail -n 1)"
 
 # In an empty environment: the wheel, seqkit new, plugins/README.md and the packages in plugins/. A few minutes.
