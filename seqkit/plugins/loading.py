@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +19,6 @@ from seqkit.process_state import left_alone
 
 LOG = logging.getLogger("seqkit")
 
-
 loaded: dict[str, Plugin] = {}
 """Every plugin whose loading was tried in this process, by distribution and name, in this order."""
 
@@ -27,7 +27,7 @@ def load(plugin: Plugin, import_it: Callable[[], ModuleType]) -> Plugin:
     """Load a plugin, once in a process; what a failed import has registered is forgotten.
 
     Args:
-        plugin: What is known of it before.
+        plugin: Its name and distribution, or its file, as known before the import.
         import_it: Imports its module.
 
     Returns:
@@ -51,7 +51,7 @@ def load(plugin: Plugin, import_it: Callable[[], ModuleType]) -> Plugin:
     except BaseException as error:  # SystemExit, or what a test library raises to skip
         fault = _fault(error)
     seconds = time.perf_counter() - started
-    loaded[key] = Plugin(plugin.name, plugin.distribution, plugin.version, module, file, seconds, fault)
+    loaded[key] = replace(plugin, module=module, file=file, seconds=seconds, fault=fault)
     return loaded[key]
 
 

@@ -43,7 +43,7 @@ class Plugin:
             f"{kind}={name}"
             for kind in (*registry.KINDS, *registry.SPEC_KINDS)
             for name, component in registry.components(kind).items()
-            if package and component.origin.partition(".")[0] == package
+            if package and component.module.partition(".")[0] == package
         )
 
     @property

@@ -79,7 +79,7 @@ def every_option_of_the_stack_works(subject: ModelSubject) -> None:
             except DoesNotApply:
                 continue
             except CheckError as error:
-                ensure(False, f"with {said}: {error}")
+                raise CheckError(f"with {said}: {error}") from error.__cause__
 
 
 @check("cell")
