@@ -147,27 +147,29 @@ def distribution_of(file: Path) -> metadata.Distribution | None:
     """Return the installed distribution that a module's file belongs to; None where it is a file of the user's own."""
     name = top(file).name.removesuffix(".py")
     installed = list(distributions())
-    for found in installed:
-        points = found.entry_points.select(group=GROUP)
-        if any(point.value.partition(".")[0] == name for point in points) and may_hold(found, file):
-            return found
-    for found in installed:  # last, since the list of files of some is long
-        if may_hold(found, file) and any(path.parts[0] in (name, f"{name}.py") for path in _recorded(found)):
-            return found
+    for distribution in installed:
+        points = distribution.entry_points.select(group=GROUP)
+        if any(point.value.partition(".")[0] == name for point in points) and may_hold(distribution, file):
+            return distribution
+    for distribution in installed:  # last, since the list of files of some is long
+        if may_hold(distribution, file) and any(
+            path.parts[0] in (name, f"{name}.py") for path in _recorded(distribution)
+        ):
+            return distribution
     return None
 
 
-def _recorded(found: metadata.Distribution) -> list[metadata.PackagePath]:
+def _recorded(distribution: metadata.Distribution) -> list[metadata.PackagePath]:
     """Return the files that an installation put in place; what a build leaves in a checkout lists its sources."""
-    return list(found.files or ()) if found.read_text("RECORD") else []
+    return list(distribution.files or ()) if distribution.read_text("RECORD") else []
 
 
-def may_hold(found: metadata.Distribution, file: Path) -> bool:
+def may_hold(distribution: metadata.Distribution, file: Path) -> bool:
     """Whether a file lies where a distribution is installed, or where its editable install points to."""
-    if file.is_relative_to(Path(str(found.locate_file(""))).resolve()):
+    if file.is_relative_to(Path(str(distribution.locate_file(""))).resolve()):
         return True
     try:
-        direct = json.loads(found.read_text("direct_url.json") or "{}")
+        direct = json.loads(distribution.read_text("direct_url.json") or "{}")
         url = urlsplit(direct["url"])
         editable = direct["dir_info"]["editable"]
     except (ValueError, KeyError, TypeError):

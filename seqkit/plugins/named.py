@@ -26,15 +26,15 @@ def use(name: str) -> None:
     Raises:
         PluginError: There is no such file, or its import fails.
     """
-    places = _files(name)
+    files = _files(name)
     for key in [key for key, plugin in loaded.items() if plugin.fault and not plugin.distribution]:
         del loaded[key]  # in a notebook it may have been mended
-    whole = name if places is None else str(Path(name).expanduser().absolute())
-    for plugin in _load(whole, places):
+    lasting = name if files is None else str(Path(name).expanduser().absolute())  # in any folder, for other processes
+    for plugin in _load(lasting, files):
         if plugin.fault:
             raise PluginError(f"--plugin {name}: {plugin.fault}")
     named = os.environ.get(VARIABLE, "").split(os.pathsep)
-    os.environ[VARIABLE] = os.pathsep.join(filter(None, dict.fromkeys([*named, whole])))
+    os.environ[VARIABLE] = os.pathsep.join(filter(None, dict.fromkeys([*named, lasting])))
 
 
 def load_named() -> None:
@@ -56,9 +56,10 @@ def load_file(file: Path) -> Plugin:
     return load(Plugin(str(file), file=str(file)), lambda: _import_file(file))
 
 
-def _load(name: str, places: list[Path] | None) -> list[Plugin]:
+def _load(name: str, files: list[Path] | None) -> list[Plugin]:
+    """Load the module of a name, or the files that it stands for, and remember those that this worked for."""
     plugins = (
-        [load(Plugin(name), lambda: import_module(name))] if places is None else [load_file(place) for place in places]
+        [load(Plugin(name), lambda: import_module(name))] if files is None else [load_file(file) for file in files]
     )
     for plugin in plugins:
         if plugin.file and not plugin.fault:

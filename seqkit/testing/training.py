@@ -1,6 +1,5 @@
 """Tiny trainings, to compare one that was killed and continued with one that never was."""
 
-import logging
 from collections.abc import Mapping
 from contextlib import redirect_stderr, suppress
 from io import StringIO
@@ -14,6 +13,7 @@ from seqkit import registry
 from seqkit.config import Config, check
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder
+from seqkit.runs.log import quiet_lightning
 from seqkit.runs.metadata import metadata
 from seqkit.testing.check import CheckError
 from seqkit.testing.compare import largest
@@ -98,8 +98,7 @@ def train(config: Config, run: RunFolder, last: Checkpoint | None = None, dies_a
     run.path.mkdir(exist_ok=True)
     data = registry.build("data", config["data"])
     data.setup()
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    quiet_lightning()
     loggers = open_loggers(config, run, last)
     try:
         fit(config, _Dying(data, dies_at), run, metadata(config, data), last, loggers, False)
