@@ -11,8 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import seqkit
+from seqkit.distributions import GROUP, distributions, may_hold
 from seqkit.errors import PluginError
-from seqkit.origin import GROUP, distributions, may_hold
 from seqkit.plugins.loading import load, loaded, warn
 from seqkit.plugins.record import Plugin
 

@@ -12,8 +12,8 @@ from types import ModuleType
 
 import seqkit
 from seqkit import registry
+from seqkit.distributions import package_of
 from seqkit.errors import one_line
-from seqkit.origin import top
 from seqkit.plugins.record import Plugin
 from seqkit.process_state import left_alone
 
@@ -87,6 +87,6 @@ def _authors_line(error: BaseException) -> str:
     frames = [(file, line) for file, line in frames if not file.is_relative_to(own)]
     if not frames:
         return ""
-    whole = top(frames[0][0])
-    file, line = [(file, line) for file, line in frames if file.is_relative_to(whole)][-1]
+    package = package_of(frames[0][0])
+    file, line = [(file, line) for file, line in frames if file.is_relative_to(package)][-1]
     return f"{file}:{line}"

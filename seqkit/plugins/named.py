@@ -7,8 +7,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from seqkit.distributions import holds_installed, package_of
 from seqkit.errors import PluginError, shortened
-from seqkit.origin import holds_installed, top
 from seqkit.plugins import memory
 from seqkit.plugins.loading import load, loaded, warn
 from seqkit.plugins.record import Plugin
@@ -90,18 +90,18 @@ def _files(name: str) -> list[Path] | None:
 
 def _import_file(file: Path) -> ModuleType:
     """Import a file from its own folder, which goes last on the path: other processes find the module there too."""
-    whole = top(file)
-    parts = file.relative_to(whole.parent).with_suffix("").parts
+    package = package_of(file)
+    parts = file.relative_to(package.parent).with_suffix("").parts
     name = ".".join(part for part in parts if part != "__init__")
     if not all(part.isidentifier() for part in name.split(".")):
         raise PluginError(f"{file}: a module's name has letters, digits and _ only; rename the file")
-    if str(whole.parent) not in sys.path:
-        sys.path.append(str(whole.parent))
-    if not holds_installed(whole.parent):
-        from_source(whole.parent)
+    if str(package.parent) not in sys.path:
+        sys.path.append(str(package.parent))
+    if not holds_installed(package.parent):
+        from_source(package.parent)
     invalidate_caches()
     first = name.partition(".")[0]
-    expected = whole / "__init__.py" if whole.is_dir() else whole
+    expected = package / "__init__.py" if package.is_dir() else package
     taken = _file_of(first)
     if taken is None or taken.resolve() != expected.resolve():
         raise PluginError(f"{file}: '{first}' is the name of another module ({taken or 'built in'}); rename the file")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seqkit import registry
-from seqkit.origin import top
+from seqkit.distributions import package_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,11 @@ class Plugin:
     @property
     def provider(self) -> str:
         """Distribution and version, or the name of its file."""
-        return f"{self.distribution} {self.version}" if self.distribution else top(Path(self.file or self.name)).name
+        return (
+            f"{self.distribution} {self.version}"
+            if self.distribution
+            else package_of(Path(self.file or self.name)).name
+        )
 
     @property
     def components(self) -> tuple[str, ...]:
