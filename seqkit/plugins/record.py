@@ -33,11 +33,9 @@ class Plugin:
     @property
     def provider(self) -> str:
         """Distribution and version, or the name of its file."""
-        return (
-            f"{self.distribution} {self.version}"
-            if self.distribution
-            else package_of(Path(self.file or self.name)).name
-        )
+        if self.distribution:
+            return f"{self.distribution} {self.version}"
+        return package_of(Path(self.file or self.name)).name
 
     @property
     def components(self) -> tuple[str, ...]:
