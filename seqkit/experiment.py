@@ -1,7 +1,6 @@
 """The story of a run on one page: open its folder, train or go on, report."""
 
 import logging
-import os
 import sys
 import time
 from pathlib import Path
@@ -9,18 +8,18 @@ from typing import Any
 
 import torch
 
-import seqkit
 from seqkit.config import Config, config_hash
 from seqkit.data.loading import refuse_if_undescribed, set_up
 from seqkit.errors import ConfigError, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.files import working_in
 from seqkit.network import device_of
-from seqkit.registry import build, spec_to_json
+from seqkit.registry import build
 from seqkit.report.facts import write_report
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference, open_run
 from seqkit.runs.log import logging_to
+from seqkit.runs.metadata import metadata
 from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
@@ -109,14 +108,14 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         done = last is not None and last.progress["done"]
         if config["trainer"]["dry_run"] and not done:
             with reading_of_data():
-                dry_run(config, data, device, _metadata(config, data), last)
+                dry_run(config, data, device, metadata(config, data), last)
         loggers = open_loggers(config, run, last)
         try:
             if last and done:
                 LOG.info("training was complete at step %d", last.step)
                 seconds = last.metadata["seconds"]
             else:
-                seconds = fit(config, data, run, _metadata(config, data), last, loggers, exact)
+                seconds = fit(config, data, run, metadata(config, data), last, loggers, exact)
         except BaseException:
             loggers.close()
             raise
@@ -138,19 +137,6 @@ def _check_steps(config: Config, data: Any) -> None:
     frontend = build("frontend", config["frontend"] or data.spec.inputs.frontend, data.spec)
     if hasattr(frontend, "steps"):
         data.check_steps(lambda length: int(frontend.steps(torch.tensor([length]))[0]))
-
-
-def _metadata(config: Config, data: Any) -> dict[str, Any]:
-    """Return, as plain JSON, what lets a checkpoint be used by itself."""
-    return {
-        "version": seqkit.__version__,
-        "config": config,
-        "hash": config_hash(config),
-        "components": components(config, data.spec),
-        "spec": spec_to_json(data.spec),
-        "fingerprint": data.fingerprint,
-        "started_in": os.getcwd(),
-    }
 
 
 def _check_code(last: Checkpoint, run: RunFolder, exact: bool, changed_code: bool) -> None:

@@ -58,7 +58,7 @@ def author_line(error: BaseException) -> str:
 def _author_frames(error: BaseException) -> list[Frame]:
     """Return the frames of packages that registered a component, or else those that no package installed."""
     frames = [frame for frame in _frames(error) if not _file(frame).is_relative_to(OURS)]
-    packages = {component.origin.partition(".")[0] for component in plugins()}
+    packages = {component.module.partition(".")[0] for component in plugins()}
     theirs = [frame for frame in frames if frame[0].partition(".")[0] in packages]
     return theirs or [frame for frame in frames if _is_written_here(_file(frame))]
 
@@ -83,7 +83,7 @@ def _component(frames: list[Frame]) -> tuple[str, str]:
     """Return the outermost component in these frames as KIND=NAME, or "", and its method or function."""
     for module, code, _ in frames:
         for component in plugins():
-            if module == component.origin and _holds(component, code):
+            if module == component.module and _holds(component, code):
                 inner = code.co_qualname.removeprefix(component.qualname).removeprefix(".<locals>").strip(".")
                 return f"{component.kind}={component.name}", inner or "building it"
     return "", frames[0][1].co_qualname

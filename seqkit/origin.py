@@ -1,27 +1,19 @@
-"""Origin of a component: the source that it was defined by, and the installed distribution that holds that."""
+"""Origin of a component: the source that it was defined by, with a digest of it, and who provides it."""
 
 import ast
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import seqkit
+from seqkit.distributions import distribution_of, holds_installed, package_of
 from seqkit.files import sha256_of
 
 SUFFIXES = (".py", *EXTENSION_SUFFIXES)
 """Endings of the files that a module is imported from; bytecode is read of installed ones only."""
-
-named_folders: set[Path] = set()
-"""Folders of the files that the user has named; what they import from there is compiled anew."""
-
-GROUP = f"{seqkit.__name__}.plugins"
-"""Group of the entry points by which a distribution names its plugin modules."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,7 @@ class Origin:
         if self.file is None:
             return self.module
         held = distribution_of(self.file)
-        return f"{held.name} {held.version}" if held else top(self.file).name
+        return f"{held.name} {held.version}" if held else package_of(self.file).name
 
     def to_json(self) -> dict[str, str]:
         """Return distribution and version, and file and sha256, as far as there are any; else the module."""
@@ -66,8 +58,8 @@ class Origin:
         if self.file is None:
             return {"module": self.module}
         held = distribution_of(self.file)
-        package = {"distribution": held.name, "version": held.version} if held else {}
-        return {**package, "file": str(self.file), "sha256": self.sha256}
+        installed = {"distribution": held.name, "version": held.version} if held else {}
+        return {**installed, "file": str(self.file), "sha256": self.sha256}
 
 
 def is_built_in(module: str) -> bool:
@@ -75,30 +67,17 @@ def is_built_in(module: str) -> bool:
     return module.partition(".")[0] == "seqkit"
 
 
-def top(file: Path) -> Path:
-    """Return the folder of the outermost package that a file belongs to, or the file itself."""
-    place = file
-    while (place.parent / "__init__.py").is_file():
-        place = place.parent
-    return place
-
-
 def sources(file: Path) -> list[Path]:
     """Return the source that decides what a module does: its whole package, or its file and the siblings it imports."""
-    whole = top(file)
-    if whole.is_dir():
-        return _files_in(whole)
+    package = package_of(file)
+    if package.is_dir():
+        return _files_in(package)
     if holds_installed(file.parent):  # beside an installed file stands all that is installed
         return [file]
     found = [file]
     for path in found:
         found += [sibling for sibling in _siblings(path, file.parent) if sibling not in found]
     return sorted(found)
-
-
-def holds_installed(folder: Path) -> bool:
-    """Whether packages are installed into a folder."""
-    return any(folder.glob("*.dist-info"))
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -131,45 +110,3 @@ def _siblings(file: Path, folder: Path) -> Iterator[Path]:
     for name in {name.partition(".")[0] for name in names}:
         yield from (place for suffix in SUFFIXES if (place := folder / f"{name}{suffix}").is_file())
         yield from _files_in(folder / name)
-
-
-def distributions() -> Iterator[metadata.Distribution]:
-    """Yield the installed distributions.
-
-    Not searched are the current folder, which may be a stranger's, and those of files that the user has named, in which
-    a build may have left the metadata of what is not installed.
-    """
-    left_out = {Path.cwd().resolve(), *named_folders}
-    yield from metadata.distributions(path=[entry for entry in sys.path if Path(entry).resolve() not in left_out])
-
-
-def distribution_of(file: Path) -> metadata.Distribution | None:
-    """Return the installed distribution that a module's file belongs to; None where it is a file of the user's own."""
-    name = top(file).name.removesuffix(".py")
-    installed = list(distributions())
-    for found in installed:
-        points = found.entry_points.select(group=GROUP)
-        if any(point.value.partition(".")[0] == name for point in points) and may_hold(found, file):
-            return found
-    for found in installed:  # last, since the list of files of some is long
-        if may_hold(found, file) and any(path.parts[0] in (name, f"{name}.py") for path in _recorded(found)):
-            return found
-    return None
-
-
-def _recorded(found: metadata.Distribution) -> list[metadata.PackagePath]:
-    """Return the files that an installation put in place; what a build leaves in a checkout lists its sources."""
-    return list(found.files or ()) if found.read_text("RECORD") else []
-
-
-def may_hold(found: metadata.Distribution, file: Path) -> bool:
-    """Whether a file lies where a distribution is installed, or where its editable install points to."""
-    if file.is_relative_to(Path(str(found.locate_file(""))).resolve()):
-        return True
-    try:
-        direct = json.loads(found.read_text("direct_url.json") or "{}")
-        url = urlsplit(direct["url"])
-        editable = direct["dir_info"]["editable"]
-    except (ValueError, KeyError, TypeError):
-        return False
-    return bool(editable) and url.scheme == "file" and file.is_relative_to(Path(unquote(url.path)).resolve())

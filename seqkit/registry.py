@@ -22,7 +22,7 @@ KINDS = ("data", "frontend", "model", "head", "optimizer", "scheduler", "trainer
 SPEC_KINDS = ("inputs", "task", "tokenizer")
 """Kinds of which a data spec is made."""
 
-PLUGIN = "a plugin is found once it is installed (pip install -e FOLDER) or named (--plugin FILE)"
+HOW_FOUND = "a plugin is found once it is installed (pip install -e FOLDER) or named (--plugin FILE)"
 
 RESERVED = ("nan", "null", "none", "true", "false", "inf", "on", "off", "yes", "no")
 """Words that YAML or Hydra read as something other than a name."""
@@ -36,6 +36,7 @@ METHODS = {
     "task": ("head", "metrics", "answers"),
     "tokenizer": ("pieces", "fit", "ids", "encode", "decode", "continued", "sizes", "plural"),
 }
+"""Methods without which a class of a kind is refused when it is registered."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Component:
         factory: The class or function that makes it.
         qualname: Name of the class or function that the author wrote, in its module.
         doc: Its docstring.
-        source: Module that defines it, with file and sha256.
+        origin: Module that defines it, with file and sha256.
     """
 
     kind: str
@@ -56,12 +57,12 @@ class Component:
     factory: Callable
     qualname: str
     doc: str
-    source: Origin
+    origin: Origin
 
     @property
-    def origin(self) -> str:
+    def module(self) -> str:
         """Module that defines it."""
-        return self.source.module
+        return self.origin.module
 
     @property
     def summary(self) -> str:
@@ -71,7 +72,7 @@ class Component:
     @property
     def provider(self) -> str:
         """Who provides it: "seqkit", a distribution with its version, or a file's name."""
-        return self.source.provider
+        return self.origin.provider
 
 
 _components: dict[str, dict[str, Component]] = {kind: {} for kind in (*KINDS, *SPEC_KINDS)}
@@ -126,12 +127,15 @@ def _replaces(new: Component, old: Component | None) -> bool:
 
     A file that is imported under two module names, ``__main__`` and its own, is one plugin: its first component stays.
     """
-    if old is None or (old.origin, old.qualname) == (new.origin, new.qualname):
+    if old is None or (old.module, old.qualname) == (new.module, new.qualname):
         return True
-    if old.source.file and (old.source.file, old.qualname) == (new.source.file, new.qualname):
+    if old.origin.file and (old.origin.file, old.qualname) == (new.origin.file, new.qualname):
         return False
-    by = f"{old.provider} ({old.qualname if old.origin == new.origin else old.origin})"
+    by = f"{old.provider} ({old.qualname if old.module == new.module else old.module})"
     raise PluginError(f"{new.kind} '{new.name}' is already registered by {by}; choose another name")
+
+
+_CONTEXTLIB = contextmanager.__code__.co_filename  # whose frame stands between a with block and this module
 
 
 @contextmanager
@@ -141,12 +145,11 @@ def at_authors_line() -> Iterator[None]:
         yield
     except PluginError as error:
         frame = sys._getframe()
-        while frame.f_back and (is_built_in(frame.f_globals.get("__name__", "")) or frame.f_code.co_filename == _WITH):
+        while frame.f_back and (
+            is_built_in(frame.f_globals.get("__name__", "")) or frame.f_code.co_filename == _CONTEXTLIB
+        ):
             frame = frame.f_back
         raise PluginError(f"{frame.f_code.co_filename}:{frame.f_lineno}: {error}") from None
-
-
-_WITH = contextmanager.__code__.co_filename
 
 
 register_data = partial(register, "data")
@@ -187,8 +190,8 @@ def names(kind: str) -> list[str]:
 
 def plugins() -> list[Component]:
     """Return the registered components that are not seqkit's own."""
-    every = (component for group in _components.values() for component in group.values())
-    return [component for component in every if not is_built_in(component.origin)]
+    registered = (component for group in _components.values() for component in group.values())
+    return [component for component in registered if not is_built_in(component.module)]
 
 
 def find(kind: str, name: str) -> Component:
@@ -204,7 +207,7 @@ def find(kind: str, name: str) -> Component:
         for finder in finders:
             finder(kind, name)
     if name not in _components[kind]:
-        raise unknown(kind, name, names(kind), PLUGIN)
+        raise unknown(kind, name, names(kind), HOW_FOUND)
     return _components[kind][name]
 
 
@@ -219,7 +222,7 @@ def all_or_nothing() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        packages = {component.origin.partition(".")[0] for component in plugins()}
+        packages = {component.module.partition(".")[0] for component in plugins()}
         for kind, group in _components.items():
             group.clear()
             group.update(before[kind])

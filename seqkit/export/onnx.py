@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from seqkit.errors import ConfigError
-from seqkit.export.program import OPSET, Runner, author_line, quiet, renamed, root_cause
+from seqkit.export.program import OPSET, Runner, place_in_trace, quiet, renamed, root_cause
 from seqkit.export.translations import translations
 
 LIMIT = 2**31  # bytes of an ONNX file
@@ -75,7 +75,7 @@ def _line(program: ExportedProgram, error: Exception) -> str:
     """Return the line of the author's code whose operation could not be translated, where that can be told."""
     node = re.search(r"Error when translating node %(\w+)", str(error))
     traces = [each.meta.get("stack_trace") for each in program.graph.nodes if node and each.name == node[1]]
-    return author_line(traces[0] or "") if traces else ""
+    return place_in_trace(traces[0] or "") if traces else ""
 
 
 def _tidy(model: Any) -> Any:

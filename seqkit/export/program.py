@@ -164,10 +164,10 @@ def _where(error: BaseException, fixed_sizes: Mapping[str, str]) -> str:
         reason = "a parameter is taken apart by iterating over it; use parameter.unbind(0)"
     else:
         reason = root_cause(error)
-    return reason + author_line(text.partition("from user code:")[2])
+    return reason + place_in_trace(text.partition("from user code:")[2])
 
 
-def author_line(trace: str) -> str:
+def place_in_trace(trace: str) -> str:
     """Return `` (FILE:LINE)`` of the innermost place in a stack trace that is not in a library, or an empty string."""
     places = re.findall(r'File "([^"]+)", line (\d+), in \w+', trace)
     places = [place for place in places if "site-packages" not in place[0]]

@@ -29,7 +29,8 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import State
-from seqkit.errors import PluginError, SeqkitError, one_line
+from seqkit.errors import PluginError, SeqkitError
+from seqkit.faults import brief
 
 
 class Recur(Protocol):
@@ -128,7 +129,7 @@ def faults_of(name: str, method: str) -> Iterator[None]:
         frames = [*traceback.walk_tb(error.__traceback__)]
         frame, line = next((one for one in frames if one[0].f_code.co_name == method), frames[-1])
         where = f"{frame.f_code.co_filename}:{line}"
-        raise PluginError(f"{name}.{method} fails ({where}): {type(error).__name__}: {one_line(error)}") from error
+        raise PluginError(f"{name}.{method} fails ({where}): {brief(error)}") from error
 
 
 def backends_of(cell: nn.Module) -> tuple[str, ...]:

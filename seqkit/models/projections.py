@@ -71,11 +71,11 @@ class Projections:
         Args:
             steps: Expected number of calls of each; further ones are right too, and slower to differentiate.
         """
-        return tuple(_deferred(kind, steps) for kind in self.kinds)
+        return tuple(_deferred(projection, steps) for projection in self.step_projections)
 
     @property
-    def kinds(self) -> tuple[Callable[[GateNames], "Projection"], ...]:
-        """What the products of a step are, in the order of its arguments: ``input`` if it wants x, ``recurrent``."""
+    def step_projections(self) -> tuple[Callable[[GateNames], "Projection"], ...]:
+        """The projections of a step, in the order of its arguments: ``input`` if it wants x, and ``recurrent``."""
         return (self.input, self.recurrent) if self.layout.wants_input else (self.recurrent,)
 
     @property
@@ -99,16 +99,17 @@ class Projections:
 
     def input(self, gate: GateNames = None) -> "Projection":
         """Return the input projection of one gate, of several, or of all; of a gate without W it is the bias."""
-        every, driven = self.layout.gates, self.layout.driven
+        gates, driven = self.layout.gates, self.layout.driven
         weight, _, bias, _ = self.weights
-        names = self._known(gate, every)
+        names = self._known(gate, gates)
         own = tuple(name for name in names if name in driven)
-        rows = rows_of(weight, driven, own), rows_of(bias, every, own), rows_of(self.gain_ih_D, driven, own)
-        undriven = tuple((at, rows_of(bias, every, (name,))) for at, name in enumerate(names) if name not in own)
+        rows = rows_of(weight, driven, own), rows_of(bias, gates, own), rows_of(self.gain_ih_D, driven, own)
+        undriven = tuple((at, rows_of(bias, gates, (name,))) for at, name in enumerate(names) if name not in own)
         return Projection(*rows, None, len(own), undriven)
 
-    def _known(self, gate: GateNames, every: tuple[str, ...]) -> tuple[str, ...]:
-        names = every if gate is None else (gate,) if isinstance(gate, str) else gate
+    def _known(self, gate: GateNames, default: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of the gates that a call asks for, ``default`` for None; refuse one that the cell lacks."""
+        names = default if gate is None else (gate,) if isinstance(gate, str) else gate
         for name in names:
             if name not in self.layout.gates:
                 raise unknown("gate", name, self.layout.gates)
@@ -168,22 +169,28 @@ def normalise(a_BG: Tensor, gates: int) -> Tensor:
     return F.layer_norm(a_BgH, a_BgH.shape[-1:], eps=EPSILON).flatten(-2)
 
 
-def rows_of(part: Rows, every: tuple[str, ...], names: tuple[str, ...]) -> Rows:
-    """Return the rows of some gates from a tensor with a block of rows per gate."""
-    if part is None or names == every:
-        return part
-    size = len(part) // len(every)
-    blocks = [part[every.index(name) * size :][:size] for name in names]
-    return torch.cat(blocks) if len(blocks) > 1 else blocks[0] if blocks else part[:0]
+def rows_of(weight: Rows, gates: tuple[str, ...], names: tuple[str, ...]) -> Rows:
+    """Return the rows of some gates from a tensor with a block of H rows per gate.
+
+    Args:
+        weight: (number of gates * H, ...), or None, which is returned.
+        gates: Of all blocks, in their order.
+        names: Of the gates whose rows are returned.
+    """
+    if weight is None or names == gates:
+        return weight
+    size = len(weight) // len(gates)
+    blocks = [weight[gates.index(name) * size :][:size] for name in names]
+    return torch.cat(blocks) if len(blocks) > 1 else blocks[0] if blocks else weight[:0]
 
 
 def _deferred(product: Callable[[GateNames], Projection], steps: int) -> Callable[..., Tensor]:
     """Return a product of the gates that are named, its weight gradient deferred over ``steps`` calls."""
-    every: dict[GateNames, Callable[[Tensor], Tensor]] = {}
+    deferred: dict[GateNames, Callable[[Tensor], Tensor]] = {}
 
     def apply(h_BH: Tensor, gate: GateNames = None) -> Tensor:
-        if gate not in every:
-            every[gate] = deferred_projection(product(gate), steps, len(h_BH))
-        return every[gate](h_BH)
+        if gate not in deferred:
+            deferred[gate] = deferred_projection(product(gate), steps, len(h_BH))
+        return deferred[gate](h_BH)
 
     return apply

@@ -53,12 +53,12 @@ def _one_step(cell: Any, projections: Projections, x_TBI: Tensor, state: State) 
     x = projections.step_inputs(x_TBI)[0]
     given = {f"the state '{name}'": part for name, part in zip(cell.states, state, strict=True)}
     given["x_BI" if projections.layout.wants_input else "x_BG"] = x
-    before = {what: (part.clone(), part._version) for what, part in given.items()}
+    before = {name: (part.clone(), part._version) for name, part in given.items()}
     check_state(cell, cell.step(x, *projections.step_products(1), state), state)
-    for what, part in given.items():
-        values, version = before[what]
+    for name, part in given.items():
+        values, version = before[name]
         if part._version != version or not torch.equal(part, values):
-            raise PluginError(f"{type(cell).__name__}.step changes {what} in place; it must compute a new one")
+            raise PluginError(f"{type(cell).__name__}.step changes {name} in place; it must compute a new one")
 
 
 def _gradients(direction: Direction, x_TBI: Tensor, state: State) -> None:

@@ -11,8 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import seqkit
+from seqkit.distributions import GROUP, distributions, may_hold
 from seqkit.errors import PluginError
-from seqkit.origin import GROUP, distributions, may_hold
 from seqkit.plugins.loading import load, loaded, warn
 from seqkit.plugins.record import Plugin
 
@@ -39,16 +39,16 @@ def load_entry_point(distribution: Distribution, point: EntryPoint) -> None:
         _check_place(distribution, point.module.partition(".")[0])
         return import_module(point.module)
 
-    before = loaded.get(f"{distribution.name}:{point.name}")
+    known = loaded.get(f"{distribution.name}:{point.name}")
     plugin = load(Plugin(point.name, distribution.name, distribution.version), import_it)
-    if plugin.fault and not before:
+    if plugin.fault and not known:
         warn(plugin)
 
 
 def of_distribution(name: str) -> list[tuple[Distribution, EntryPoint]]:
     """Return the entry points of one distribution."""
     wanted = canonicalize_name(name)
-    return [(found, point) for found, point in entry_points() if canonicalize_name(found.name) == wanted]
+    return [pair for pair in entry_points() if canonicalize_name(pair[0].name) == wanted]
 
 
 def _check_place(distribution: Distribution, package: str) -> None:

@@ -6,18 +6,18 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import seqkit
 from seqkit import registry
+from seqkit.distributions import package_of
 from seqkit.errors import one_line
-from seqkit.origin import top
 from seqkit.plugins.record import Plugin
 from seqkit.process_state import left_alone
 
 LOG = logging.getLogger("seqkit")
-
 
 loaded: dict[str, Plugin] = {}
 """Every plugin whose loading was tried in this process, by distribution and name, in this order."""
@@ -27,7 +27,7 @@ def load(plugin: Plugin, import_it: Callable[[], ModuleType]) -> Plugin:
     """Load a plugin, once in a process; what a failed import has registered is forgotten.
 
     Args:
-        plugin: What is known of it before.
+        plugin: Its name and distribution, or its file, as known before the import.
         import_it: Imports its module.
 
     Returns:
@@ -51,7 +51,7 @@ def load(plugin: Plugin, import_it: Callable[[], ModuleType]) -> Plugin:
     except BaseException as error:  # SystemExit, or what a test library raises to skip
         fault = _fault(error)
     seconds = time.perf_counter() - started
-    loaded[key] = Plugin(plugin.name, plugin.distribution, plugin.version, module, file, seconds, fault)
+    loaded[key] = replace(plugin, module=module, file=file, seconds=seconds, fault=fault)
     return loaded[key]
 
 
@@ -87,6 +87,6 @@ def _authors_line(error: BaseException) -> str:
     frames = [(file, line) for file, line in frames if not file.is_relative_to(own)]
     if not frames:
         return ""
-    whole = top(frames[0][0])
-    file, line = [(file, line) for file, line in frames if file.is_relative_to(whole)][-1]
+    package = package_of(frames[0][0])
+    file, line = [(file, line) for file, line in frames if file.is_relative_to(package)][-1]
     return f"{file}:{line}"

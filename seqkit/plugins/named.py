@@ -7,8 +7,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from seqkit.distributions import holds_installed, package_of
 from seqkit.errors import PluginError, shortened
-from seqkit.origin import holds_installed, top
 from seqkit.plugins import memory
 from seqkit.plugins.loading import load, loaded, warn
 from seqkit.plugins.record import Plugin
@@ -26,15 +26,15 @@ def use(name: str) -> None:
     Raises:
         PluginError: There is no such file, or its import fails.
     """
-    places = _files(name)
+    files = _files(name)
     for key in [key for key, plugin in loaded.items() if plugin.fault and not plugin.distribution]:
         del loaded[key]  # in a notebook it may have been mended
-    whole = name if places is None else str(Path(name).expanduser().absolute())
-    for plugin in _load(whole, places):
+    lasting = name if files is None else str(Path(name).expanduser().absolute())  # in any folder, for other processes
+    for plugin in _load(lasting, files):
         if plugin.fault:
             raise PluginError(f"--plugin {name}: {plugin.fault}")
     named = os.environ.get(VARIABLE, "").split(os.pathsep)
-    os.environ[VARIABLE] = os.pathsep.join(filter(None, dict.fromkeys([*named, whole])))
+    os.environ[VARIABLE] = os.pathsep.join(filter(None, dict.fromkeys([*named, lasting])))
 
 
 def load_named() -> None:
@@ -56,9 +56,10 @@ def load_file(file: Path) -> Plugin:
     return load(Plugin(str(file), file=str(file)), lambda: _import_file(file))
 
 
-def _load(name: str, places: list[Path] | None) -> list[Plugin]:
+def _load(name: str, files: list[Path] | None) -> list[Plugin]:
+    """Load the module of a name, or the files that it stands for, and remember those that this worked for."""
     plugins = (
-        [load(Plugin(name), lambda: import_module(name))] if places is None else [load_file(place) for place in places]
+        [load(Plugin(name), lambda: import_module(name))] if files is None else [load_file(file) for file in files]
     )
     for plugin in plugins:
         if plugin.file and not plugin.fault:
@@ -89,18 +90,18 @@ def _files(name: str) -> list[Path] | None:
 
 def _import_file(file: Path) -> ModuleType:
     """Import a file from its own folder, which goes last on the path: other processes find the module there too."""
-    whole = top(file)
-    parts = file.relative_to(whole.parent).with_suffix("").parts
+    package = package_of(file)
+    parts = file.relative_to(package.parent).with_suffix("").parts
     name = ".".join(part for part in parts if part != "__init__")
     if not all(part.isidentifier() for part in name.split(".")):
         raise PluginError(f"{file}: a module's name has letters, digits and _ only; rename the file")
-    if str(whole.parent) not in sys.path:
-        sys.path.append(str(whole.parent))
-    if not holds_installed(whole.parent):
-        from_source(whole.parent)
+    if str(package.parent) not in sys.path:
+        sys.path.append(str(package.parent))
+    if not holds_installed(package.parent):
+        from_source(package.parent)
     invalidate_caches()
     first = name.partition(".")[0]
-    expected = whole / "__init__.py" if whole.is_dir() else whole
+    expected = package / "__init__.py" if package.is_dir() else package
     taken = _file_of(first)
     if taken is None or taken.resolve() != expected.resolve():
         raise PluginError(f"{file}: '{first}' is the name of another module ({taken or 'built in'}); rename the file")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seqkit import registry
-from seqkit.origin import top
+from seqkit.distributions import package_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class Plugin:
     @property
     def provider(self) -> str:
         """Distribution and version, or the name of its file."""
-        return f"{self.distribution} {self.version}" if self.distribution else top(Path(self.file or self.name)).name
+        if self.distribution:
+            return f"{self.distribution} {self.version}"
+        return package_of(Path(self.file or self.name)).name
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -43,7 +45,7 @@ class Plugin:
             f"{kind}={name}"
             for kind in (*registry.KINDS, *registry.SPEC_KINDS)
             for name, component in registry.components(kind).items()
-            if package and component.origin.partition(".")[0] == package
+            if package and component.module.partition(".")[0] == package
         )
 
     @property

@@ -5,7 +5,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFi
 from pathlib import Path
 from types import CodeType
 
-from seqkit.origin import named_folders
+from seqkit.distributions import named_folders
 
 
 class _SourceLoader(SourceFileLoader):

@@ -28,7 +28,7 @@ def describe(kind: str, name: str, config: dict[str, Any] | None, input_size: in
         "summary": found.summary,
         "text": body(found.doc),
         "provider": found.provider,
-        "file": getattr(sys.modules.get(found.origin), "__file__", None) or found.origin,
+        "file": getattr(sys.modules.get(found.module), "__file__", None) or found.module,
         "options": options(found.factory, found.doc),
     }
     chosen = config or {"name": name}

@@ -8,7 +8,9 @@ from seqkit.data.loading import set_up
 from seqkit.registry import Component
 
 OUTPUT_SIZE = 8  # of the model that a head is tried on
+
 Names = dict[str, str | list[str] | bool]
+"""Names by the kind of component, such as "tasks", and whether a causal model is needed."""
 
 
 def fits(component: Component, config: dict[str, Any]) -> Names:

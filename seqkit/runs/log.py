@@ -28,8 +28,7 @@ def logging_to(path: Path) -> Iterator[None]:
     LOG.setLevel(logging.DEBUG)
     LOG.propagate = False
     LOG.disabled = False  # Hydra disables loggers that it does not know
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    quiet_lightning()
     for handler in handlers:
         LOG.addHandler(handler)
     try:
@@ -40,3 +39,9 @@ def logging_to(path: Path) -> Iterator[None]:
             handler.close()
         LOG.setLevel(before[0])
         LOG.propagate = before[1]
+
+
+def quiet_lightning() -> None:
+    """Let Lightning log warnings only."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)

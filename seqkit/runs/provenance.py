@@ -22,7 +22,7 @@ def components(config: Config, spec: DataSpec | None = None) -> Provenance:
         by_spec = {"frontend": spec.inputs.frontend, "head": spec.task.head}
         chosen += [(kind, name) for kind, name in by_spec.items() if not config[kind]]
         chosen += registry.parts_of(spec)
-    return {f"{kind}={name}": registry.find(kind, name).source.to_json() for kind, name in chosen}
+    return {f"{kind}={name}": registry.find(kind, name).origin.to_json() for kind, name in chosen}
 
 
 def remember(used: Provenance) -> None:
@@ -73,7 +73,7 @@ def change_reason(saved: Any) -> str:
     found: dict[str, list[str]] = {}
     for kind, name, then in _entries(saved):
         component = registry.components(kind).get(name)
-        now = component.source.to_json() if component else then
+        now = component.origin.to_json() if component else then
         if now.get("sha256", now) != then.get("sha256", then) and not (_is_own(then) and _is_own(now)):
             found.setdefault(_difference(then, now), []).append(f"{kind}={name}")
     parts = [f"{', '.join(keys)} {difference}" for difference, keys in found.items()]

@@ -29,8 +29,8 @@ class Check:
         name: Of the function that looks for it, words joined by _.
         cheap: Whether the dry run before a training makes it: it is quick, and a component that fails it would train or
             score wrongly.
-        streams: Whether that is so on data that are streams only.
-        basic: Whether the others stand on it, so that they would only say the same again in other words.
+        streams: Whether the dry run makes it on data that are streams only.
+        basic: Whether the others stand on it: they are not tried where it fails, as they would say the same again.
         run: Takes the subject of its kind; raises ``CheckError`` or ``DoesNotApply``.
     """
 
@@ -67,10 +67,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one check on one component.
+    """Outcome of one check on one component.
 
     Attributes:
-        check: That was run.
+        check: The check that was run.
         passed: Whether the component has the property.
         applies: Whether the check had something to look at.
         reason: Why it failed or does not apply.
@@ -104,14 +104,14 @@ def check(
 def outcomes(subject: Any, kinds: tuple[str, ...]) -> Iterator[Outcome]:
     """Run the checks of some kinds on a subject, the basic ones first; where one of these fails, no other is tried."""
     failed = ""
-    for one in _basic_first([one for kind in kinds for one in CHECKS[kind]]):
-        if failed and not one.basic:
-            yield Outcome(one, True, False, f"not tried until '{failed}' passes")
+    for item in _basic_first([item for kind in kinds for item in CHECKS[kind]]):
+        if failed and not item.basic:
+            yield Outcome(item, True, False, f"not tried until '{failed}' passes")
             continue
-        outcome = one.outcome(subject)
+        outcome = item.outcome(subject)
         yield outcome
-        if one.basic and not outcome.passed:
-            failed = failed or one.sentence
+        if item.basic and not outcome.passed:
+            failed = failed or item.sentence
 
 
 def cheap_outcomes(subject: Any, kind: str, streams: bool) -> Iterator[Outcome]:
@@ -122,13 +122,13 @@ def cheap_outcomes(subject: Any, kind: str, streams: bool) -> Iterator[Outcome]:
         kind: Of component.
         streams: Whether the data are streams.
     """
-    for one in _basic_first(CHECKS[kind]):
-        if one.cheap and (streams or not one.streams):
-            yield one.outcome(subject)
+    for item in _basic_first(CHECKS[kind]):
+        if item.cheap and (streams or not item.streams):
+            yield item.outcome(subject)
 
 
 def _basic_first(checks: list[Check]) -> list[Check]:
-    return sorted(checks, key=lambda one: not one.basic)
+    return sorted(checks, key=lambda item: not item.basic)
 
 
 def require(subject: Any, kinds: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from seqkit.testing.line import Chosen
 from seqkit.testing.specs import spec_for
 from seqkit.testing.subject import ModuleSubject
 
-SHARED = modules, randomness  # define checks of frontends too
+MODULES = modules, randomness  # define checks of frontends too
 
 
 class FrontendSubject(ModuleSubject):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from seqkit.errors import one_line
-from seqkit.testing.check import check, ensure
+from seqkit.testing.check import CheckError, check, ensure
 from seqkit.testing.compare import TOLERANCE, difference
 from seqkit.testing.subject import ModuleSubject, projected, random_like, trained
 
@@ -47,9 +47,8 @@ def gradient_reaches_every_parameter(subject: ModuleSubject) -> None:
         with torch.no_grad():
             for parameter in wanted.values():
                 parameter.add_(0.1 * random_like(parameter, seed=number))
-    ensure(
-        False,
-        f"the gradient of the outputs does not reach {', '.join(lost)}; use them in the output, or do not make them",
+    raise CheckError(
+        f"the gradient of the outputs does not reach {', '.join(lost)}; use them in the output, or do not make them"
     )
 
 
@@ -74,9 +73,9 @@ def state_dict_holds_all_of_it(subject: ModuleSubject) -> None:
     try:
         other.load_state_dict(module.state_dict())
     except RuntimeError as error:
-        ensure(
-            False, f"its state dict does not load into another one: {one_line(error)}; make every weight in __init__"
-        )
+        raise CheckError(
+            f"its state dict does not load into another one: {one_line(error)}; make every weight in __init__"
+        ) from error
     by = difference(subject.outputs(other, inputs), due)
     ensure(
         by < TOLERANCE,
@@ -95,10 +94,9 @@ def can_be_copied_and_sent_to_a_worker(subject: ModuleSubject) -> None:
         try:
             twin = copied(module)
         except Exception as error:
-            ensure(
-                False,
+            raise CheckError(
                 f"{name} refuses it ({type(error).__name__}: {error}); keep on self no lambda, no function defined in "
-                "another, no generator, file or lock",
-            )
+                "another, no generator, file or lock"
+            ) from error
         by = difference(subject.outputs(twin, inputs), due)
         ensure(by < TOLERANCE, f"what {name} made of it gives outputs {by:.2g} away")

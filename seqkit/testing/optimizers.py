@@ -16,13 +16,14 @@ from seqkit.testing.saving import read_back
 from seqkit.training.optimizers import parameter_groups
 
 STEPS = 50
+"""Steps after which the loss must be lower."""
 
 
-class Trial:
+class Regression:
     """A small regression problem and the optimizer that is to solve it.
 
     Attributes:
-        weights: Parameters that are decayed (two dimensions) and those that are not.
+        layer: The weight (3, 4), which is decayed, and the bias (3,), which is not.
         optimizer: For both groups.
         uphill: Whether the gradients are those of a step back.
     """
@@ -40,9 +41,11 @@ class Trial:
 
     @property
     def weights(self) -> list[Tensor]:
+        """Copies of the weight and the bias as they are now."""
         return [parameter.detach().clone() for parameter in self.layer.parameters()]
 
     def loss(self) -> Tensor:
+        """Return the mean squared error."""
         return nn.functional.mse_loss(self.layer(self.inputs), self.due)
 
     def closure(self) -> Tensor:
@@ -53,11 +56,12 @@ class Trial:
         return loss.detach()
 
     def step(self, steps: int = 1) -> None:
+        """Take some steps of the optimizer."""
         for _ in range(steps):
             self.optimizer.step(closure=self.closure)
 
-    def still(self) -> Tensor:
-        """Give every parameter a gradient of zero."""
+    def zero_closure(self) -> Tensor:
+        """Give every parameter a gradient of zero, and return a loss of zero."""
         for parameter in self.layer.parameters():
             parameter.grad = torch.zeros_like(parameter)
         return torch.zeros(())
@@ -69,10 +73,12 @@ class OptimizerSubject:
 
     config: Mapping[str, Any]
 
-    def trial(self, **options: Any) -> Trial:
-        return Trial({**self.config, **options})
+    def regression(self, **options: Any) -> Regression:
+        """Return a new problem, its optimizer with further options."""
+        return Regression({**self.config, **options})
 
-    def has(self, option: str) -> bool:
+    def has_option(self, option: str) -> bool:
+        """Whether the optimizer has an option of this name."""
         return option in registry.check("optimizer", self.config)
 
 
@@ -92,16 +98,16 @@ options.define_checks("optimizer")
 @check("optimizer", cheap=True)
 def takes_every_parameter_in_its_groups(subject: OptimizerSubject) -> None:
     """It is given groups with ``params``, ``names`` and ``decay``; a parameter that is left out is never trained."""
-    trial = subject.trial()
+    problem = subject.regression()
     ensure(
-        isinstance(trial.optimizer, torch.optim.Optimizer),
-        f"it is {type(trial.optimizer).__name__}; return a torch.optim.Optimizer",
+        isinstance(problem.optimizer, torch.optim.Optimizer),
+        f"it is {type(problem.optimizer).__name__}; return a torch.optim.Optimizer",
     )
-    held = [parameter for group in trial.optimizer.param_groups for parameter in group["params"]]
-    given = {name for name, parameter in trial.layer.named_parameters() if all(parameter is not one for one in held)}
+    held = [parameter for group in problem.optimizer.param_groups for parameter in group["params"]]
+    given = {name for name, parameter in problem.layer.named_parameters() if all(parameter is not one for one in held)}
     ensure(not given, f"{', '.join(sorted(given))} is in none of its groups; pass on all that it is given")
     ensure(
-        all("lr" in group for group in trial.optimizer.param_groups),
+        all("lr" in group for group in problem.optimizer.param_groups),
         "a group has no 'lr', which the scheduler changes; put the learning rate into the defaults",
     )
 
@@ -109,17 +115,17 @@ def takes_every_parameter_in_its_groups(subject: OptimizerSubject) -> None:
 @check("optimizer", cheap=True)
 def step_calls_the_closure_first(subject: OptimizerSubject) -> None:
     """Loss and gradients are computed in the closure, which the training hands to ``step`` by this name."""
-    trial = subject.trial()
-    before = trial.weights
+    problem = subject.regression()
+    before = problem.weights
     remedy = "write def step(self, closure=None), and call closure() under torch.enable_grad()"
     with explained(remedy):
-        loss = trial.optimizer.step(closure=trial.closure)
+        loss = problem.optimizer.step(closure=problem.closure)
     ensure(
         isinstance(loss, Tensor | float) and float(loss) > 0,
         f"step returned {loss!r}; call the closure and return its loss",
     )
     ensure(
-        all(not torch.equal(*pair) for pair in zip(trial.weights, before, strict=True)),
+        all(not torch.equal(*pair) for pair in zip(problem.weights, before, strict=True)),
         "a step left a weight where it was; call the closure before the gradients are read",
     )
 
@@ -127,13 +133,13 @@ def step_calls_the_closure_first(subject: OptimizerSubject) -> None:
 @check("optimizer")
 def step_needs_no_closure(subject: OptimizerSubject) -> None:
     """With trainer.precision=16-mixed the gradients are there already, scaled, and ``step`` is called alone."""
-    trial = subject.trial()
-    before = trial.weights
-    trial.closure()
+    problem = subject.regression()
+    before = problem.weights
+    problem.closure()
     with explained("step() must do without a closure; write def step(self, closure=None)"):
-        trial.optimizer.step()
+        problem.optimizer.step()
     ensure(
-        all(not torch.equal(*pair) for pair in zip(trial.weights, before, strict=True)),
+        all(not torch.equal(*pair) for pair in zip(problem.weights, before, strict=True)),
         "step() left a weight where it was; without a closure use the gradients that are there",
     )
 
@@ -141,23 +147,23 @@ def step_needs_no_closure(subject: OptimizerSubject) -> None:
 @check("optimizer")
 def step_leaves_alone_what_has_no_gradient(subject: OptimizerSubject) -> None:
     """A part of a network may be unused in a batch."""
-    trial = subject.trial()
-    trial.layer.bias.requires_grad_(False)
-    before = trial.weights
+    problem = subject.regression()
+    problem.layer.bias.requires_grad_(False)
+    before = problem.weights
     with explained("this is a step with a parameter whose grad is None; skip it"):
-        trial.step()
-    ensure(torch.equal(trial.weights[1], before[1]), "a parameter without a gradient is changed; skip it")
+        problem.step()
+    ensure(torch.equal(problem.weights[1], before[1]), "a parameter without a gradient is changed; skip it")
 
 
 @check("optimizer", cheap=True)
 def learning_rate_of_the_groups_is_used(subject: OptimizerSubject) -> None:
     """The scheduler writes it there, at every step."""
-    trial = subject.trial(**{"weight_decay": 0.0} if subject.has("weight_decay") else {})
-    for group in trial.optimizer.param_groups:
+    problem = subject.regression(**{"weight_decay": 0.0} if subject.has_option("weight_decay") else {})
+    for group in problem.optimizer.param_groups:
         group["lr"] = 0.0
-    before = trial.weights
-    trial.step()
-    moved = max(float((a - b).abs().max()) for a, b in zip(trial.weights, before, strict=True))
+    before = problem.weights
+    problem.step()
+    moved = max(float((a - b).abs().max()) for a, b in zip(problem.weights, before, strict=True))
     ensure(
         moved == 0,
         f"with group['lr'] = 0 a step moves a weight by {moved:.2g}; read group['lr'] in step, no attribute",
@@ -167,18 +173,18 @@ def learning_rate_of_the_groups_is_used(subject: OptimizerSubject) -> None:
 @check("optimizer")
 def decay_is_that_of_the_group(subject: OptimizerSubject) -> None:
     """Biases, and what a module exempts, are in a group whose ``decay`` is False; to shrink them spoils a cell."""
-    trial = subject.trial(**{"weight_decay": 0.5} if subject.has("weight_decay") else {})
-    before = trial.weights
-    for group in trial.optimizer.param_groups:
+    problem = subject.regression(**{"weight_decay": 0.5} if subject.has_option("weight_decay") else {})
+    before = problem.weights
+    for group in problem.optimizer.param_groups:
         group["lr"] = 0.1  # with a small one a decay is less than float32 can hold
     for _ in range(3):
-        trial.optimizer.step(closure=trial.still)
-    changed = [not torch.equal(*pair) for pair in zip(trial.weights, before, strict=True)]
+        problem.optimizer.step(closure=problem.zero_closure)
+    changed = [not torch.equal(*pair) for pair in zip(problem.weights, before, strict=True)]
     ensure(
         not changed[1],
         "without any gradient a bias shrinks; set weight_decay to 0 in the groups whose 'decay' is False",
     )
-    if not subject.has("weight_decay"):
+    if not subject.has_option("weight_decay"):
         raise DoesNotApply("it has no option weight_decay")
     ensure(changed[0], "weight_decay=0.5 changes nothing; set it in the groups whose 'decay' is True")
 
@@ -186,33 +192,33 @@ def decay_is_that_of_the_group(subject: OptimizerSubject) -> None:
 @check("optimizer")
 def a_quadratic_gets_lower(subject: OptimizerSubject) -> None:
     """With the options given it should learn something of the simplest problem there is."""
-    trial = subject.trial()
-    before = float(trial.loss().detach())
-    trial.step(STEPS)
-    after = float(trial.loss().detach())
+    problem = subject.regression()
+    before = float(problem.loss().detach())
+    problem.step(STEPS)
+    after = float(problem.loss().detach())
     ensure(after < before, f"after {STEPS} steps of a linear regression the loss is {after:.4g}, at first {before:.4g}")
 
 
 @check("optimizer", cheap=True)
 def state_is_plain(subject: OptimizerSubject) -> None:
     """A checkpoint is read without running code, so it can hold tensors and plain data only."""
-    trial = subject.trial()
-    trial.step(2)
-    _saved(trial.optimizer.state_dict())
+    problem = subject.regression()
+    problem.step(2)
+    _saved(problem.optimizer.state_dict())
 
 
 @check("optimizer", cheap=True)
 def going_on_from_a_checkpoint_is_exact(subject: OptimizerSubject) -> None:
     """A run that is killed and resumed ends with the weights of one that was not."""
-    trial, again = subject.trial(), subject.trial()
-    trial.step(3)
-    again.layer.load_state_dict(deepcopy(trial.layer.state_dict()))
-    again.optimizer.load_state_dict(_saved(trial.optimizer.state_dict()))
-    for one in (trial, again):
+    problem, again = subject.regression(), subject.regression()
+    problem.step(3)
+    again.layer.load_state_dict(deepcopy(problem.layer.state_dict()))
+    again.optimizer.load_state_dict(_saved(problem.optimizer.state_dict()))
+    for one in (problem, again):
         one.uphill = True  # so that what a mean or a sign remembers of the way down shows
         with seeded(1):  # it may draw from torch's generator, whose state is saved
             one.step(3)
-    apart = max(float((a - b).abs().max()) for a, b in zip(trial.weights, again.weights, strict=True))
+    apart = max(float((a - b).abs().max()) for a, b in zip(problem.weights, again.weights, strict=True))
     ensure(
         apart == 0,
         f"three steps after a checkpoint the weights are {apart:.2g} from those without one; keep all that a step "

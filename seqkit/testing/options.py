@@ -6,7 +6,7 @@ from typing import Any
 from seqkit import registry, schema
 from seqkit.errors import one_line
 from seqkit.report.options import arguments
-from seqkit.testing.check import DoesNotApply, check, ensure
+from seqkit.testing.check import CheckError, DoesNotApply, check, ensure
 
 
 def define_checks(kind: str) -> None:
@@ -20,9 +20,9 @@ def define_checks(kind: str) -> None:
         try:
             text = json.dumps(schema.plain(factory, values), allow_nan=False)
         except (ValueError, TypeError) as error:
-            ensure(
-                False, f"its options cannot be written as JSON ({one_line(error)}); use int, float, bool, str, lists"
-            )
+            raise CheckError(
+                f"its options cannot be written as JSON ({one_line(error)}); use int, float, bool, str, lists"
+            ) from error
         again = schema.check(factory, json.loads(text), kind)
         changed = [f"{kind}.{name}" for name, value in values.items() if again[name] != value]
         ensure(

@@ -29,7 +29,13 @@ def can_be_built(subject: "PredictionSubject") -> None:
 
 @dataclass(frozen=True)
 class Given:
-    """Input of a head: the model's output y_BTH, the valid steps of each row of it, and the batch that it is of."""
+    """Input of a head.
+
+    Attributes:
+        y: Output (B, T, H) of the model.
+        lengths: Valid steps (B,) of each row of it, None where all are.
+        batch: That the model was given.
+    """
 
     y: Tensor
     lengths: Tensor | None
@@ -56,6 +62,7 @@ class PredictionSubject:
 
     @cached_property
     def data(self) -> Data:
+        """The data; a check does not apply where they cannot be had."""
         try:
             return self.get_data()
         except Exception:
@@ -63,6 +70,7 @@ class PredictionSubject:
 
     @cached_property
     def network(self) -> Network:
+        """The network, in evaluation mode; a check does not apply where it cannot be built."""
         data = self.data
         try:
             return self.get_network(data).eval()
@@ -71,6 +79,7 @@ class PredictionSubject:
 
     @property
     def spec(self) -> DataSpec:
+        """Spec of the data."""
         return self.data.spec
 
     @cached_property
@@ -108,6 +117,7 @@ class PredictionSubject:
 
     @torch.no_grad()
     def prediction(self, given: Given) -> Any:
+        """Return the head's prediction, of the type that its task defines."""
         head = self.network.head
         return head.predict(head(given.y, given.lengths, given.batch), given.lengths, given.batch)
 

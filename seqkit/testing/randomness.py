@@ -72,18 +72,20 @@ def seed_decides_training(subject: ModuleSubject) -> None:
 def generators_are_never_seeded(subject: ModuleSubject) -> None:
     """It draws on from where the generators of the run are; seeding them would repeat one dropout mask."""
     module, inputs = subject.module(training=True), subject.x()
-    _require_unseeded("it", lambda: subject.outputs(module, inputs))
-    _require_unseeded("building it", subject.make)
+    for doing, compute in (("it", lambda: subject.outputs(module, inputs)), ("building it", subject.make)):
+        reason = seeding_reason(compute)
+        ensure(not reason, f"{doing} {reason}")
 
 
-def _require_unseeded(what: str, compute: Callable[[], Any]) -> None:
+def seeding_reason(compute: Callable[[], Any]) -> str:
+    """Return which generators a computation seeds, and what would be right, or an empty string."""
     after = []
     for seed in (1, 2):
         with seeded(seed):
             compute()
             after.append(_generators())
     same = [name for name, state in after[0].items() if state == after[1][name]]
-    ensure(not same, f"{what} seeds the generator of {', '.join(same)}; leave that to the run's seed")
+    return f"seeds the generator of {', '.join(same)}; leave that to the run's seed" if same else ""
 
 
 def _generators() -> dict[str, Any]:

@@ -18,7 +18,7 @@ STEPS, VALIDATIONS = 60, 12
 """Optimizer steps of a training that a check goes through at most, and validations between them."""
 
 SCORES = [abs(math.sin(count)) for count in range(STEPS)]
-"""Of validations, now better, now worse."""
+"""Scores of successive validations, now better, now worse."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class SchedulerSubject:
         return range(min(STEPS, self.totals[0]))
 
     def build(self, mode: str = "min", total: int | None = None) -> Any:
+        """Return the schedule of a training of ``total`` steps, whose monitored score is better by ``mode``."""
         return registry.build("scheduler", self.config, self.totals[0] if total is None else total, mode)
 
 

@@ -10,7 +10,8 @@ from seqkit.data.series import SAMPLE
 from seqkit.errors import ConfigError, one_line
 from seqkit.network import Network, assemble
 
-Config = Mapping[str, Any]
+Component = Mapping[str, Any]
+"""A component as in the config: its name and options."""
 
 _SIZES = {"train_size": 16, "valid_size": 7, "test_size": 7, "batch_size": 4}
 
@@ -27,21 +28,21 @@ READY: tuple[dict[str, Any], ...] = (
 """Data sets that are always there, with options that make them tiny; quick ones first."""
 
 
-def sized(config: Config) -> Config:
+def sized(config: Component) -> Component:
     """Return a data set's config; a tiny one where nothing but the name of one that is always there is given."""
     if len(config) > 1:
         return config
     return next((tiny for tiny in READY if tiny["name"] == config["name"]), config)
 
 
-def data_set(config: Config) -> Data:
+def data_set(config: Component) -> Data:
     """Return the data set that a config names, set up, and tiny where it gives nothing but the name."""
     data = registry.build("data", sized(config))
     set_up(data)
     return data
 
 
-def network(data: Data, chosen: Mapping[str, Config] | None = None) -> Network:
+def network(data: Data, chosen: Mapping[str, Component] | None = None) -> Network:
     """Return a network for some data, in evaluation mode.
 
     Args:
@@ -52,19 +53,19 @@ def network(data: Data, chosen: Mapping[str, Config] | None = None) -> Network:
     return assemble(parts, data.spec).eval()
 
 
-def served_by(head: Config) -> Data:
+def served_by(head: Component) -> Data:
     """Return the first data set whose task names the head, or else the first that the head can be built for.
 
     Raises:
         ConfigError: There is none; says what the head said of the last.
     """
-    found = []
+    others = []
     for data in _ready():
         if data.spec.task.head == head["name"]:
             return data
-        found.append(data)
+        others.append(data)
     reason = "there are none"
-    for data in found:
+    for data in others:
         try:
             network(data, {"head": head})
         except Exception as error:

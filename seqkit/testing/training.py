@@ -1,7 +1,5 @@
 """Tiny trainings, to compare one that was killed and continued with one that never was."""
 
-import logging
-import os
 from collections.abc import Mapping
 from contextlib import redirect_stderr, suppress
 from io import StringIO
@@ -11,12 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
-import seqkit
 from seqkit import registry
-from seqkit.config import Config, check, config_hash
+from seqkit.config import Config, check
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder
-from seqkit.runs.provenance import components
+from seqkit.runs.log import quiet_lightning
+from seqkit.runs.metadata import metadata
 from seqkit.testing.check import CheckError
 from seqkit.testing.compare import largest
 from seqkit.testing.line import Chosen
@@ -100,15 +98,10 @@ def train(config: Config, run: RunFolder, last: Checkpoint | None = None, dies_a
     run.path.mkdir(exist_ok=True)
     data = registry.build("data", config["data"])
     data.setup()
-    metadata = {
-        "version": seqkit.__version__, "config": config, "hash": config_hash(config), "components": components(config),
-        "spec": registry.spec_to_json(data.spec), "fingerprint": data.fingerprint, "started_in": os.getcwd(),
-    }  # fmt: skip
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    quiet_lightning()
     loggers = open_loggers(config, run, last)
     try:
-        fit(config, _Dying(data, dies_at), run, metadata, last, loggers, False)
+        fit(config, _Dying(data, dies_at), run, metadata(config, data), last, loggers, False)
     finally:
         loggers.close()
 

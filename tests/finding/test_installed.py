@@ -54,7 +54,7 @@ def test_an_editable_install_is_known_by_its_distribution_and_its_source(site, t
     url = {"url": (tmp_path / "source").as_uri(), "dir_info": {"editable": True}}
     write(site / "seqkit_unit-0.1.0.dist-info" / "direct_url.json", json.dumps(url))
     monkeypatch.syspath_prepend(source.parents[1])
-    origin = registry.find("model", "unit").source.to_json()
+    origin = registry.find("model", "unit").origin.to_json()
     assert origin["distribution"] == "seqkit-unit"
     assert (origin["file"], origin["sha256"]) == (str(source), sha256_of([source]))
 
@@ -168,7 +168,7 @@ def test_a_module_that_stands_before_an_installed_one_is_not_imported(site, tmp_
 
 def test_an_installed_module_is_its_own_source_whatever_stands_beside_it(site):
     distribution(site, "unit", "unit = unit", {"unit.py": "import helper\n" + cell(), "helper.py": "x = 1"})
-    assert registry.find("model", "unit").source.sha256 == sha256_of([site / "unit.py"])
+    assert registry.find("model", "unit").origin.sha256 == sha256_of([site / "unit.py"])
 
 
 def test_a_distribution_without_a_name_is_passed_over(site, caplog):

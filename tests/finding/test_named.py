@@ -111,7 +111,7 @@ def test_metadata_that_a_build_left_beside_a_named_package_is_no_installation(tm
     write(project / "seqkit_unit.egg-info" / "PKG-INFO", "Metadata-Version: 2.1\nName: seqkit-unit\nVersion: 1\n")
     write(project / "seqkit_unit.egg-info" / "entry_points.txt", "[seqkit.plugins]\nunit = seqkit_unit\n")
     plugins.use(str(project / "seqkit_unit"))
-    assert "distribution" not in registry.find("model", "unit").source.to_json()
+    assert "distribution" not in registry.find("model", "unit").origin.to_json()
 
 
 def test_the_digest_covers_a_folder_without_init_that_a_file_imports(tmp_path):

@@ -21,7 +21,7 @@ def test_build_takes_options_of_stack_and_cell(registered):  # noqa: F811
 def test_docstring_joins_that_of_the_cell_and_the_stack(registered):  # noqa: F811
     component = registry.find("model", "peephole_lstm")
     assert component.summary.startswith("LSTM whose gates see the cell state")
-    assert component.origin == "seqkit.models.cells.peephole_lstm"
+    assert component.module == "seqkit.models.cells.peephole_lstm"
     assert component.doc.count("Args:") == 1
     assert "h_t = o_t * tanh(c_t)" in component.doc
 

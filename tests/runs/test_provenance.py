@@ -86,10 +86,10 @@ def test_the_digest_is_that_of_the_code_that_runs(tmp_path, monkeypatch):
 
     def digest():
         registry.register_scheduler("edited")(edited.scheduler)
-        return registry.find("scheduler", "edited").source.sha256
+        return registry.find("scheduler", "edited").origin.sha256
 
     first = digest()
-    before = registry.find("scheduler", "edited").source
+    before = registry.find("scheduler", "edited").origin
     (tmp_path / "helper.py").write_text("x = 2\n")
     assert before.sha256 == first
     assert digest() != first

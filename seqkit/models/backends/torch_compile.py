@@ -40,13 +40,13 @@ def compiled_step(cell: Any, projections: Projections, x: Tensor, state: State, 
     """
     if cell not in _products:
         _products[cell] = _products_of(cell, projections, x, state)
-    calls, kinds = _products[cell], projections.kinds
-    parts = [kinds[number](gate) for number, gate in calls]
+    calls, available = _products[cell], projections.step_projections
+    parts = [available[number](gate) for number, gate in calls]
     deferred = [deferred_bias(part, steps, len(x)) for part in parts]
     biases = iter(zip(*(bias_TBG.unbind(0) for _, bias_TBG in deferred), strict=True) if deferred else [()] * steps)
 
     def step(x: Tensor, *others: Any) -> State:
-        new, made, multiplied = _first_call(cell, parts, next(biases), len(kinds), x, others[-1])
+        new, made, multiplied = _first_call(cell, parts, next(biases), len(available), x, others[-1])
         if made != calls:
             raise ConfigError(
                 f"model.compile=true: {type(cell).__name__}.step takes other products at one step than at another; "
@@ -60,18 +60,18 @@ def compiled_step(cell: Any, projections: Projections, x: Tensor, state: State, 
 
 
 def _products_of(cell: Any, projections: Projections, x: Tensor, state: State) -> list[tuple[int, GateNames]]:
-    """Return kind (its place among the arguments of the step) and gates of each product, in the order of the calls."""
+    """Return the number in ``step_projections`` and the gates of each product, in the order of the calls."""
     calls: list[tuple[int, GateNames]] = []
 
     def noted(number: int) -> Callable[..., Tensor]:
         def product(z_BH: Tensor, gate: GateNames = None) -> Tensor:
             calls.append((number, gate))
-            return projections.kinds[number](gate).apply(z_BH)
+            return projections.step_projections[number](gate).apply(z_BH)
 
         return product
 
     with torch.no_grad(), torch.random.fork_rng(), left_unchanged(cell):
-        cell.step(x, *map(noted, range(len(projections.kinds))), state)
+        cell.step(x, *map(noted, range(len(projections.step_projections))), state)
     return calls
 
 

@@ -9,8 +9,9 @@ from seqkit.testing.data import batches, changes, order, parts, spec
 from seqkit.testing.data.subject import DataSubject
 from seqkit.testing.line import Chosen
 
-__all__ = ["DataSubject", "batches", "changes", "check_data", "order", "parts", "spec", "suite"]
+__all__ = ["DataSubject", "check_data", "suite"]
 
+MODULES = batches, changes, order, parts, spec  # define checks
 options.define_checks("data")
 
 

@@ -61,13 +61,16 @@ def dry_run(
 def _try(trial: Trial, metadata: dict[str, Any], last: Checkpoint | None) -> None:
     if trial.plugins:
         from seqkit.testing.dry_run import checks
+        from seqkit.testing.randomness import seeding_reason
     batch = _first_batch(trial)
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(trial.config["seed"])
     with trial.part(*NETWORK, doing="building it"):
         network = assemble(trial.config, trial.data.spec).to(trial.device)
         if trial.has_plugin(*NETWORK):
-            _require_unseeded(trial)
+            reason = seeding_reason(lambda: assemble(trial.config, trial.data.spec))
+            if reason:
+                raise trial.refuse(*NETWORK, reason=f"building it {reason}")
     if trial.has_plugin("data"):
         checks.check_data(trial, network, batch)
     saved = try_steps(trial, network, batch)
@@ -79,21 +82,6 @@ def _try(trial: Trial, metadata: dict[str, Any], last: Checkpoint | None) -> Non
         try_report(trial, network, metric)
     if last:
         saved.restore(trial, last.content)
-
-
-def _require_unseeded(trial: Trial) -> None:
-    """Refuse plugins that seed torch's generator when they are built: every run would draw the same."""
-    after = []
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        assemble(trial.config, trial.data.spec)
-        after.append(torch.get_rng_state())
-    if torch.equal(*after):
-        raise trial.refuse(
-            *NETWORK,
-            reason="building it seeds the generator of torch, so that every run draws the same; leave that "
-            "to the run's seed",
-        )
 
 
 def _first_batch(trial: Trial) -> Batch:

@@ -12,8 +12,8 @@ from seqkit.evaluation import MODEL, Scorer, Scores, check_monitor
 from seqkit.network import Network
 from seqkit.testing.dry_run.trial import Trial
 
-ROWS = 5
-NETWORK = ("model", "head", "frontend", "task", "data")
+ROWS = 5  # of the first batch of a part
+SCORED_BY = ("model", "head", "frontend", "task", "data")  # kinds that a score is made by
 TOLERANCE = 1e-3  # relative; of two scores that are the same but for rounding
 
 
@@ -30,12 +30,12 @@ def try_scores(trial: Trial, network: Network) -> Any:
     scorer, whole = _scored(trial, network, [samples])
     with trial.part("head", doing="monitor"):
         check_monitor(network.head, whole)
-    if trial.has_plugin(*NETWORK):
+    if trial.has_plugin(*SCORED_BY):
         _require_determinism(trial, network, samples, whole)
         if reason := _splitting_reason(trial, network, samples, whole):
             others = _samples(trial, "test")
             if _splitting_reason(trial, network, others, _scored(trial, network, [others])[1]):
-                raise trial.refuse(*NETWORK, reason=reason)
+                raise trial.refuse(*SCORED_BY, reason=reason)
     return scorer.metric
 
 
@@ -55,7 +55,7 @@ def _scored(trial: Trial, network: Network, groups: list[list[Any]]) -> tuple[Sc
     for samples in groups:
         with trial.part("data", doing="collate"):
             batch = trial.data.collate(samples)
-        with trial.part(*NETWORK, doing="scoring"):
+        with trial.part(*SCORED_BY, doing="scoring"):
             scorer.update(batch)
     with trial.part("task", "head", doing="compute() of the metrics"):
         return scorer, scorer.compute()[MODEL]
@@ -69,7 +69,7 @@ def _require_determinism(trial: Trial, network: Network, samples: list[Any], who
     for name, score in whole.items():
         if not _same(score, again.get(name, math.nan)):
             raise trial.refuse(
-                *NETWORK,
+                *SCORED_BY,
                 reason=f"{name} of the same samples is {score:.6g}, then {again.get(name, math.nan):.6g}: evaluation "
                 "must draw no random numbers and keep nothing from one batch to the next",
             )

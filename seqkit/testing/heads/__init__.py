@@ -9,8 +9,9 @@ from seqkit.testing.heads import building, loss, prediction, scored, streamed
 from seqkit.testing.line import Chosen
 from seqkit.testing.predicting import PredictionSubject
 
-__all__ = ["building", "check_head", "loss", "prediction", "scored", "streamed", "suite"]
+__all__ = ["check_head", "suite"]
 
+MODULES = building, loss, prediction, scored, streamed  # define checks
 options.define_checks("head")
 
 

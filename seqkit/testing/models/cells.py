@@ -54,9 +54,9 @@ def backends_equal_the_reference(subject: ModelSubject) -> None:
             continue
         model.load_state_dict(reference.state_dict())
         found = _results(model, x_BTI, lengths_B)
-        for what in due:
-            by = largest(found[what], due[what])
-            ensure(by < TOLERANCE, f"backend={name}: its {what} are {by:.2g} away from those of the step")
+        for quantity in due:
+            by = largest(found[quantity], due[quantity])
+            ensure(by < TOLERANCE, f"backend={name}: its {quantity} are {by:.2g} away from those of the step")
 
 
 @check("cell")
@@ -79,7 +79,7 @@ def every_option_of_the_stack_works(subject: ModelSubject) -> None:
             except DoesNotApply:
                 continue
             except CheckError as error:
-                ensure(False, f"with {said}: {error}")
+                raise CheckError(f"with {said}: {error}") from error.__cause__
 
 
 @check("cell")
@@ -113,6 +113,7 @@ def _built(subject: ModelSubject, options: Mapping[str, Any]) -> Any:
 
 
 def _results(model: Any, x_BTI: Tensor, lengths_B: Tensor) -> dict[str, tuple[Tensor, ...]]:
+    """Return the outputs and states of a model, and the gradients of its trained parameters, each by its name."""
     y_BTH, state = model(x_BTI, lengths_B, None)
     gradients = torch.autograd.grad(projected(y_BTH), list(trained(model).values()), allow_unused=True)
     found = tuple(gradient for gradient in gradients if gradient is not None)

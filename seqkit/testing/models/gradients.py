@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqkit.testing.check import DoesNotApply, check, ensure
+from seqkit.testing.check import CheckError, DoesNotApply, check, ensure
 from seqkit.testing.compare import TOLERANCE, difference
 from seqkit.testing.models.subject import ModelSubject
 from seqkit.testing.subject import projected, random_like, trained
@@ -72,11 +72,10 @@ def trains_step_after_step(subject: ModelSubject) -> None:
             if y_BTH.requires_grad:
                 torch.autograd.grad(projected(y_BTH), leaves, allow_unused=True)
         except RuntimeError as error:
-            ensure(
-                False,
+            raise CheckError(
                 f"its {number} training step fails: {str(error).partition('.')[0]}; what goes on from one call to the "
-                "next belongs into the state that it returns, and nothing may be changed in place",
-            )
+                "next belongs into the state that it returns, and nothing may be changed in place"
+            ) from error
         state = tuple(part.detach() for part in state) or None
 
 

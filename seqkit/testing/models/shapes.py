@@ -3,7 +3,7 @@
 import torch
 
 from seqkit.contracts.returned import check_model, check_outputs
-from seqkit.testing.check import check, ensure
+from seqkit.testing.check import CheckError, check, ensure
 from seqkit.testing.models.gradients import broken_gradients
 from seqkit.testing.models.subject import ModelSubject
 
@@ -44,7 +44,9 @@ def computes_in_float64(subject: ModelSubject) -> None:
         with torch.no_grad():
             y, state = model(subject.x().double(), None, None)
     except (RuntimeError, ValueError, TypeError) as error:
-        ensure(False, f"after .double() it fails: {error}; make new tensors with x.new_zeros(...) or dtype=x.dtype")
+        raise CheckError(
+            f"after .double() it fails: {error}; make new tensors with x.new_zeros(...) or dtype=x.dtype"
+        ) from error
     found = {part.dtype for part in (y, *state) if part.is_floating_point()}
     ensure(
         found == {torch.float64},

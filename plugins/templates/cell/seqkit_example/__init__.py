@@ -18,7 +18,7 @@ class ExampleCell(nn.Module):
     h_t = (1 - a) * h_{t-1} + a * n_t
 
     Args:
-        slowest: Most steps over which a unit averages at the start; the fastest is 1 step.
+        slowest: Mean delay of the slowest unit at the start, (1 - a) / a steps; that of the fastest is 1.
     """
 
     gates = ("candidate",)
@@ -27,8 +27,8 @@ class ExampleCell(nn.Module):
 
     def __init__(self, hidden_size: int, *, slowest: PositiveFloat = 10.0) -> None:
         super().__init__()
-        steps_H = torch.linspace(1, 1 + slowest, hidden_size)
-        self.rate_H = nn.Parameter(-steps_H.log())
+        delay_H = torch.linspace(1, slowest, hidden_size)
+        self.rate_H = nn.Parameter(-delay_H.log())
 
     def step(self, x_BG, recur, state):
         (h_BH,) = state
