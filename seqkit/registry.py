@@ -37,6 +37,17 @@ METHODS = {
     "tokenizer": ("pieces", "fit", "ids", "encode", "decode", "continued", "sizes", "plural"),
 }
 
+RUNTIME = {
+    "data": (),
+    "frontend": ("spec",),
+    "model": ("input_size",),
+    "head": ("output_size", "spec", "causal"),  # and rows_per_sequence, where it has such a parameter
+    "optimizer": ("parameters",),
+    "scheduler": ("total_steps", "mode"),
+    "logger": ("folder", "config"),
+}
+"""What a component of a kind is called with, before the ``*`` and its options; the names are its author's."""
+
 
 @dataclass(frozen=True)
 class Component:
@@ -87,7 +98,8 @@ def register(kind: str, name: str, source: Any = None, doc: str | None = None) -
         doc: Docstring, where it is not that of the registered one.
 
     Raises:
-        PluginError: The name is taken, is not an identifier, or the signature cannot be checked.
+        PluginError: The name is taken or is not an identifier, or the signature cannot be checked or is not that of
+            the kind.
     """
 
     def decorate(factory: Callable) -> Callable:
@@ -119,6 +131,18 @@ def _check_contract(kind: str, name: str, factory: Callable) -> None:
         raise PluginError(f"{kind} '{name}' is no dataclass; it must be one, so that it can be saved as JSON")
     if any(option.name == "name" for option in schema.options(factory)):
         raise PluginError(f"{kind} '{name}' has an option 'name', which is the component's own; call it otherwise")
+    if kind in RUNTIME and not hasattr(factory, "component_options"):  # those call their component themselves
+        _check_runtime(kind, name, factory)
+
+
+def _check_runtime(kind: str, name: str, factory: Callable) -> None:
+    """Refuse a component that cannot be called with what its kind is called with; more may follow with defaults."""
+    parameters = schema.signature(factory).parameters.values()
+    takes = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    needed = sum(one.default is one.empty for one in takes)
+    if not needed <= len(RUNTIME[kind]) <= len(takes):
+        own, due = (", ".join([*names, "*", "..."]) for names in ([one.name for one in takes], RUNTIME[kind]))
+        raise PluginError(f"{kind} '{name}' takes ({own}); it must take ({due}), where its options follow the *")
 
 
 def _replaces(new: Component, old: Component | None) -> bool:
