@@ -129,6 +129,10 @@ def _check_contract(kind: str, name: str, factory: Callable) -> None:
         raise PluginError(f"{kind} '{name}' lacks {', '.join(lacks)}; seqkit.contracts says what each does")
     if kind in SPEC_KINDS and not is_dataclass(factory):
         raise PluginError(f"{kind} '{name}' is no dataclass; it must be one, so that it can be saved as JSON")
+    if kind in SPEC_KINDS and not getattr(factory, "__dataclass_params__").frozen:  # noqa: B009 unknown to the types
+        raise PluginError(
+            f"{kind} '{name}' is no frozen dataclass; write @dataclass(frozen=True), so that it never changes"
+        )
     if any(option.name == "name" for option in schema.options(factory)):
         raise PluginError(f"{kind} '{name}' has an option 'name', which is the component's own; call it otherwise")
     if kind in RUNTIME and not hasattr(factory, "component_options"):  # those call their component themselves

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 
 import pytest
 from pydantic import PositiveInt
@@ -99,6 +100,18 @@ def test_the_names_of_what_a_kind_is_called_with_are_the_authors_and_more_may_ha
 
     assert registry.register_head("mine")(head) is head
     assert registry.register_data("mine")(data) is data
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("kind", registry.SPEC_KINDS)
+def test_what_a_data_spec_is_made_of_is_frozen(kind):
+    methods = dict.fromkeys(registry.METHODS[kind])
+    thawed, frozen = (dataclass(frozen=frozen)(type("Mine", (), methods)) for frozen in (False, True))
+    with pytest.raises(
+        PluginError, match=rf"test_registry.py:\d+: {kind} 'mine' is no frozen dataclass; write @dataclass"
+    ):
+        registry.register(kind, "mine")(thawed)
+    assert registry.register(kind, "mine")(frozen) is frozen
 
 
 def test_unknown_names():
