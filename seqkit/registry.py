@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import seqkit
 from seqkit import schema
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError, PluginError, shortened, unknown
+from seqkit.errors import ConfigError, PluginError, shortened, shown, unknown
 from seqkit.origin import Origin, is_built_in
 from seqkit.process_state import left_alone
 
@@ -60,6 +61,7 @@ class Component:
         qualname: Name of the class or function that the author wrote, in its module.
         doc: Its docstring.
         source: Module that defines it, with file and sha256.
+        place: File and line at which a plugin registered it; empty for seqkit's own.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class Component:
     qualname: str
     doc: str
     source: Origin
+    place: str = ""
 
     @property
     def origin(self) -> str:
@@ -111,7 +114,9 @@ def register(kind: str, name: str, source: Any = None, doc: str | None = None) -
             if not is_built_in(written.__module__):
                 schema.check_defaults(factory, f"{kind} '{name}'")  # tests cover seqkit's own
             text = inspect.getdoc(factory) if doc is None else doc
-            new = Component(kind, name, factory, written.__qualname__, text or "", Origin.of(written.__module__))
+            place = "" if is_built_in(written.__module__) else _authors_line()
+            origin = Origin.of(written.__module__)
+            new = Component(kind, name, factory, written.__qualname__, text or "", origin, place)
             if _replaces(new, _components[kind].get(name)):
                 _components[kind][name] = new
         return factory
@@ -168,10 +173,27 @@ def at_authors_line() -> Iterator[None]:
     try:
         yield
     except PluginError as error:
-        frame = sys._getframe()
-        while frame.f_back and (is_built_in(frame.f_globals.get("__name__", "")) or frame.f_code.co_filename == _WITH):
-            frame = frame.f_back
-        raise PluginError(f"{frame.f_code.co_filename}:{frame.f_lineno}: {error}") from None
+        raise PluginError(f"{_authors_line()}: {error}") from None
+
+
+def _authors_line() -> str:
+    """Return the file and line from which seqkit is called."""
+    frame = sys._getframe()
+    while frame.f_back and (is_built_in(frame.f_globals.get("__name__", "")) or frame.f_code.co_filename == _WITH):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+@contextmanager
+def named(component: Component) -> Iterator[None]:
+    """Put a plugin's KIND=NAME, and where it is registered, in front of a refusal of what it made."""
+    try:
+        yield
+    except PluginError as error:
+        if not component.place:
+            raise
+        where = f"{component.kind}={component.name} ({shown(Path(component.place))})"
+        raise PluginError(f"{where}: {error}") from error
 
 
 _WITH = contextmanager.__code__.co_filename
@@ -280,14 +302,24 @@ def build(kind: str, config: Mapping[str, Any] | str, *runtime: Any) -> Any:
         PluginError: It changes what all of the process shares.
     """
     component, values = _resolve(kind, {"name": config} if isinstance(config, str) else config)
-    with left_alone(f"{kind}={component.name}"):
+    with left_alone(f"{kind}={component.name}"), named(component):
         return component.factory(*runtime, **values)
 
 
-def _resolve(kind: str, config: Mapping[str, Any]) -> tuple[Component, dict[str, Any]]:
-    if not isinstance(config, Mapping) or not isinstance(config.get("name"), str) or not config["name"]:
+def chosen(kind: str, config: Mapping[str, Any] | str) -> Component:
+    """Return the component that a config, or just a name, chooses.
+
+    Raises:
+        ConfigError: It has no name, or that of no component.
+    """
+    name = config.get("name") if isinstance(config, Mapping) else config
+    if not isinstance(name, str) or not name:
         raise ConfigError(f"{kind} needs a name. Known: {', '.join(names(kind))}")
-    component = find(kind, config["name"])
+    return find(kind, name)
+
+
+def _resolve(kind: str, config: Mapping[str, Any]) -> tuple[Component, dict[str, Any]]:
+    component = chosen(kind, config if isinstance(config, Mapping) else {})
     given = {option: value for option, value in config.items() if option != "name"}
     return component, schema.check(component.factory, given, f"{kind}={component.name}")
 
