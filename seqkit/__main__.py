@@ -29,6 +29,7 @@ COMMANDS = {
 PLUGIN_HELP = (
     "--plugin NAME, with any command, loads a .py file, a folder or a module first; SEQKIT_PLUGINS names some for all."
 )
+PLUGIN_TAKES = "--plugin takes a .py file, a folder or a module"
 
 
 class _Usage(Exception):  # noqa: N818 - as Stopped
@@ -108,12 +109,15 @@ def _without_plugins(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             continue
         name = name if equals else next(words, "")
         if not name:
-            raise _Usage("--plugin takes a .py file, a folder or a module")
+            raise _Usage(PLUGIN_TAKES)
         plugins.append(name)
     return rest, plugins
 
 
 def _run(arguments: list[str], plugins: list[str]) -> int:
+    taken = [plugin for plugin in plugins if plugin in COMMANDS]
+    if taken and (not arguments or arguments[0] not in COMMANDS):
+        raise _Usage(f"{PLUGIN_TAKES}, not the command '{taken[0]}'")
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
         return 0

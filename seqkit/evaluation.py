@@ -11,9 +11,10 @@ import torch
 
 from seqkit.contracts.batch import Batch, Split, State
 from seqkit.contracts.components import Data
+from seqkit.contracts.returned import kind_of
 from seqkit.contracts.spec import Baseline, DataSpec, Predictor
 from seqkit.data.loading import evaluation_loader
-from seqkit.errors import ConfigError
+from seqkit.errors import ConfigError, PluginError
 from seqkit.faults import said
 from seqkit.network import Network, carry, float32_eval
 
@@ -60,6 +61,9 @@ class Scorer:
 
     Attributes:
         missing: What was left out, in words.
+
+    Raises:
+        PluginError: The task's or the head's metric is none, or its scores are no numbers by name.
     """
 
     def __init__(
@@ -72,10 +76,11 @@ class Scorer:
         self.predictor = NetworkPredictor(network)
         self.forgiving = forgiving
         self.missing: list[str] = []
-        self.metric: Any = spec.task.metrics(spec).to(self.predictor.device)
+        self.metric: Any = _metric(spec.task, spec).to(self.predictor.device)
         self._metrics: dict[str, Any] = {"the metric of the task": self.metric}
+        self._owners: dict[str, Any] = {"the metric of the task": spec.task, "the metric of the head": network.head}
         if hasattr(network.head, "metrics"):
-            self._metrics["the metric of the head"] = network.head.metrics().to(self.predictor.device)
+            self._metrics["the metric of the head"] = _metric(network.head).to(self.predictor.device)
         self._finished = {name: value for name, value in (baselines or {}).items() if isinstance(value, dict)}
         running: dict[str, Predictor] = {
             name: value for name, value in (baselines or {}).items() if not isinstance(value, dict)
@@ -112,7 +117,7 @@ class Scorer:
         scores: dict[str, Scores] = {MODEL: {}, **{name: _finite(value) for name, value in self._finished.items()}}
         for name, metric in list(self._metrics.items()):
             with self._left_out_if_it_fails(self._metrics, name):
-                scores[MODEL] |= _floats(metric.compute())
+                scores[MODEL] |= _floats(metric.compute(), self._owners[name])
         for name, (_, metric) in list(self._running.items()):
             with self._left_out_if_it_fails(self._running, name):
                 scores[name] = _finite(metric.compute())
@@ -137,13 +142,37 @@ def check_monitor(head: Any, scores: Scores) -> None:
         )
 
 
-def _floats(scores: Mapping[str, Any]) -> Scores:
-    return {name: float(value) for name, value in scores.items()}
+def _metric(owner: Any, *arguments: Any) -> Any:
+    """Return the metric of a task or head; refuses what is none."""
+    from torchmetrics import Metric
+
+    metric = owner.metrics(*arguments)
+    if not isinstance(metric, Metric):
+        raise PluginError(
+            f"{type(owner).__name__}.metrics returned {kind_of(metric)}; it must return a torchmetrics.Metric, which "
+            "can be moved to a device and joined over several"
+        )
+    return metric
+
+
+def _floats(scores: Any, owner: Any) -> Scores:
+    """Return the scores that a metric computed as numbers; refuses, by the name of its task or head, what is none."""
+    due = "it must return a dict from the name of a score to its number"
+    computed = f"the metric of {type(owner).__name__}: compute returned"
+    if not isinstance(scores, Mapping):
+        raise PluginError(f"{computed} {kind_of(scores)}; {due}")
+    found = {}
+    for name, value in scores.items():
+        try:
+            found[name] = float(value)
+        except (TypeError, ValueError, RuntimeError):
+            raise PluginError(f"{computed} {kind_of(value)} as {name!r}; {due}") from None
+    return found
 
 
 def _finite(scores: Mapping[str, Any]) -> Scores:
     """Return the finite scores: a baseline without probabilities has no loss, one sure of a miss an infinite one."""
-    return {name: value for name, value in _floats(scores).items() if math.isfinite(value)}
+    return {name: float(value) for name, value in scores.items() if math.isfinite(value)}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 # B batch, T time, I input size of the model, H its output size
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -22,17 +22,30 @@ class Network(nn.Module):
     """inputs -> frontend -> x_BTI -> model -> y_BTH -> head -> outputs, with recurrent state in and out.
 
     What the frontend and the model return is checked at the first call.
+
+    Args:
+        frontend: Keeps its contract, as the others do.
+        model: Of any kind.
+        head: Of the task.
+        made_by: The components that made the first two, by kind, to be named where they are refused.
     """
 
     frontend: Any  # each a Module that keeps its contract, which a type cannot say
     model: Any
     head: Any
 
-    def __init__(self, frontend: nn.Module, model: nn.Module, head: nn.Module) -> None:
+    def __init__(
+        self,
+        frontend: nn.Module,
+        model: nn.Module,
+        head: nn.Module,
+        made_by: Mapping[str, registry.Component] | None = None,
+    ) -> None:
         super().__init__()
         self.frontend = frontend
         self.model = model
         self.head = head
+        self._made_by = made_by or {}
         self._checked = False
 
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, Tensor | None, State]:
@@ -43,14 +56,19 @@ class Network(nn.Module):
         """
         steps = self.frontend(batch.inputs, batch.lengths)
         if not self._checked:
-            check_steps(self.frontend, steps)
+            with self._named("frontend"):
+                check_steps(self.frontend, steps)
         x_BTI, lengths_B = steps
         answer = self.model(x_BTI, lengths_B, state)
         if not self._checked:
-            check_outputs(self.model, answer, x_BTI)
+            with self._named("model"):
+                check_outputs(self.model, answer, x_BTI)
             self._checked = True
         y_BTH, state = answer
         return self.head(y_BTH, lengths_B, batch), lengths_B, state
+
+    def _named(self, kind: str) -> AbstractContextManager[None]:
+        return registry.named(self._made_by[kind]) if kind in self._made_by else nullcontext()
 
     @torch.no_grad()
     def takes_chunks(self, spec: DataSpec) -> bool:
@@ -81,19 +99,26 @@ def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
         ConfigError: The parts do not fit each other or the data.
         PluginError: The frontend or the model lacks what its contract asks for.
     """
-    frontend = registry.build("frontend", config["frontend"] or spec.inputs.frontend, spec)
-    check_frontend(frontend)
-    model = registry.build("model", config["model"], frontend.output_size)
-    check_model(model)
-    chosen = config["head"] or spec.task.head
+    chosen = {
+        "frontend": config["frontend"] or spec.inputs.frontend,
+        "model": config["model"],
+        "head": config["head"] or spec.task.head,
+    }
+    frontend = registry.build("frontend", chosen["frontend"], spec)
+    made_by = {kind: registry.chosen(kind, own) for kind, own in chosen.items()}
+    with registry.named(made_by["frontend"]):
+        check_frontend(frontend)
+    model = registry.build("model", chosen["model"], frontend.output_size)
+    with registry.named(made_by["model"]):
+        check_model(model)
     runtime: tuple[Any, ...] = (model.output_size, spec, model.causal)
     rows = getattr(frontend, "rows_per_sequence", 1)
     if rows > 1:
-        name = chosen if isinstance(chosen, str) else chosen["name"]
-        if "rows_per_sequence" not in schema.signature(registry.find("head", name).factory).parameters:
-            raise ConfigError(f"the frontend makes {rows} rows of each sequence, which head={name} does not take")
+        head = made_by["head"]
+        if "rows_per_sequence" not in schema.signature(head.factory).parameters:
+            raise ConfigError(f"the frontend makes {rows} rows of each sequence, which head={head.name} does not take")
         runtime = (*runtime, rows)
-    return Network(frontend, model, registry.build("head", chosen, *runtime))
+    return Network(frontend, model, registry.build("head", chosen["head"], *runtime), made_by)
 
 
 def device_of(name: str) -> torch.device:

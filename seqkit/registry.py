@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import seqkit
 from seqkit import schema
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError, PluginError, shortened, unknown
+from seqkit.errors import ConfigError, PluginError, shortened, shown, unknown
 from seqkit.origin import Origin, is_built_in
 from seqkit.process_state import left_alone
 
@@ -38,6 +39,17 @@ METHODS = {
 }
 """Methods without which a class of a kind is refused when it is registered."""
 
+RUNTIME = {
+    "data": (),
+    "frontend": ("spec",),
+    "model": ("input_size",),
+    "head": ("output_size", "spec", "causal"),  # and rows_per_sequence, where it has such a parameter
+    "optimizer": ("parameters",),
+    "scheduler": ("total_steps", "mode"),
+    "logger": ("folder", "config"),
+}
+"""What a component of a kind is called with, before the ``*`` and its options; the names are its author's."""
+
 
 @dataclass(frozen=True)
 class Component:
@@ -50,6 +62,7 @@ class Component:
         qualname: Name of the class or function that the author wrote, in its module.
         doc: Its docstring.
         origin: Module that defines it, with file and sha256.
+        place: File and line at which a plugin registered it; empty for seqkit's own.
     """
 
     kind: str
@@ -58,6 +71,7 @@ class Component:
     qualname: str
     doc: str
     origin: Origin
+    place: str = ""
 
     @property
     def module(self) -> str:
@@ -88,7 +102,8 @@ def register(kind: str, name: str, source: Any = None, doc: str | None = None) -
         doc: Docstring, where it is not that of the registered one.
 
     Raises:
-        PluginError: The name is taken, is not an identifier, or the signature cannot be checked.
+        PluginError: The name is taken or is not an identifier, or the signature cannot be checked or is not that of
+            the kind.
     """
 
     def decorate(factory: Callable) -> Callable:
@@ -100,7 +115,9 @@ def register(kind: str, name: str, source: Any = None, doc: str | None = None) -
             if not is_built_in(written.__module__):
                 schema.check_defaults(factory, f"{kind} '{name}'")  # tests cover seqkit's own
             text = inspect.getdoc(factory) if doc is None else doc
-            new = Component(kind, name, factory, written.__qualname__, text or "", Origin.of(written.__module__))
+            place = "" if is_built_in(written.__module__) else _authors_line()
+            origin = Origin.of(written.__module__)
+            new = Component(kind, name, factory, written.__qualname__, text or "", origin, place)
             if _replaces(new, _components[kind].get(name)):
                 _components[kind][name] = new
         return factory
@@ -118,8 +135,24 @@ def _check_contract(kind: str, name: str, factory: Callable) -> None:
         raise PluginError(f"{kind} '{name}' lacks {', '.join(lacks)}; seqkit.contracts says what each does")
     if kind in SPEC_KINDS and not is_dataclass(factory):
         raise PluginError(f"{kind} '{name}' is no dataclass; it must be one, so that it can be saved as JSON")
+    if kind in SPEC_KINDS and not getattr(factory, "__dataclass_params__").frozen:  # noqa: B009 unknown to the types
+        raise PluginError(
+            f"{kind} '{name}' is no frozen dataclass; write @dataclass(frozen=True), so that it never changes"
+        )
     if any(option.name == "name" for option in schema.options(factory)):
         raise PluginError(f"{kind} '{name}' has an option 'name', which is the component's own; call it otherwise")
+    if kind in RUNTIME and not hasattr(factory, "component_options"):  # those call their component themselves
+        _check_runtime(kind, name, factory)
+
+
+def _check_runtime(kind: str, name: str, factory: Callable) -> None:
+    """Refuse a component that cannot be called with what its kind is called with; more may follow with defaults."""
+    parameters = schema.signature(factory).parameters.values()
+    takes = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    needed = sum(one.default is one.empty for one in takes)
+    if not needed <= len(RUNTIME[kind]) <= len(takes):
+        own, due = (", ".join([*names, "*", "..."]) for names in ([one.name for one in takes], RUNTIME[kind]))
+        raise PluginError(f"{kind} '{name}' takes ({own}); it must take ({due}), where its options follow the *")
 
 
 def _replaces(new: Component, old: Component | None) -> bool:
@@ -144,12 +177,29 @@ def at_authors_line() -> Iterator[None]:
     try:
         yield
     except PluginError as error:
-        frame = sys._getframe()
-        while frame.f_back and (
-            is_built_in(frame.f_globals.get("__name__", "")) or frame.f_code.co_filename == _CONTEXTLIB
-        ):
-            frame = frame.f_back
-        raise PluginError(f"{frame.f_code.co_filename}:{frame.f_lineno}: {error}") from None
+        raise PluginError(f"{_authors_line()}: {error}") from None
+
+
+def _authors_line() -> str:
+    """Return the file and line from which seqkit is called."""
+    frame = sys._getframe()
+    while frame.f_back and (
+        is_built_in(frame.f_globals.get("__name__", "")) or frame.f_code.co_filename == _CONTEXTLIB
+    ):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+@contextmanager
+def named(component: Component) -> Iterator[None]:
+    """Put a plugin's KIND=NAME, and where it is registered, in front of a refusal of what it made."""
+    try:
+        yield
+    except PluginError as error:
+        if not component.place:
+            raise
+        where = f"{component.kind}={component.name} ({shown(Path(component.place))})"
+        raise PluginError(f"{where}: {error}") from error
 
 
 register_data = partial(register, "data")
@@ -255,14 +305,24 @@ def build(kind: str, config: Mapping[str, Any] | str, *runtime: Any) -> Any:
         PluginError: It changes what all of the process shares.
     """
     component, values = _resolve(kind, {"name": config} if isinstance(config, str) else config)
-    with left_alone(f"{kind}={component.name}"):
+    with left_alone(f"{kind}={component.name}"), named(component):
         return component.factory(*runtime, **values)
 
 
-def _resolve(kind: str, config: Mapping[str, Any]) -> tuple[Component, dict[str, Any]]:
-    if not isinstance(config, Mapping) or not isinstance(config.get("name"), str) or not config["name"]:
+def chosen(kind: str, config: Mapping[str, Any] | str) -> Component:
+    """Return the component that a config, or just a name, chooses.
+
+    Raises:
+        ConfigError: It has no name, or that of no component.
+    """
+    name = config.get("name") if isinstance(config, Mapping) else config
+    if not isinstance(name, str) or not name:
         raise ConfigError(f"{kind} needs a name. Known: {', '.join(names(kind))}")
-    component = find(kind, config["name"])
+    return find(kind, name)
+
+
+def _resolve(kind: str, config: Mapping[str, Any]) -> tuple[Component, dict[str, Any]]:
+    component = chosen(kind, config if isinstance(config, Mapping) else {})
     given = {option: value for option, value in config.items() if option != "name"}
     return component, schema.check(component.factory, given, f"{kind}={component.name}")
 

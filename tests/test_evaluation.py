@@ -9,6 +9,7 @@ from torchmetrics import Metric
 
 from seqkit.contracts.batch import Batch
 from seqkit.data.ordering import sequential, stream_starts, streams
+from seqkit.errors import PluginError
 from seqkit.evaluation import Scorer, evaluate, rounded
 from seqkit.network import Network
 
@@ -170,3 +171,32 @@ def test_state_is_not_carried_where_there_are_no_streams():
 
 def test_scores_have_six_significant_digits():
     assert [rounded(value) for value in (123456.789, 0.000123456789, 0.0)] == [123457.0, 0.000123457, 0.0]
+
+
+class Computed(Mean):
+    """A metric that computes what it is told, whatever it was given."""
+
+    def compute(self):
+        return self.name
+
+
+RETURNED = {
+    "a number": (lambda: 3, "{}.metrics returned an int; it must return a torchmetrics.Metric, which can be moved"),
+    "a function": (lambda: zeros, "{}.metrics returned a function; it must return a torchmetrics.Metric"),
+    "no dict": (lambda: Computed(torch.ones(2)), "the metric of {}: compute returned a tensor of shape (2,); it must "
+                "return a dict from the name of a score to its number"),
+    "a vector": (lambda: Computed({"x": torch.ones(2)}), "the metric of {}: compute returned a tensor of shape (2,) as "
+                 "'x'; it must return a dict"),
+    "words": (lambda: Computed({"x": "good"}), "the metric of {}: compute returned a str as 'x'; it must return a dict"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", RETURNED)
+@pytest.mark.parametrize("owner", ["Task", "Head"])
+def test_a_metric_that_gives_no_scores_is_refused_by_the_name_of_its_task_or_head(owner, what):
+    metrics, line = RETURNED[what]
+    task, head = Task(), Head()
+    (task if owner == "Task" else head).metrics = lambda *_: metrics()
+    with pytest.raises(PluginError) as refusal:
+        Scorer(network(head).eval(), SimpleNamespace(task=task)).compute()
+    assert str(refusal.value).startswith(line.format(owner))

@@ -1,6 +1,8 @@
 """Registering, finding and building components."""
 
 import json
+import re
+from dataclasses import dataclass
 
 import pytest
 from pydantic import PositiveInt
@@ -45,9 +47,9 @@ def test_a_registered_class_is_built_with_checked_options():
 
 @pytest.mark.usefixtures("clean")
 def test_a_name_is_taken_once():
-    def first(*, size: int = 1) -> None: ...
+    def first(output_size, spec, causal, *, size: int = 1) -> None: ...
 
-    def second(*, size: int = 1) -> None: ...
+    def second(output_size, spec, causal, *, size: int = 1) -> None: ...
 
     registry.register_head("thing")(first)
     registry.register_head("thing")(first)  # a module that is reloaded registers again
@@ -63,6 +65,53 @@ def test_an_option_cannot_be_called_name():
 
     with pytest.raises(PluginError, match="model 'thing' has an option 'name', which is the component's own"):
         registry.register_model("thing")(named)
+
+
+SIGNATURES = {
+    "data": ("path, *, size: int = 1", "(path, *, ...); it must take (*, ...)"),
+    "frontend": ("*, size: int = 1", "(*, ...); it must take (spec, *, ...)"),
+    "model": ("size, hidden, *, layers: int = 1", "(size, hidden, *, ...); it must take (input_size, *, ...)"),
+    "head": ("size, spec", "(size, spec, *, ...); it must take (output_size, spec, causal, *, ...)"),
+    "optimizer": ("parameters, lr", "(parameters, lr, *, ...); it must take (parameters, *, ...)"),
+    "scheduler": ("total", "(total, *, ...); it must take (total_steps, mode, *, ...)"),
+    "logger": ("*, folder: str", "(*, ...); it must take (folder, config, *, ...)"),
+}
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("kind", SIGNATURES)
+def test_a_component_takes_what_its_kind_is_called_with(kind):
+    parameters, line = SIGNATURES[kind]
+    made: dict = {"__name__": __name__}
+    exec(f"def mine({parameters}): ...", made)
+    with pytest.raises(PluginError) as refusal:
+        registry.register(kind, "mine")(made["mine"])
+    assert re.fullmatch(
+        rf".*test_registry\.py:\d+: {kind} 'mine' takes .*, where its options follow the \*", str(refusal.value)
+    )
+    assert line in str(refusal.value)
+
+
+@pytest.mark.usefixtures("clean")
+def test_the_names_of_what_a_kind_is_called_with_are_the_authors_and_more_may_have_defaults():
+    def head(size, of, ahead, rows_per_sequence=1, *, width: int = 3): ...
+
+    def data(seed=0): ...
+
+    assert registry.register_head("mine")(head) is head
+    assert registry.register_data("mine")(data) is data
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("kind", registry.SPEC_KINDS)
+def test_what_a_data_spec_is_made_of_is_frozen(kind):
+    methods = dict.fromkeys(registry.METHODS[kind])
+    thawed, frozen = (dataclass(frozen=frozen)(type("Mine", (), methods)) for frozen in (False, True))
+    with pytest.raises(
+        PluginError, match=rf"test_registry.py:\d+: {kind} 'mine' is no frozen dataclass; write @dataclass"
+    ):
+        registry.register(kind, "mine")(thawed)
+    assert registry.register(kind, "mine")(frozen) is frozen
 
 
 def test_unknown_names():

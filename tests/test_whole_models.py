@@ -1,5 +1,6 @@
 """Whole models of a plugin, with a state and without, over the life of a run; and what they may not return."""
 
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -163,7 +164,9 @@ def refused(kind: str, made) -> str:
     config = {"frontend": None, "model": "gru", "head": None, kind: "mine"}
     with pytest.raises(PluginError) as error:
         assemble(config, FRAMES)
-    return str(error.value)
+    found = re.fullmatch(rf"{kind}=mine \(.*test_whole_models.py:\d+\): (.*)", str(error.value))
+    assert found, error.value
+    return found[1]
 
 
 def test_a_model_or_frontend_that_lacks_something_is_named():
@@ -187,3 +190,10 @@ def test_a_model_or_frontend_that_lacks_something_is_named():
     assert refused("model", lambda input_size: OneArgument()) == (
         "OneArgument is called as (x_BTI, lengths_B, state), as a model is: too many positional arguments"
     )
+
+
+def test_what_a_plugin_returns_is_refused_with_its_name_and_line():
+    registry.register("model", "mine")(lambda input_size: Part(None))
+    network = assemble({"frontend": None, "model": "mine", "head": None}, FRAMES)
+    with pytest.raises(PluginError, match=r"^model=mine \(.*test_whole_models.py:\d+\): Part returned None; a model"):
+        network(Batch(torch.zeros(3, 5, 2)))

@@ -36,7 +36,7 @@ def check_steps(frontend: Any, returned: Any) -> None:
     """
     if not _is_pair(returned) or not isinstance(returned[0], Tensor):
         raise PluginError(
-            f"{_name(frontend)} returned {_kind(returned)}; a frontend returns (x_BTI, lengths_B), its steps and the "
+            f"{_name(frontend)} returned {kind_of(returned)}; a frontend returns (x_BTI, lengths_B), its steps and the "
             "valid ones of each row"
         )
     x_BTI, lengths_B = returned
@@ -48,8 +48,8 @@ def check_steps(frontend: Any, returned: Any) -> None:
         )
     if lengths_B is not None and (not isinstance(lengths_B, Tensor) or lengths_B.shape != x_BTI.shape[:1]):
         raise PluginError(
-            f"{_name(frontend)} returned {_kind(lengths_B)} for the lengths of {len(x_BTI)} rows; a frontend returns a "
-            "tensor (B,), the valid steps of each row, or None where all are"
+            f"{_name(frontend)} returned {kind_of(lengths_B)} for the lengths of {len(x_BTI)} rows; a frontend returns "
+            "a tensor (B,), the valid steps of each row, or None where all are"
         )
 
 
@@ -61,7 +61,7 @@ def check_outputs(model: Any, returned: Any, x_BTI: Tensor) -> None:
     """
     if not _is_pair(returned) or not isinstance(returned[0], Tensor):
         raise PluginError(
-            f"{_name(model)} returned {_kind(returned)}; a model returns (y_BTH, state), the state () if it has none"
+            f"{_name(model)} returned {kind_of(returned)}; a model returns (y_BTH, state), the state () if it has none"
         )
     y_BTH, state = returned
     rows, steps, _ = x_BTI.shape
@@ -77,7 +77,7 @@ def check_outputs(model: Any, returned: Any, x_BTI: Tensor) -> None:
 def _check_state(model: Any, state: State, rows: int) -> None:
     rule = "a model returns a tuple of tensors, each with the batch as its second axis, or () if it has none"
     if not isinstance(state, tuple) or not all(isinstance(part, Tensor) for part in state):
-        raise PluginError(f"{_name(model)} returned {_kind(state)} as its state; {rule}")
+        raise PluginError(f"{_name(model)} returned {kind_of(state)} as its state; {rule}")
     for part in state:
         if part.dim() < 2 or part.shape[1] != rows:
             raise PluginError(f"{_name(model)} returned a state of shape {tuple(part.shape)} for {rows} rows; {rule}")
@@ -106,13 +106,14 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
     """Return the type of a value, with the shape of a tensor or the length of a tuple."""
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
-    return "None" if value is None else f"a {type(value).__name__}"
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _name(part: Any) -> str:

@@ -79,7 +79,7 @@ def _files(name: str) -> list[Path] | None:
         raise PluginError(f"{place}: this folder holds no .py file; a project is installed by `pip install -e {place}`")
     if place.suffix == ".py" or os.sep in name:
         if not place.is_file():
-            raise PluginError(f"{shortened(place)}: no such file")
+            raise PluginError(f"{shortened(place)}: no such file{'' if place.suffix == '.py' else ' or folder'}")
         if place.suffix != ".py":
             raise PluginError(f"{place}: is no .py file")
         return [place.absolute()]

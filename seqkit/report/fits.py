@@ -5,6 +5,8 @@ from typing import Any
 from seqkit import registry
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import set_up
+from seqkit.errors import ConfigError
+from seqkit.faults import said
 from seqkit.registry import Component
 
 OUTPUT_SIZE = 8  # of the model that a head is tried on
@@ -38,14 +40,19 @@ def _of_data(component: Component, config: dict[str, Any]) -> Names:
 
 
 def _of_head(component: Component, config: dict[str, Any]) -> Names:
-    specs = {data: spec for data, spec in _specs(component).items() if _builds("head", config, spec)}
-    causal_only = not any(_builds("head", config, spec, causal=False) for spec in specs.values())
-    return {"tasks": _names(specs, "task"), "data": list(specs), "needs a causal model": bool(specs) and causal_only}
+    specs, fault = _fitting(component, config)
+    causal_only = all(_error("head", config, spec, causal=False) for spec in specs.values())
+    own: Names = {
+        "tasks": _names(specs, "task"),
+        "data": list(specs),
+        "needs a causal model": bool(specs) and causal_only,
+    }
+    return own | fault
 
 
 def _of_frontend(component: Component, config: dict[str, Any]) -> Names:
-    specs = {data: spec for data, spec in _specs(component).items() if _builds("frontend", config, spec)}
-    return {"inputs": _names(specs, "inputs"), "data": list(specs)}
+    specs, fault = _fitting(component, config)
+    return {"inputs": _names(specs, "inputs"), "data": list(specs)} | fault
 
 
 def _of_task(component: Component, config: dict[str, Any]) -> Names:
@@ -60,7 +67,7 @@ def _of_spec(component: Component, side: str, end: str) -> Names:
     """Return the default end of the network for one side of a data spec, all that fit, and the data that have it."""
     specs = {data: spec for data, spec in _specs(component).items() if _name(spec, side) == component.name}
     names = [other.name for other in _others(component, end)
-             if any(_builds(end, {"name": other.name}, spec) for spec in specs.values())]  # fmt: skip
+             if not all(_error(end, {"name": other.name}, spec) for spec in specs.values())]  # fmt: skip
     return {f"default {end}": getattr(component.factory, end), f"{end}s": names, "data": list(specs)}
 
 
@@ -84,12 +91,23 @@ def _others(component: Component, kind: str) -> list[Component]:
     return sorted((one for one in found if one.provider in ("seqkit", component.provider)), key=lambda one: one.name)
 
 
-def _builds(kind: str, config: dict[str, Any], spec: DataSpec, causal: bool = True) -> bool:
+def _fitting(component: Component, config: dict[str, Any]) -> tuple[dict[str, DataSpec], Names]:
+    """Return the specs that a component can be built for; where there is none, also the first error that it raised."""
+    specs = _specs(component)
+    errors = {data: _error(component.kind, config, spec) for data, spec in specs.items()}
+    faults = [f"with data={data} by {said(error)}" for data, error in errors.items()
+              if error and not isinstance(error, ConfigError)]  # fmt: skip
+    fitting = {data: spec for data, spec in specs.items() if not errors[data]}
+    return fitting, {} if fitting or not faults else {"fails": faults[0]}
+
+
+def _error(kind: str, config: dict[str, Any], spec: DataSpec, causal: bool = True) -> Exception | None:
+    """Return a refusal, or what a component raised for a spec that its author did not think of."""
     try:
         registry.build(kind, config, *((spec,) if kind == "frontend" else (OUTPUT_SIZE, spec, causal)))
-    except Exception:  # a refusal, or a spec that its author did not think of
-        return False
-    return True
+    except Exception as error:
+        return error
+    return None
 
 
 def _name(spec: DataSpec, side: str) -> str:

@@ -1,6 +1,9 @@
 """What a component is, may be set to, and fits."""
 
 import json
+import re
+import sys
+from importlib import import_module
 
 import pytest
 import torch
@@ -105,6 +108,19 @@ def test_a_faulty_data_set_does_not_hinder_others(capsys):
         def order(self, split, batch_size, seed, epoch): ...
 
     assert described(capsys, "head=classify")["fits"]["data"] == ["timing"]
+
+
+@pytest.mark.usefixtures("_own_registry")
+@pytest.mark.parametrize(("kind", "parameters"), [("frontend", "spec"), ("head", "size, spec, causal")])
+def test_what_fits_nothing_says_why(kind, parameters, capsys, tmp_path, monkeypatch):
+    (tmp_path / "failing.py").write_text(f"def mine({parameters}):\n    return spec.nothing\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.register(kind, "mine")(import_module("failing").mine)
+    sys.modules.pop("failing")
+    assert run(["describe", f"{kind}=mine"]) == 0
+    out = capsys.readouterr().out
+    assert "\n  data: none that was tried\n" in out
+    assert re.search(r"\n  fails: with data=adding by AttributeError: .* 'nothing' \(.*failing.py:2\)\n", out), out
 
 
 def test_the_text_for_a_person(capsys):

@@ -105,10 +105,10 @@ BROKEN = {
                 "put it under if __name__ == '__main__':"),
     "reserved": (cell("null"), "{file}:6: model name 'null' means something else in YAML and on the command line; "
                  "choose another"),
-    "default": ("import seqkit\n@seqkit.register_head('h')\ndef head(size: int, *, leak: int = 0.5): ...",
+    "default": ("import seqkit\n@seqkit.register_head('h')\ndef head(size, spec, causal, *, leak: int = 0.5): ...",
                 "{file}:2: head 'h': option 'leak' has the default 0.5: not of type int"),
     "module": ("import seqkit\nfrom torch import nn\n@seqkit.register_head('h')\n"
-               "def head(size: int, *, act: nn.Module = nn.ReLU()): ...",
+               "def head(size, spec, causal, *, act: nn.Module = nn.ReLU()): ...",
                "{file}:3: head 'h': option 'act' has the default ReLU(): no config can hold it"),
     "annotation": ("import seqkit\n@seqkit.register_head('h')\ndef head(size: int, *, leak: 'Undefined' = 1): ...",
                    "{file}:2: annotation.head: its annotations cannot be read: name 'Undefined' is not defined"),

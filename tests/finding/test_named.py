@@ -37,6 +37,14 @@ def test_a_file_a_folder_or_a_package_is_named_anywhere(words, capsys):
     assert os.environ["SEQKIT_PLUGINS"].startswith(str(Path.cwd()))
 
 
+@pytest.mark.parametrize("rest", [["model=unit"], []])
+def test_a_command_that_stands_where_a_plugin_belongs_is_wrong_usage(rest, capsys):
+    assert run(["--plugin", "train", *rest]) == 2
+    assert capsys.readouterr().err == (
+        "seqkit: --plugin takes a .py file, a folder or a module, not the command 'train'\n"
+    )
+
+
 def test_a_module_is_named(fresh, monkeypatch, tmp_path):
     write(tmp_path / "path" / "unit_module.py", cell())
     monkeypatch.syspath_prepend(tmp_path / "path")
@@ -48,6 +56,7 @@ def test_a_module_is_named(fresh, monkeypatch, tmp_path):
 @pytest.mark.parametrize(("name", "line"), [
     ("gone.py", "seqkit: gone.py: no such file"),
     ("gone", "seqkit: --plugin gone: ModuleNotFoundError: No module named 'gone'"),
+    ("gone/", "seqkit: gone: no such file or folder"),
     ("a b", "seqkit: 'a b' is no file, folder or module"),
     ("empty/", "seqkit: empty: this folder holds no .py file; a project is installed by `pip install -e empty`"),
     ("./notes.txt", "seqkit: notes.txt: is no .py file"),

@@ -94,3 +94,13 @@ def test_options_of_the_cell_come_after_those_of_the_stack():
     model = CellModel(Own)
     assert model.component_options[-1].name == "slope"
     assert model(3, hidden_size=4, slope=3.0).layers[0][0].cell.slope == 3.0
+
+
+def test_a_refusal_of_the_trial_step_names_the_component_and_the_authors_line(registered):  # noqa: F811
+    class Bad(MGU):
+        def step(self, x_BG, recur, state):
+            return (state[0].mul_(0.5) + super().step(x_BG, recur, state)[0],)
+
+    register_cell("bad")(Bad)
+    with pytest.raises(PluginError, match=r"^model=bad \(.*test_register.py:\d+\): Bad\.step changes the st"):
+        registry.build("model", "bad", 3)

@@ -94,15 +94,6 @@ class TaskMeanOverDevices(Notes):
         return MeanOverDevices()
 
 
-@broken("thawed", "spec_survives_json", "frozen=True", False)
-@dataclass
-class Thawed:
-    names: tuple[str, ...]
-    frequency: tuple[float, ...]
-    head = "notes"
-    metrics, answers = Notes.metrics, Notes.answers
-
-
 @broken("list_in_its_fields", "spec_survives_json", "tuples", True)
 @dataclass(frozen=True)
 class ListInItsFields(Notes):
