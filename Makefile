@@ -37,7 +37,7 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy plugins/seqkit-*/seqkit_*
+	$(BIN)/mypy $(dir $(wildcard plugins/seqkit-*/seqkit_*/__init__.py))
 	for package in plugins/templates/*/seqkit_example; do $(BIN)/mypy $$package || exit 1; done
 
 wheel: .venv/ready

@@ -15,11 +15,12 @@ from seqkit.errors import ConfigError, DataError
 from seqkit.evaluation import evaluate, rounded
 from seqkit.files import disk_reason, working_in
 from seqkit.network import Network, device_of, float32_eval
-from seqkit.registry import build, spec_to_json
+from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference
 from seqkit.runs.provenance import change_reason, version_reason
 from seqkit.runs.resuming import missing_best_reason
+from seqkit.specs import spec_to_json
 
 if TYPE_CHECKING:
     from seqkit.export.portable import Format

@@ -15,6 +15,7 @@ from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters, Words
 from seqkit.inputs.waveform.spec import Waveform
+from seqkit.specs import spec_from_json, spec_to_json
 from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.forecast.spec import Series
 from seqkit.tasks.next_token.spec import NextToken
@@ -174,7 +175,7 @@ SPECS = [
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_spec_survives_json(spec):
-    assert registry.spec_from_json(json.loads(json.dumps(registry.spec_to_json(spec)))) == spec
+    assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
 
 
 @pytest.mark.parametrize(
@@ -190,5 +191,5 @@ def test_a_spec_survives_json(spec):
 )
 def test_a_damaged_spec_is_one_line(damaged):
     with pytest.raises(ConfigError) as refusal:
-        registry.spec_from_json(damaged)
+        spec_from_json(damaged)
     assert "\n" not in str(refusal.value)

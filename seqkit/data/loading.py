@@ -14,7 +14,7 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.errors import PluginError, SeqkitError
 from seqkit.faults import fault
 from seqkit.process_state import left_alone
-from seqkit.registry import spec_to_json
+from seqkit.specs import spec_to_json
 
 
 def set_up(data: Data) -> None:

@@ -23,7 +23,7 @@ from seqkit.export.program import Runner
 from seqkit.files import existing_folder, write_atomic
 from seqkit.models.stack import Recurrent
 from seqkit.network import Network, example, example_steps
-from seqkit.registry import spec_to_json
+from seqkit.specs import spec_to_json
 
 SUFFIX: dict[str, str] = {"onnx": ".onnx", "torch": ".pt2"}
 TOLERANCE = 1e-3  # in logits, deviations or states: far above rounding, far below anything that is wrong

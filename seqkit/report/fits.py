@@ -8,6 +8,7 @@ from seqkit.data.loading import set_up
 from seqkit.errors import ConfigError
 from seqkit.faults import said
 from seqkit.registry import Component
+from seqkit.specs import spec_to_json
 
 OUTPUT_SIZE = 8  # of the model that a head is tried on
 
@@ -111,7 +112,7 @@ def _error(kind: str, config: dict[str, Any], spec: DataSpec, causal: bool = Tru
 
 
 def _name(spec: DataSpec, side: str) -> str:
-    return registry.spec_to_json(spec)[side]["name"]
+    return spec_to_json(spec)[side]["name"]
 
 
 def _names(specs: dict[str, DataSpec], side: str) -> list[str]:

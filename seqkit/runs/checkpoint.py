@@ -24,8 +24,8 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, SeqkitError, TrainingError, shortened
 from seqkit.files import atomic
 from seqkit.network import Network, assemble, network_weights
-from seqkit.registry import spec_from_json
 from seqkit.runs import provenance
+from seqkit.specs import spec_from_json
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, Tensor, nn.Parameter)
 NAMES = {

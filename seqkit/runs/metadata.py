@@ -6,8 +6,8 @@ from typing import Any
 import seqkit
 from seqkit.config import Config, config_hash
 from seqkit.contracts.components import Data
-from seqkit.registry import spec_to_json
 from seqkit.runs.provenance import components
+from seqkit.specs import spec_to_json
 
 
 def metadata(config: Config, data: Data) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from seqkit.config import CHOICES, Config, check
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, shortened
 from seqkit.plugins import memory, trust
+from seqkit.specs import parts_of
 
 Provenance = dict[str, dict[str, str]]
 """Component, as "model=mgu" -> its distribution and version, its file and sha256, or its module."""
@@ -21,7 +22,7 @@ def components(config: Config, spec: DataSpec | None = None) -> Provenance:
     if spec:
         by_spec = {"frontend": spec.inputs.frontend, "head": spec.task.head}
         chosen += [(kind, name) for kind, name in by_spec.items() if not config[kind]]
-        chosen += registry.parts_of(spec)
+        chosen += parts_of(spec)
     return {f"{kind}={name}": registry.find(kind, name).origin.to_json() for kind, name in chosen}
 
 

@@ -11,6 +11,7 @@ from seqkit import registry
 from seqkit.contracts.batch import Split
 from seqkit.contracts.spec import Results
 from seqkit.errors import ConfigError
+from seqkit.specs import spec_from_json, spec_to_json
 from seqkit.testing import scores, tiny
 from seqkit.testing.answers import difference_reason, json_reason
 from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, explained, require
@@ -49,7 +50,7 @@ def suite(chosen: Chosen) -> tuple[PredictionSubject, tuple[str, ...]]:
 def spec_survives_json(subject: PredictionSubject) -> None:
     """It travels as JSON in config and checkpoints, and a trained network is useless without it."""
     task = subject.spec.task
-    back = registry.spec_from_json(json.loads(json.dumps(registry.spec_to_json(subject.spec)))).task
+    back = spec_from_json(json.loads(json.dumps(spec_to_json(subject.spec)))).task
     changed = [field.name for field in fields(task) if getattr(back, field.name) != getattr(task, field.name)]
     ensure(
         not changed and back == task,

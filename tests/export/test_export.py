@@ -22,7 +22,7 @@ from seqkit.inputs.tokens.tokenizers import Characters
 from seqkit.inputs.waveform.spec import Waveform
 from seqkit.models import Recurrent
 from seqkit.network import Network, assemble
-from seqkit.registry import spec_to_json
+from seqkit.specs import spec_to_json
 from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.forecast.spec import Series
 from seqkit.tasks.next_token.spec import NextToken

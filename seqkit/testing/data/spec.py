@@ -2,8 +2,8 @@
 
 import re
 
-from seqkit import registry
 from seqkit.data.loading import refuse_if_undescribed
+from seqkit.specs import spec_from_json, spec_to_json
 from seqkit.testing.answers import json_reason
 from seqkit.testing.check import check, ensure
 from seqkit.testing.data.subject import DataSubject
@@ -36,5 +36,5 @@ def facts_are_plain_json(subject: DataSubject) -> None:
 def spec_survives_json(subject: DataSubject) -> None:
     """It is saved in every checkpoint, and a trained network cannot be used without it."""
     spec = subject.data.spec
-    back = registry.spec_from_json(registry.spec_to_json(spec))
+    back = spec_from_json(spec_to_json(spec))
     ensure(back == spec, "spec is another after a round trip through JSON; use tuples, not lists, in its fields")

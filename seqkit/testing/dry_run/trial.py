@@ -12,6 +12,7 @@ from seqkit.config import CHOICES, Config
 from seqkit.contracts.components import Data
 from seqkit.errors import PluginError, SeqkitError
 from seqkit.faults import brief, fault
+from seqkit.specs import component_of
 from seqkit.training.loader import total_steps
 
 SKIP = "trainer.dry_run=false trains without this check"
@@ -34,7 +35,7 @@ class Trial:
         names = {kind: config[kind]["name"] for kind in CHOICES if config[kind]}
         names = {"frontend": data.spec.inputs.frontend, "head": data.spec.task.head, **names}
         components = [registry.find(kind, name) for kind, name in names.items()]
-        components += [registry.component_of(data.spec.inputs), registry.component_of(data.spec.task)]
+        components += [component_of(data.spec.inputs), component_of(data.spec.task)]
         self._names = {component.kind: f"{component.kind}={component.name}" for component in components}
         self.plugins = {one.kind: self._names[one.kind] for one in components if one in registry.plugins()}
 
