@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
 
-import seqkit
 from seqkit.errors import PluginError, one_line, shortened, shown
 from seqkit.registry import Component, plugins
 
-OURS = Path(seqkit.__file__).resolve().parent
+OURS = Path(__file__).resolve().parent
 LIBRARY = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
 INSTALLED = {"site-packages", "dist-packages"}  # folders of packages
 
