@@ -20,7 +20,7 @@ from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference, open_run
 from seqkit.runs.log import logging_to
 from seqkit.runs.metadata import metadata
-from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
+from seqkit.runs.provenance import change_reason, provide, remember, version_reason
 from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
 from seqkit.testing.dry_run.run import dry_run
@@ -97,7 +97,8 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         refuse_if_undescribed(data)
         if last is None:
             run.write_config(config, data.spec)  # a resumed run without a checkpoint begins with the code of now
-        remember(components(config, data.spec))
+        about = metadata(config, data)
+        remember(about["components"])
         LOG.info("run %s", shown(run.path))
         for name, value in data.facts.items():
             LOG.info("data %s: %s", name, value)
@@ -108,14 +109,14 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         done = last is not None and last.progress["done"]
         if config["trainer"]["dry_run"] and not done:
             with reading_of_data():
-                dry_run(config, data, device, metadata(config, data), last)
+                dry_run(config, data, device, about, last)
         loggers = open_loggers(config, run, last)
         try:
             if last and done:
                 LOG.info("training was complete at step %d", last.step)
                 seconds = last.metadata["seconds"]
             else:
-                seconds = fit(config, data, run, metadata(config, data), last, loggers, exact)
+                seconds = fit(config, data, run, about, last, loggers, exact)
         except BaseException:
             loggers.close()
             raise

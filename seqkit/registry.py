@@ -107,14 +107,15 @@ def register(kind: str, name: str, source: Any = None, doc: str | None = None) -
 
     def decorate(factory: Callable) -> Callable:
         written = source or factory
-        if not is_built_in(written.__module__):
+        is_plugin = not is_built_in(written.__module__)
+        if is_plugin:
             load_built_in()  # so that a plugin never takes the name of a built-in component
         with at_authors_line():
             _check_contract(kind, name, factory)
-            if not is_built_in(written.__module__):
+            if is_plugin:
                 schema.check_defaults(factory, f"{kind} '{name}'")  # tests cover seqkit's own
             text = inspect.getdoc(factory) if doc is None else doc
-            place = "" if is_built_in(written.__module__) else _authors_line()
+            place = _authors_line() if is_plugin else ""
             origin = Origin.of(written.__module__)
             new = Component(kind, name, factory, written.__qualname__, text or "", origin, place)
             if _replaces(new, _components[kind].get(name)):
