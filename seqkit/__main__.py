@@ -14,6 +14,8 @@ from seqkit.errors import PluginError, SeqkitError, Stopped, shown, unknown
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
     "resume": "go on with a run that was stopped or killed, bit for bit",
+    "runs": "list runs: state, score, steps, age, size",
+    "compare": "compare runs or a sweep: ranking, mean and spread over seeds, learning curves",
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",
     "generate": "continue a text with a language model",

@@ -97,6 +97,9 @@ class Checkpoints(Checkpoint):
         self.waited, self.done = state["waited"], state["done"]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, SequenceModule)
+        if trainer.is_global_zero:
+            self.run.write_scored(module.monitor, module.metadata["fingerprint"])
         # Only now: Lightning has installed its own handlers, whose SIGTERM ends the process with exit code 0.
         self.stop.listen()
 
