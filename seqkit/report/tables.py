@@ -50,7 +50,7 @@ def table(header: Sequence[str], rows: Sequence[dict[str, str]], words: Sequence
     """
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in header:
-        title = [broken for part in name.split(".", 1) for broken in _broken(part)]
+        title = [broken for part in name.replace(".", ". ", 1).split() for broken in _broken(part)]
         cells = [row.get(name, "") for row in rows]
         least = [min(len(cell), FOLDED) if name in words else len(part) for cell in cells for part in cell.split(" ")]
         made.add_column(
@@ -72,7 +72,8 @@ def _broken(name: str) -> list[str]:
 def print_table(made: Table) -> None:
     """Print a table: on a terminal within its width if that can be, else with every cell whole."""
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 1000, highlight=False)
-    console.width = max(console.width, Measurement.get(console, console.options, made).minimum)
+    least = Measurement.get(console, console.options.update(max_width=1000), made).minimum
+    console.width = max(console.width, least)
     with console.capture() as captured:
         console.print(made)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
