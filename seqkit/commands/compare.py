@@ -13,6 +13,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seqkit.report.comparison import Comparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,18 +31,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the comparison; what cannot be read is one line each on stderr."""
+    from seqkit.errors import ConfigError
     from seqkit.report.comparison import compare
     from seqkit.report.comparison_tables import csv_text, print_comparisons
-    from seqkit.report.figures import FORMATS, compared_curves, save
+    from seqkit.report.figures import FORMATS
     from seqkit.report.tables import problem_lines
-    from seqkit.runs.listing import read_run, runs_named
+    from seqkit.runs.listing import read_named
 
     figure = arguments.figure
     if figure is not None:
         _refuse_figure(figure, FORMATS)
-    found = [read_run(path) for what in arguments.what for path in runs_named(what, arguments.runs)]
-    found = list({one.run.path.resolve(): one for one in found}.values())
+    named = [one for what in arguments.what for one in read_named(what, arguments.runs)]
+    found = list({one.run.path.resolve(): one for one in named}.values())
     comparisons = compare(one for one in found if one.state != "unreadable")
+    if not comparisons:
+        problem_lines(found)
+        raise ConfigError("there is no run to compare")
     if arguments.json:
         print(json.dumps([one.to_json() for one in comparisons], indent=2))
     elif arguments.csv:
@@ -46,11 +54,23 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         print_comparisons(comparisons)
     problem_lines(found)
-    if figure is not None and comparisons:
-        drawn, left_out = compared_curves(comparisons)
+    if figure is not None:
+        _draw(comparisons, figure)
+
+
+def _draw(comparisons: "list[Comparison]", figure: Path) -> None:
+    """Draw the learning curves, and say where they are and which runs have none."""
+    from seqkit.errors import ConfigError
+    from seqkit.files import disk_reason
+    from seqkit.report.figures import compared_curves, save
+
+    drawn, left_out = compared_curves(comparisons)
+    try:
         save(drawn, figure)
-        said = f"; without {', '.join(left_out)}" if left_out else ""
-        print(f"learning curves: {figure}{said}", file=sys.stderr)
+    except OSError as error:
+        raise ConfigError(f"--figure {figure}: cannot be written ({disk_reason(error)})") from None
+    said = f"; without {', '.join(left_out)}" if left_out else ""
+    print(f"learning curves: {figure}{said}", file=sys.stderr)
 
 
 def _refuse_figure(figure: Path, formats: tuple[str, ...]) -> None:

@@ -17,6 +17,8 @@ from seqkit.runs.metrics_csv import read_metrics
 FORMATS = (".png", ".svg", ".pdf")
 NAMED = 10
 """Curves with a colour and a name; the others of a panel are grey."""
+PANELS = 8
+"""Comparisons in one figure; of many, the largest."""
 SPAN = 20
 """Largest over smallest score from which the axis of a score that is to be low is logarithmic."""
 
@@ -52,13 +54,14 @@ def compared_curves(comparisons: list[Comparison]) -> tuple[Any, list[str]]:
     A colour is one choice of options, its curves the seeds; beyond the best ``NAMED`` choices they are grey.
 
     Returns:
-        The figure, and the labels of runs that have no curve.
+        The figure, and the labels of runs without a curve.
     """
-    figure, axes = panels(len(comparisons), 1, 10, 4.2 * len(comparisons))
-    left_out = []
-    for panel, title, comparison in zip(axes, titles(comparisons), comparisons, strict=True):
+    shown = comparisons[:PANELS]
+    left_out = [run.label for one in comparisons[PANELS:] for run in one.runs]
+    figure, axes = panels(len(shown), 1, 10, 4.2 * len(shown))
+    for panel, title, comparison in zip(axes, titles(comparisons), shown, strict=False):
         left_out += _draw(panel, comparison)
-        panel.set_title(title, fontsize=10, loc="left")
+        panel.set_title(title.replace("$", r"\$"), fontsize=10, loc="left")
     return figure, left_out
 
 
@@ -86,7 +89,7 @@ def _draw(panel: Any, comparison: Comparison) -> list[str]:
                 marker="o" if len(steps) == 1 else "",
                 markersize=3,
                 zorder=3 - place / len(drawn),
-                label=shortened(name, 80) if named else f"{len(drawn) - NAMED} others",
+                label=shortened(name, 80).replace("$", r"\$") if named else f"{len(drawn) - NAMED} others",
             )
         if place <= NAMED:
             handles.append(line)

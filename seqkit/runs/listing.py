@@ -1,11 +1,12 @@
 """The runs in a folder, from their small files alone: nothing is locked, changed, loaded or unpickled."""
 
 import itertools
+import json
 import math
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ from seqkit.runs.metrics_csv import last_step, read_metrics
 
 State = Literal["running", "finished", "stopped", "failed", "not started", "unreadable"]
 Scores = dict[str, float]
+LEDGER = "sweep.json"
+"""In the folder of a sweep, ``RUNS/sweeps/ID``: its jobs and their runs."""
 
 
 @dataclass(frozen=True)
@@ -102,24 +105,47 @@ def runs_in(folder: Path, globs: list[str]) -> list[Path]:
     return [path for path in found if not globs or any(_matches(path, glob) for glob in globs)]
 
 
-def runs_named(what: str, folder: Path) -> list[Path]:
-    """Return the folders of the runs that a user means.
+def read_named(what: str, folder: Path) -> list[Listed]:
+    """Return the runs that a user means.
 
     Args:
-        what: A run's folder, a folder of runs, or what ``runs_in`` matches in ``folder``.
+        what: A run's folder, a folder of runs, a sweep's folder or ID, or what ``runs_in`` matches in ``folder``.
         folder: Of all runs.
 
     Raises:
         SeqkitError: There is none.
     """
     place = Path(what).expanduser()
+    for sweep in (place, folder / "sweeps" / what):
+        if (sweep / LEDGER).is_file():
+            return _jobs(sweep)
     if RunFolder(place).config_json.is_file():
-        return [place]
-    if not place.is_dir():
-        return runs_in(folder, [what])
-    found = sorted(_folders(place), key=_by_name)
+        return [read_run(place)]
+    found = sorted(_folders(place), key=_by_name) if place.is_dir() else runs_in(folder, [what])
     if not found:
         raise ConfigError(f"{shown(place)}: there is no run in it. Expected a folder runs/NAME/ID, or a folder of such")
+    return [read_run(path) for path in found]
+
+
+def _jobs(sweep: Path) -> list[Listed]:
+    """Return the runs of a sweep's jobs; that of a job that failed, or has none yet, says so as its problem.
+
+    Raises:
+        ConfigError: The ledger cannot be read.
+    """
+    try:
+        jobs = json.loads((sweep / LEDGER).read_text())["jobs"]
+        entries = [(job["number"], " ".join(job["overrides"]), job["run"], job["refusal"]) for job in jobs]
+        if any(not isinstance(run, str) for _, _, run, _ in entries):
+            raise ValueError("a run in it is no path")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ConfigError(f"{sweep / LEDGER} is not the ledger of a sweep: {one_line(error)}") from None
+    found = []
+    for number, overrides, name, refusal in entries:
+        run = sweep.parent.parent / name if name else sweep / f"job-{number}"
+        job = f"job {number} ({shortened(overrides, 200)})"
+        listed = read_run(run) if run.exists() else _unreadable(run, f"{job} has no run")
+        found.append(replace(listed, problem=f"{job} failed: {shortened(refusal, 1000)}") if refusal else listed)
     return found
 
 
@@ -127,21 +153,17 @@ def read_run(path: Path) -> Listed:
     """Return what the files of a run tell; a damaged or foreign folder is ``unreadable`` and has a ``problem``."""
     run = RunFolder(path)
     size, written = _size(path)
-    problem = ""
     try:
         record = run.read_record()
         options = flat(content(record["config"]))
     except (SeqkitError, OSError) as error:
-        problem = one_line(error)
-        return Listed(
-            run, "unreadable", {}, "", "", None, None, None, None, None, {}, {}, size, written, problem
-        )  # fmt: skip
+        return _unreadable(run.path, one_line(error), size, written)
     report = run.read_report()
     if report is not None and report.get("config_hash") != record["hash"]:
         report = None  # of a shorter training, which goes on
     scored = _dict(record.get("scored"))
     monitor = _monitor((report or {}).get("monitor")) or _monitor(scored.get("monitor"))
-    score, best_step, steps = None, None, None
+    score, best_step, steps, problem = None, None, None, ""
     try:
         if report is not None and monitor and monitor[0] in _scores(report.get("valid")):
             score, best_step = _scores(report["valid"])[monitor[0]], _count(report.get("best_step"))
@@ -174,6 +196,12 @@ def read_run(path: Path) -> Listed:
     )
 
 
+def _unreadable(path: Path, problem: str, size: int = 0, written: float = 0.0) -> Listed:
+    return Listed(
+        RunFolder(path), "unreadable", {}, "", "", None, None, None, None, None, {}, {}, size, written, problem
+    )
+
+
 def flat(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config by dotted names, a component's name under its kind: ``model`` and ``model.hidden_size``."""
     found: dict[str, Any] = {}
@@ -197,7 +225,7 @@ def _folders(place: Path) -> Iterator[Path]:
         if RunFolder(name).config_json.is_file():
             yield name
         else:
-            yield from (path for path in _subfolders(name) if not (path / "sweep.json").exists())
+            yield from (path for path in _subfolders(name) if not (path / LEDGER).exists())
 
 
 def _subfolders(place: Path) -> list[Path]:
