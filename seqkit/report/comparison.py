@@ -29,6 +29,11 @@ class Seeds:
     test: list[float]
     repeated: list[str]
 
+    @property
+    def score(self) -> float | None:
+        """Validation score by which the choice is ranked: the mean, or the best so far where no run is finished."""
+        return mean(self.scores) if self.scores else self.runs[0].score
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -54,12 +59,12 @@ class Comparison:
 
     @cached_property
     def groups(self) -> list[Seeds]:
-        """The runs by everything but the seed, the best mean first, then those without a finished run."""
+        """The runs by everything but the seed, best first."""
         found: dict[str, list[Listed]] = {}
         for run in self.runs:
             others = {key: value for key, value in run.options.items() if key != "seed"}
             found.setdefault(json.dumps(others, sort_keys=True), []).append(run)
-        return sorted(map(self._seeds, found.values()), key=lambda one: self._rank(mean(one.scores)))
+        return sorted(map(self._seeds, found.values()), key=lambda one: rank(one.score, self.monitor))
 
     @property
     def baselines(self) -> dict[str, Scores]:
@@ -79,9 +84,6 @@ class Comparison:
         scores = [run.score for run in finished.values() if run.score is not None]
         test = [run.test[name] for run in finished.values() if name in run.test]
         return Seeds(runs, scores, test, repeated)
-
-    def _rank(self, score: float | None) -> tuple[bool, float]:
-        return rank(score, self.monitor)
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as plain JSON."""

@@ -8,7 +8,7 @@ from typing import Any
 from seqkit.errors import SeqkitError, shortened
 from seqkit.files import write_atomic
 from seqkit.plotting import panels
-from seqkit.report.comparison import Comparison, mean
+from seqkit.report.comparison import Comparison
 from seqkit.report.comparison_tables import name_of, titles
 from seqkit.report.text import number
 from seqkit.runs.listing import Listed
@@ -68,7 +68,7 @@ def compared_curves(comparisons: list[Comparison]) -> tuple[Any, list[str]]:
 def _draw(panel: Any, comparison: Comparison) -> list[str]:
     """Draw the curves of a comparison, the best on top; return the labels of runs without one."""
     metric, direction = comparison.monitor or ("score", "min")
-    chosen = [(name_of(group, comparison.options), group.runs, mean(group.scores)) for group in comparison.groups]
+    chosen = [(name_of(group, comparison.options), group.runs, group.score) for group in comparison.groups]
     if len(chosen) == 1:  # nothing but the seed differs
         chosen = [(_seed(run), [run], run.score) for run in comparison.runs]
     left_out, drawn = [], []
