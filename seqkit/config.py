@@ -14,6 +14,8 @@ Config = dict[str, Any]
 CHOICES = registry.KINDS
 OPTIONAL = ("frontend", "head", "logger")  # kinds that need not be chosen
 IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
+CIRCUMSTANCES = ("keep_checkpoints", "dry_run")
+"""Options of the trainer that say where and how long at a time a run is trained, not what it computes."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
 Name = Annotated[str, Field(pattern=schema.NAME)]
 
@@ -34,6 +36,7 @@ class TrainerOptions:
         gradient_clip_val: Norm that the gradient of all parameters together is clipped to; null is not at all.
         early_stopping_patience: Validations without a better score after which training stops; null is never.
         checkpoint_every_n_steps: Optimizer steps between checkpoints; one is also saved after each validation.
+        keep_checkpoints: Last checkpoints to keep, of which the one before stands in for a damaged one.
         log_every_n_steps: Optimizer steps between the lines of the training metrics.
         num_workers: Processes that load data; 0 loads in the training process.
         deterministic: Refuse operations that are not reproducible on a GPU.
@@ -51,6 +54,7 @@ class TrainerOptions:
     gradient_clip_val: PositiveFloat | None = 1.0
     early_stopping_patience: PositiveInt | None = None
     checkpoint_every_n_steps: PositiveInt | None = 500
+    keep_checkpoints: PositiveInt = 2
     log_every_n_steps: PositiveInt = 20
     num_workers: NonNegativeInt = 0
     deterministic: bool = False
@@ -87,7 +91,7 @@ def content(config: Config) -> Config:
     """
     found = {key: value for key, value in config.items() if key not in IDENTITY}
     if isinstance(found.get("trainer"), dict):
-        found["trainer"] = {key: value for key, value in found["trainer"].items() if key != "dry_run"}
+        found["trainer"] = {key: value for key, value in found["trainer"].items() if key not in CIRCUMSTANCES}
     return found
 
 
