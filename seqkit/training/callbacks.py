@@ -16,11 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seqkit.errors import Stopped, TrainingError
+from seqkit.ranks import group
 from seqkit.runs.checkpoint import read, refuse_if_not_plain, write
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.lock import LockWatch
 from seqkit.training.module import SequenceModule
 
+REASONS = ("", "SIGINT", "SIGTERM", "SIGUSR1")
 SILENCE = 15.0  # seconds after which training says where it is
 
 
@@ -92,11 +94,13 @@ class Checkpoints(Checkpoint):
     ) -> None:
         self.run, self.total_steps, self.every = run, total_steps, every
         self.patience, self.stop = patience, stop
+        self._group = group()
         self.best: float | None = None
         self.best_loss: float | None = None
         self.waited = 0
         self.done = False
         self.lock = LockWatch(run.lock_file)
+        self._asked = ""  # for a stop, of all ranks
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_loss": self.best_loss, "waited": self.waited, "done": self.done}
@@ -112,16 +116,18 @@ class Checkpoints(Checkpoint):
         self._refuse_if_lock_is_lost(trainer, now=True)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self._group.tick()
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         self._refuse_if_lock_is_lost(trainer)
         step = trainer.global_step
+        self._asked = REASONS[self._group.largest(REASONS.index(self.stop.name))]
         if step >= self.total_steps:
             trainer.should_stop = True  # Lightning then validates once more, whatever the interval
         interval = trainer.val_check_batch
         if trainer.should_stop or (interval and (batch_idx + 1) % interval == 0):
             return  # a validation follows; saved after it, with its outcome
-        if self.stop or (self.every and step % self.every == 0):
+        if self._asked or (self.every and step % self.every == 0):
             self._save(trainer, self.run.last)
         self._stop_if_asked(trainer)
 
@@ -147,14 +153,16 @@ class Checkpoints(Checkpoint):
 
     def _refuse_if_lock_is_lost(self, trainer: pl.Trainer, now: bool = False) -> None:
         """Stop without saving where another process may train the run by now."""
-        if reason := self.lock.lost_reason(now):
+        if self._group.first and (reason := self.lock.lost_reason(now)):
             raise TrainingError(
                 f"{self.run.path}: the lock of the run {reason}; stopped at step {trainer.global_step} without saving"
             )
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
-        if self.stop:
-            raise Stopped(self.stop.name, trainer.global_step, self.run.path)
+        reason = self.stop.name if self._group.size == 1 else self._asked
+        if reason:
+            self._group.part()
+            raise Stopped(reason, trainer.global_step, self.run.path)
 
 
 class ProgressBar(pl.Callback):
