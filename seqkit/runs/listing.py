@@ -15,7 +15,8 @@ from typing import Any, Literal
 from seqkit.config import content
 from seqkit.errors import ConfigError, SeqkitError, nearest, one_line, shortened, shown
 from seqkit.files import existing_folder
-from seqkit.runs.folder import RunFolder
+from seqkit.runs.folder import KEPT_ASIDE, RunFolder
+from seqkit.runs.lock import is_held
 from seqkit.runs.metrics_csv import last_step, read_metrics
 
 State = Literal["running", "finished", "stopped", "failed", "not started", "unreadable"]
@@ -109,7 +110,8 @@ def read_named(what: str, folder: Path) -> list[Listed]:
     """Return the runs that a user means.
 
     Args:
-        what: A run's folder, a folder of runs, a sweep's folder or ID, or what ``runs_in`` matches in ``folder``.
+        what: A run's folder, a folder of runs, a sweep's folder or ID, or what ``runs_in`` matches in ``folder``; of
+            several runs, those that ``--fresh`` has put aside are left out.
         folder: Of all runs.
 
     Raises:
@@ -122,6 +124,7 @@ def read_named(what: str, folder: Path) -> list[Listed]:
     if RunFolder(place).config_json.is_file():
         return [read_run(place)]
     found = sorted(_folders(place), key=_by_name) if place.is_dir() else runs_in(folder, [what])
+    found = [path for path in found if not KEPT_ASIDE.search(path.name)]
     if not found:
         raise ConfigError(f"{shown(place)}: there is no run in it. Expected a folder runs/NAME/ID, or a folder of such")
     return [read_run(path) for path in found]
@@ -252,23 +255,13 @@ def _by_name(path: Path) -> list[tuple[str, int]]:
 
 
 def _state(run: RunFolder, reported: bool) -> State:
-    if _held(run.lock_file):
+    if is_held(run.lock_file):
         return "running"
     if reported:
         return "finished"
     if any(run.checkpoints.glob("*.ckpt")):
         return "stopped"
     return "failed" if run.train_log.exists() else "not started"
-
-
-def _held(lock: Path) -> bool:
-    """Whether a process of this machine holds the lock; the lock itself is not touched."""
-    try:
-        at = lock.stat()
-        held = Path("/proc/locks").read_text()
-    except OSError:
-        return False
-    return f" {os.major(at.st_dev):02x}:{os.minor(at.st_dev):02x}:{at.st_ino} " in held
 
 
 def _size(path: Path) -> tuple[int, float]:

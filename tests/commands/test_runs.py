@@ -43,7 +43,7 @@ def test_a_narrow_terminal_loses_nothing(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
     assert run(["runs", "a/x"]) == 0
     out = capsys.readouterr().out
-    assert all(word in out for word in ("finished", "0.75", "20", "size", "kB"))
+    assert all(word in out for word in ("finished", "0.75", "20", "size", "B"))
 
 
 def test_runs_of_nothing(capsys):

@@ -152,3 +152,22 @@ def test_a_sweep_is_named_by_its_folder_or_id():
     ledger.write_text('{"jobs": [3]}')
     with pytest.raises(ConfigError, match="is not the ledger of a sweep"):
         read_named("s", Path("runs"))
+
+
+def test_a_lock_of_another_machine_counts_while_it_is_renewed(finished):
+    with RunFolder(finished).lock():
+        text = (finished / ".lock").read_text()
+    first, _, rest = text.partition("\n")
+    lock = finished / ".lock"
+    lock.write_text(json.dumps({**json.loads(first), "machine": "another"}) + "\n" + rest)
+    assert read_run(finished).state == "running"
+    os.utime(lock, (1, 1))
+    assert read_run(finished).state == "finished"
+
+
+def test_runs_that_fresh_put_aside_are_listed_and_compared_only_by_their_path():
+    for label in ("a/x", "a/x.old-1"):
+        write_run(label, {})
+    assert [path.name for path in runs_in(Path("runs"), [])] == ["x", "x.old-1"]
+    assert [run.label for run in read_named("a", Path("runs"))] == ["a/x"]
+    assert [run.label for run in read_named("runs/a/x.old-1", Path("runs"))] == ["a/x.old-1"]
