@@ -124,7 +124,8 @@ def read_named(what: str, folder: Path) -> list[Listed]:
     if RunFolder(place).config_json.is_file():
         return [read_run(place)]
     found = sorted(_folders(place), key=_by_name) if place.is_dir() else runs_in(folder, [what])
-    found = [path for path in found if not KEPT_ASIDE.search(path.name)]
+    if len(found) > 1:
+        found = [path for path in found if not KEPT_ASIDE.search(path.name)]
     if not found:
         raise ConfigError(f"{shown(place)}: there is no run in it. Expected a folder runs/NAME/ID, or a folder of such")
     return [read_run(path) for path in found]
