@@ -9,7 +9,7 @@ from types import FrameType
 from typing import NoReturn
 
 from seqkit import __version__
-from seqkit.errors import PluginError, SeqkitError, Stopped, shown, unknown
+from seqkit.errors import PluginError, SeqkitError, Stopped, unknown
 
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
@@ -64,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"seqkit: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
     except Stopped as stopped:
-        print(f"seqkit: {stopped}; go on with: seqkit resume {shown(stopped.folder)}", file=sys.stderr)
+        print(f"seqkit: {stopped}; go on with: {stopped.again}", file=sys.stderr)
         return 130
     except _Usage as usage:
         print(f"seqkit: {usage}", file=sys.stderr)

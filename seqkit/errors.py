@@ -37,6 +37,7 @@ class Stopped(Exception):  # noqa: N818 - what was asked for, not an error
     def __init__(self, reason: str, step: int, folder: Path) -> None:
         super().__init__(f"stopped by {reason} at step {step}")
         self.folder = folder
+        self.again = f"seqkit resume {shown(folder)}"  # what goes on with it
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
