@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -25,7 +25,7 @@ from seqkit.runs.sweep import Job
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-DIRECTIONS = {"min": "minimize", "max": "maximize"}
+DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {"min": "minimize", "max": "maximize"}
 SAMPLERS = ("tpe", "random")
 
 
@@ -65,13 +65,13 @@ class OptunaSweeper(Sweeper):
             hydra_context=hydra_context, task_function=task_function, config=config
         )
         assert isinstance(launcher, SweepLauncher)
-        self.launcher = launcher
+        self._launcher = launcher
         self._parser = OverridesParser.create(config_loader=hydra_context.config_loader)
 
     def sweep(self, arguments: list[str]) -> None:
         parsed = self._parser.parse_overrides([*(f"{key}={text}" for key, text in self.params.items()), *arguments])
         overrides = {override.key_or_group: override for override in parsed}
-        self.launcher.open()
+        self._launcher.open()
         with past_hydra():
             space = {key: _distribution(one) for key, one in overrides.items() if one.is_sweep_override()}
             fixed = [str(one.input_line) for one in overrides.values() if not one.is_sweep_override()]
@@ -85,8 +85,8 @@ class OptunaSweeper(Sweeper):
             with past_hydra():
                 batch = self._choose(numbers, space, fixed)
                 if start == 0 and self.direction:
-                    self._compare_direction(self.launcher.config_of(0, batch[0]))
-            self.launcher.launch(batch, start)
+                    self._compare_direction(self._launcher.config_of(0, batch[0]))
+            self._launcher.launch(batch, start)
 
     def _check(self) -> None:
         """Refuse options that cannot work."""
@@ -109,7 +109,7 @@ class OptunaSweeper(Sweeper):
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        known = self.launcher.sweep.ledger.jobs if self.launcher.sweep else {}
+        known = self._launcher.sweep.ledger.jobs if self._launcher.sweep else {}
         scored = [job for job in known.values() if job.number < numbers.start and _is_scored(job)]
         study = optuna.create_study(direction=DIRECTIONS[_direction(scored)])
         for job in scored:
@@ -155,21 +155,21 @@ def _is_scored(job: Job) -> bool:
 
 def _direction(scored: list[Job]) -> str:
     """Return ``min`` or ``max``, as the jobs say; where there are none yet it does not matter."""
-    monitors = {job.number: tuple(job.monitor or ()) for job in scored}
-    for number, monitor in monitors.items():
-        if monitor != monitors[scored[0].number]:
+    monitors = [(name, direction, job.number) for job in scored for name, direction in [job.monitor or ("", "min")]]
+    for name, direction, number in monitors:
+        if (name, direction) != monitors[0][:2]:
             raise ConfigError(
-                f"job {number} is scored by {monitor[0]}, job {scored[0].number} by {scored[0].monitor[0]}: "
+                f"job {number} is scored by {name}, job {monitors[0][2]} by {monitors[0][0]}: "
                 "Optuna cannot compare them; sweep over one task at a time"
             )
-    return monitors[scored[0].number][1] if scored else "min"
+    return monitors[0][1] if monitors else "min"
 
 
 def _distribution(override: Override) -> "BaseDistribution":
-    """Return what Optuna chooses from for a sweep of Hydra's: numbers of an interval or a range, else words."""
+    """Return what Optuna chooses from for a sweep of Hydra's: numbers of an interval or a whole range, else words."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    sweep = override.value()
+    sweep: Any = override.value()
     if isinstance(sweep, IntervalSweep):
         log = "log" in sweep.tags
         if isinstance(sweep.start, int) and isinstance(sweep.end, int):
