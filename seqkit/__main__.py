@@ -9,7 +9,7 @@ from types import FrameType
 from typing import NoReturn
 
 from seqkit import __version__
-from seqkit.errors import PluginError, SeqkitError, Stopped, shown, unknown
+from seqkit.errors import PluginError, SeqkitError, Stopped, unknown
 
 ON_RANKS = ("train", "resume")
 """Commands that several processes carry out together: rank 0 does, the others follow."""
@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"seqkit: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
     except Stopped as stopped:
-        print(f"seqkit: {stopped}; go on with: seqkit resume {shown(stopped.folder)}", file=sys.stderr)
+        print(f"seqkit: {stopped}; go on with: {stopped.again}", file=sys.stderr)
         return 130
     except _Usage as usage:
         print(f"seqkit: {usage}", file=sys.stderr)
