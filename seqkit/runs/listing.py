@@ -1,7 +1,6 @@
 """The runs in a folder, from their small files alone: nothing is locked, changed, loaded or unpickled."""
 
 import itertools
-import json
 import math
 import os
 import re
@@ -18,11 +17,11 @@ from seqkit.files import existing_folder
 from seqkit.runs.folder import KEPT_ASIDE, RunFolder
 from seqkit.runs.lock import is_held
 from seqkit.runs.metrics_csv import last_step, read_metrics
+from seqkit.runs.sweep import FOLDER as SWEEPS
+from seqkit.runs.sweep import Ledger
 
 State = Literal["running", "finished", "stopped", "failed", "not started", "unreadable"]
 Scores = dict[str, float]
-LEDGER = "sweep.json"
-"""In the folder of a sweep, ``RUNS/sweeps/ID``: its jobs and their runs."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +117,8 @@ def read_named(what: str, folder: Path) -> list[Listed]:
         SeqkitError: There is none.
     """
     place = Path(what).expanduser()
-    for sweep in (place, folder / "sweeps" / what):
-        if (sweep / LEDGER).is_file():
+    for sweep in (place, folder / SWEEPS / what):
+        if (sweep / "sweep.json").is_file():
             return _jobs(sweep)
     if RunFolder(place).config_json.is_file():
         return [read_run(place)]
@@ -132,24 +131,15 @@ def read_named(what: str, folder: Path) -> list[Listed]:
 
 
 def _jobs(sweep: Path) -> list[Listed]:
-    """Return the runs of a sweep's jobs; that of a job that failed, or has none yet, says so as its problem.
-
-    Raises:
-        ConfigError: The ledger cannot be read.
-    """
-    try:
-        jobs = json.loads((sweep / LEDGER).read_text())["jobs"]
-        entries = [(job["number"], " ".join(job["overrides"]), job["run"], job["refusal"]) for job in jobs]
-        if any(not isinstance(run, str) for _, _, run, _ in entries):
-            raise ValueError("a run in it is no path")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ConfigError(f"{sweep / LEDGER} is not the ledger of a sweep: {one_line(error)}") from None
+    """Return the runs of a sweep's jobs; that of a job that failed, or has none yet, says so as its problem."""
+    ledger = Ledger.read(sweep.resolve())
     found = []
-    for number, overrides, name, refusal in entries:
-        run = sweep.parent.parent / name if name else sweep / f"job-{number}"
-        job = f"job {number} ({shortened(overrides, 200)})"
-        listed = read_run(run) if run.exists() else _unreadable(run, f"{job} has no run")
-        found.append(replace(listed, problem=f"{job} failed: {shortened(refusal, 1000)}") if refusal else listed)
+    for job in ledger.jobs.values():
+        said = f"job {job.number} ({shortened(' '.join(job.overrides), 200)})"
+        path = shown(ledger.run_of(job).path if job.run else ledger.path / f"job-{job.number}")
+        run = read_run(path) if path.is_dir() else _unreadable(path, f"{said} has no run")
+        failed = job.state == "failed"
+        found.append(replace(run, problem=f"{said} failed: {shortened(job.refusal, 1000)}") if failed else run)
     return found
 
 
@@ -229,7 +219,7 @@ def _folders(place: Path) -> Iterator[Path]:
         if RunFolder(name).config_json.is_file():
             yield name
         else:
-            yield from (path for path in _subfolders(name) if not (path / LEDGER).exists())
+            yield from (path for path in _subfolders(name) if not (path / "sweep.json").exists())
 
 
 def _subfolders(place: Path) -> list[Path]:

@@ -136,11 +136,11 @@ def test_a_sweep_is_named_by_its_folder_or_id():
         {"number": 0, "overrides": ["seed=1"], "run": "a/s-0", "state": "finished", "refusal": ""},
         {"number": 1, "overrides": ["seed=2"], "run": "a/s-1", "state": "failed", "refusal": "NaN"},
         {"number": 2, "overrides": ["seed=3"], "run": "", "state": "failed", "refusal": "no such seed"},
-        {"number": 3, "overrides": ["seed=4"], "run": "", "state": "waiting", "refusal": ""},
+        {"number": 3, "overrides": ["seed=4"]},
     ]
     ledger = Path("runs/sweeps/s/sweep.json")
     ledger.parent.mkdir(parents=True)
-    ledger.write_text(json.dumps({"jobs": jobs}))
+    ledger.write_text(json.dumps({"words": [], "folder": "", "components": {}, "jobs": jobs}))
     for what in ("runs/sweeps/s", "s"):
         runs = read_named(what, Path("runs"))
         assert [(run.state, run.problem) for run in runs] == [
