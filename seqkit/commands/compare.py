@@ -56,6 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
     problem_lines(found)
     if figure is not None:
         _draw(comparisons, figure)
+    elif not (arguments.json or arguments.csv):
+        print("--figure FILE draws the learning curves", file=sys.stderr)
 
 
 def _draw(comparisons: "list[Comparison]", figure: Path) -> None:

@@ -5,7 +5,7 @@ import io
 import sys
 from typing import Any
 
-from seqkit.report.comparison import Comparison, Seeds, deviation, differing, mean
+from seqkit.report.comparison import SAME_DATA, Comparison, Seeds, deviation, differing, mean
 from seqkit.report.tables import print_table, steps, table, value
 from seqkit.report.text import columns_of, number
 from seqkit.runs.listing import Listed
@@ -30,7 +30,8 @@ def print_comparisons(comparisons: list[Comparison]) -> None:
 
 def titles(comparisons: list[Comparison]) -> list[str]:
     """Return a title per group: task, data, whatever of the data differs between the groups, number of runs."""
-    data = [name for name in differing([one.runs[0] for one in comparisons]) if name.startswith("data.")]
+    names = differing([one.runs[0] for one in comparisons])
+    data = [name for name in names if name.startswith("data.") and name not in SAME_DATA]
     found = []
     for one in comparisons:
         first = one.runs[0]

@@ -3,6 +3,7 @@
 import io
 import math
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from seqkit.errors import SeqkitError, shortened
@@ -61,7 +62,7 @@ def compared_curves(comparisons: list[Comparison]) -> tuple[Any, list[str]]:
     figure, axes = panels(len(shown), 1, 10, 4.2 * len(shown))
     for panel, title, comparison in zip(axes, titles(comparisons), shown, strict=False):
         left_out += _draw(panel, comparison)
-        panel.set_title(title.replace("$", r"\$"), fontsize=10, loc="left")
+        panel.set_title(fill(title, 110).replace("$", r"\$"), fontsize=10, loc="left")
     return figure, left_out
 
 

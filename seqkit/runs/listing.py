@@ -118,7 +118,7 @@ def read_named(what: str, folder: Path) -> list[Listed]:
     """
     place = Path(what).expanduser()
     for sweep in (place, folder / SWEEPS / what):
-        if (sweep / "sweep.json").is_file():
+        if _is_sweep(sweep):
             return _jobs(sweep)
     if RunFolder(place).config_json.is_file():
         return [read_run(place)]
@@ -152,7 +152,7 @@ def read_run(path: Path) -> Listed:
         options = flat(content(record["config"]))
     except (SeqkitError, OSError) as error:
         return _unreadable(run.path, one_line(error), size, written)
-    report = run.read_report()
+    report = run.read_report() if run.report_json.is_file() else None
     if report is not None and report.get("config_hash") != record["hash"]:
         report = None  # of a shorter training, which goes on
     scored = _dict(record.get("scored"))
@@ -161,7 +161,7 @@ def read_run(path: Path) -> Listed:
     try:
         if report is not None and monitor and monitor[0] in _scores(report.get("valid")):
             score, best_step = _scores(report["valid"])[monitor[0]], _count(report.get("best_step"))
-            steps = last_step(run.metrics_csv)
+            steps = last_step(run.metrics_csv) if run.metrics_csv.is_file() else None
         elif run.metrics_csv.is_file():
             rows = read_metrics(run.metrics_csv)
             steps = rows[-1][0] if rows else None
@@ -216,18 +216,21 @@ def finite(value: float | None) -> float | None:
 def _folders(place: Path) -> Iterator[Path]:
     """Yield the folders that are runs or stand where one would; what a sweep keeps for itself is none."""
     for name in _subfolders(place):
-        if RunFolder(name).config_json.is_file():
+        if os.path.isfile(RunFolder(name).config_json):
             yield name
-        else:
-            yield from (path for path in _subfolders(name) if not (path / "sweep.json").exists())
+            continue
+        try:
+            yield from (path for path in _subfolders(name) if not _is_sweep(path))
+        except OSError:  # its run's problem
+            yield name
 
 
 def _subfolders(place: Path) -> list[Path]:
-    try:
-        with os.scandir(place) as entries:
-            return [place / entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    except OSError:
-        return []
+    return [place / name for name in os.listdir(place) if not name.startswith(".") and os.path.isdir(place / name)]
+
+
+def _is_sweep(path: Path) -> bool:
+    return os.path.isfile(path / "sweep.json")
 
 
 def _label(path: Path) -> str:
