@@ -57,8 +57,7 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config], None], sweep: S
     setattr(task, SWEEP, None if shown else sweep)
     main = hydra.main(config_path="pkg://seqkit.conf", config_name="train", version_base="1.3")(task)
     load_named_in(overrides)
-    register(SweepLauncher)
-    register(OptunaSweeper)
+    register(SweepLauncher, OptunaSweeper)
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     with TemporaryDirectory(prefix="seqkit-sweep-") as scratch, _logging_kept():
         # Hydra's sweepers leave files of their own; the ledger says all that they do.

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.plugin import Plugin
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from seqkit import presets
 from seqkit.config import Config, check
 from seqkit.errors import SeqkitError
 from seqkit.hydra_cli.composing import plain
@@ -39,11 +42,13 @@ class SweepLauncher(Launcher):
     """
 
     def __init__(self, name: str, **options: Any) -> None:
-        self._runner = LAUNCHERS[name](**{key: _plain(value) for key, value in options.items()})
+        self._name, self._options = name, {key: _plain(value) for key, value in options.items()}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self._loader, self._config, self._task = hydra_context.config_loader, config, task_function
         self.sweep = sweep_of(task_function)
+        with past_hydra():
+            self._runner = LAUNCHERS[self._name](**self._options)
 
     def open(self) -> None:
         """Open the ledger in the place that the overrides shared by all jobs lead to."""
@@ -95,12 +100,20 @@ def sweep_of(task_function: TaskFunction) -> Sweep | None:
     return sweep
 
 
-def register(plugin: type) -> None:
-    """Let Hydra build a plugin as ``hydra_plugins.seqkit.NAME``.
+def register(*own: type[Plugin]) -> None:
+    """Let Hydra build plugins of ours as ``hydra_plugins.seqkit.NAME``, and take our presets of launchers and sweepers.
 
-    It takes those of packages called ``hydra_plugins`` only, each of which every Hydra program on a machine imports.
+    It takes plugins of packages called ``hydra_plugins`` only, each of which every Hydra program on a machine imports.
+    One of these may have a preset of the same name (hydra-submitit-launcher, hydra-optuna-sweeper), with which Hydra
+    would merge ours.
     """
-    Plugins.instance().class_name_to_class[f"hydra_plugins.seqkit.{plugin.__name__}"] = plugin
+    found = Plugins.instance()
+    for plugin in own:
+        found.class_name_to_class[f"hydra_plugins.seqkit.{plugin.__name__}"] = plugin
+    for group, others in ConfigStore.instance().repo["hydra"].items():
+        if isinstance(others, dict):
+            for preset in presets.summaries(f"hydra/{group}"):
+                others.pop(f"{preset}.yaml", None)
 
 
 def _plain(value: Any) -> Any:

@@ -171,7 +171,8 @@ def _distribution(override: Override) -> "BaseDistribution":
 
     sweep: Any = override.value()
     if isinstance(sweep, IntervalSweep):
-        assert sweep.start is not None and sweep.end is not None
+        assert sweep.start is not None
+        assert sweep.end is not None
         log = "log" in sweep.tags
         if isinstance(sweep.start, int) and isinstance(sweep.end, int):
             return IntDistribution(sweep.start, sweep.end, log=log)

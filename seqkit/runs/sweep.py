@@ -115,7 +115,7 @@ class Ledger:
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(f"{file} is not the ledger of a sweep: {one_line(error)}") from None
         ledger.jobs = {job.number: job for job in jobs}
-        if any(job.state not in STATES or Path(job.run).is_absolute() for job in jobs):
+        if any(job.state not in STATES or not _is_below(job.run) for job in jobs):
             raise ConfigError(f"{file} is not the ledger of a sweep: a job's state or run in it is none")
         return ledger
 
@@ -227,6 +227,11 @@ def _free_id(parent: Path) -> str:
     while (parent / (chosen := name if number == 1 else f"{name}-{number}")).exists():
         number += 1
     return chosen
+
+
+def _is_below(path: str) -> bool:
+    """Whether a path leads to a place in the folder that it starts from, and not out of it."""
+    return not Path(path).is_absolute() and ".." not in Path(path).parts
 
 
 def _difference(old: Iterable[str], new: Iterable[str]) -> str:

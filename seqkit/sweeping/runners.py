@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 from seqkit.config import Config
 from seqkit.errors import ConfigError, shortened, shown
+from seqkit.ranks import place_here
 from seqkit.sweeping import job
 from seqkit.sweeping.job import Flags, Outcome
 
@@ -78,6 +79,7 @@ class Processes:
     def __call__(
         self, tasks: Sequence[Task], flags: Flags, started: Callable[[int, str], None]
     ) -> Iterator[tuple[int, Outcome]]:
+        refuse_on_ranks()
         waiting = list(reversed(tasks))
         places = min(self.n_jobs, len(tasks))
         running: dict[int, _Process] = {}
@@ -96,6 +98,16 @@ class Processes:
         except BaseException as reason:
             _stop(list(running.values()), signal.SIGINT if isinstance(reason, KeyboardInterrupt) else signal.SIGTERM)
             raise
+
+
+def refuse_on_ranks() -> None:
+    """Refuse to start processes from one of several ranks."""
+    place = place_here()
+    if place.starter != "nobody":
+        raise ConfigError(
+            f"{place.starter} started {place.size} ranks for each job: say hydra/launcher=serial, "
+            "or start seqkit once and let trainer.devices start the ranks"
+        )
 
 
 class _Process:
