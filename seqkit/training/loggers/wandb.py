@@ -78,7 +78,7 @@ class Wandb:
                     "name": f"{config['name']}/{folder.name}",
                     "project": project or os.environ.get("WANDB_PROJECT") or "seqkit",
                     "entity": entity,
-                    "group": group,
+                    "group": group or sweep_of(folder),
                     "tags": tags or None,
                     "notes": notes,
                     "config": config,
@@ -108,8 +108,9 @@ class Wandb:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.abandon()
-            later = f"later, where there is a network: seqkit resume {shown(self._folder)} --report"
-            raise TimeoutError(f"not everything was sent within {seconds:g} s; {later}") from None
+            again = f"later, where there is a network: seqkit resume {shown(self._folder)}"
+            again += " --report" if self._published else ""
+            raise TimeoutError(f"not everything was sent within {seconds:g} s; {again}") from None
         if code:
             raise RuntimeError(self._last_words())
 
@@ -154,6 +155,13 @@ def run_id(name: str, folder: str) -> str:
         return whole
     digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
     return f"{whole[: LONGEST_ID - 13]}-{digest}"
+
+
+def sweep_of(folder: Path) -> str | None:
+    """Return the id of the sweep that a run's folder RUNS/NAME/SWEEP-NUMBER belongs to; None where there is none."""
+    sweep, _, number = folder.name.rpartition("-")
+    ledger = folder.parent.parent / "sweeps" / sweep / "sweep.json"
+    return sweep if sweep and number.isdigit() and ledger.is_file() else None
 
 
 def upload(folder: Path) -> str:

@@ -6,6 +6,7 @@ know goes to standard error.
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from threading import Timer
@@ -19,8 +20,7 @@ START_SECONDS = 20.0  # for a server to answer; the training does not wait for i
 def main() -> None:
     """Open the run, log what comes, finish at the end of the input."""
     opening = json.loads(sys.stdin.readline())
-    run = open_run(opening)
-    online = not run.settings._offline
+    run, online = open_run(opening)
     first = run.starting_step if online else 0  # the server has all steps before
     step, row = first, dict[str, Any]()
     exit_code = 255  # killed
@@ -49,8 +49,8 @@ def main() -> None:
     run.finish(exit_code)
 
 
-def open_run(opening: dict[str, Any]) -> Any:
-    """Open the wandb run, offline if the server cannot be reached or has another run of this id."""
+def open_run(opening: dict[str, Any]) -> tuple[Any, bool]:
+    """Open the wandb run, offline if the server cannot be reached or has another run of this id; and say which."""
     folder = Path(opening["folder"], "wandb")
     earlier = [*folder.glob("*run-*-*")]
     options = {**opening["run"], "dir": opening["folder"], "reinit": "create_new"}
@@ -59,12 +59,12 @@ def open_run(opening: dict[str, Any]) -> Any:
         try:
             run = wandb.init(**options, mode="online", resume="allow" if earlier else "never", settings=settings)
             set_aside(folder, [path for path in earlier if path.name.startswith("offline-")])
-            return run
+            return run, True
         except Exception as error:
             reason = " ".join(str(error).split())
             print(f"wandb: {reason}; so logging offline; later: {opening['later']}", file=sys.stderr)
-    set_aside(folder, [path for path in folder.glob("offline-run-*")])
-    return wandb.init(**options, mode="offline", settings=settings)
+    set_aside(folder, list(folder.glob("offline-run-*")))
+    return wandb.init(**options, mode="offline", settings=settings), False
 
 
 def set_aside(folder: Path, starts: list[Path]) -> None:
@@ -72,10 +72,12 @@ def set_aside(folder: Path, starts: list[Path]) -> None:
 
     `wandb sync` would append them to each other, and refuses them all where a kill has left one without content.
     """
-    for start in starts:
+    if starts:
         aside = folder / "earlier"
-        aside.mkdir(exist_ok=True)
-        start.rename(aside / start.name)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        for start in starts:
+            start.rename(aside / start.name)
 
 
 def publish(run: Any, row: dict[str, Any], step: int, message: dict[str, Any]) -> None:
