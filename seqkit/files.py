@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seqkit.errors import DataError, nearest, shortened
+from seqkit.interrupting import reached
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}(?=[^/])")
 
@@ -83,7 +84,9 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        reached("renaming", place.name)
         os.replace(draft, place)
+        reached("renamed", place.name)
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from seqkit.contracts.components import Data
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import PluginError, SeqkitError
 from seqkit.faults import fault
+from seqkit.interrupting import reached
 from seqkit.process_state import left_alone
 from seqkit.specs import spec_to_json
 
@@ -22,6 +23,7 @@ def set_up(data: Data) -> None:
     with left_alone(f"the setup of {type(data).__name__}"):
         if hasattr(data, "prepare"):
             data.prepare()
+        reached("data")
         data.setup()
 
 

@@ -18,6 +18,7 @@ from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.metrics_csv import MetricsWriter
 from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar, StopRequest
+from seqkit.training.interrupting import moments
 from seqkit.training.loader import TrainLoader, steps_per_epoch, total_steps
 from seqkit.training.loggers import Loggers
 from seqkit.training.module import SequenceModule
@@ -131,7 +132,7 @@ def make_trainer(
             logger=False,  # metrics go to Loggers, of which one that fails is dropped
             default_root_dir=run.path,
             plugins=[CheckpointFiles(), LightningEnvironment()],  # not SLURM's, which requeues on its own
-            callbacks=[ProgressBar(steps), checkpoints],
+            callbacks=[ProgressBar(steps), *moments(), checkpoints],
         )
     except pl.utilities.exceptions.MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
