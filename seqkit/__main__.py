@@ -14,6 +14,7 @@ from seqkit.errors import PluginError, SeqkitError, Stopped, shown, unknown
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
     "resume": "go on with a run that was stopped or killed, bit for bit",
+    "verify-resume": "prove for your config that a killed training goes on exactly",
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",
     "generate": "continue a text with a language model",
@@ -127,7 +128,7 @@ def _run(arguments: list[str], plugins: list[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    command = import_module(f"seqkit.commands.{name}")
+    command = import_module(f"seqkit.commands.{name.replace('-', '_')}")
     if plugins:
         from seqkit.plugins import use
 

@@ -13,6 +13,7 @@ from seqkit.data.loading import refuse_if_undescribed, set_up
 from seqkit.errors import ConfigError, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.files import working_in
+from seqkit.interrupting import reached
 from seqkit.network import device_of
 from seqkit.registry import build
 from seqkit.report.facts import write_report
@@ -120,6 +121,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         except BaseException:
             loggers.close()
             raise
+        reached("report")
         best = Checkpoint.read(run.best)
         times = {"training_seconds": round(seconds, 1), "best_step": best.step}
         try:

@@ -29,11 +29,12 @@ MOMENTS = {
     "batch": "after the K-th batch of the training, which differs from a step with accumulation: batch=K",
     "epoch": "after the last batch of epoch N, counted from 1: epoch=N",
     "validation": "after the first batch of the validation at step K, or of the last: validation=K, validation=last",
+    "report": "after the training, before the report",
     "writing": "half of the bytes of a checkpoint are written: writing=last.ckpt",
     "renaming": "a file is written under its temporary name and not yet renamed: renaming=last.ckpt",
     "renamed": "a file has just got its name: renamed=best.ckpt is between best.ckpt and last.ckpt",
 }
-"""What a process can be interrupted at."""
+"""When a process can be interrupted."""
 
 SLOW = "slow"
 
@@ -43,6 +44,7 @@ class Interruption:
     """A signal that a process sends itself, or a delay of each of its batches.
 
     Args:
+        text: As it is written in the variable.
         moment: One of ``MOMENTS``, or ``SLOW``.
         value: Which of these moments; "" for any.
         signal: To send; None for a delay.
@@ -50,6 +52,7 @@ class Interruption:
         rank: The only one that is interrupted; None for all.
     """
 
+    text: str
     moment: str
     value: str
     signal: signal.Signals | None
@@ -63,7 +66,7 @@ class Interruption:
             return
         self.seen += 1
         if self.seen == self.nth:
-            os.write(2, f"{VARIABLE}: {self.signal.name} at {'='.join(filter(None, (moment, *values[:1])))}\n".encode())
+            os.write(2, f"{said(self.text)}\n".encode())
             os.kill(os.getpid(), self.signal)
 
 
@@ -86,6 +89,11 @@ def delay() -> None:
     for interruption in _here():
         if interruption.moment == SLOW:
             time.sleep(float(interruption.value))
+
+
+def said(text: str) -> str:
+    """Return the line on standard error by which a process announces an interruption."""
+    return f"{VARIABLE}: {text}"
 
 
 def wanted() -> bool:
@@ -125,7 +133,7 @@ def _parsed(text: str) -> Interruption:
                 raise unknown(f"condition of {VARIABLE}", key, ("nth", "rank"))
             more[key] = int(number)
         if not at:
-            return Interruption(SLOW, str(float(value)), None, **more)
+            return Interruption(text, SLOW, str(float(value)), None, **more)
     except ValueError as error:
         if isinstance(error, ConfigError):
             raise
@@ -135,4 +143,4 @@ def _parsed(text: str) -> Interruption:
     names = [one.name for one in signal.Signals]
     if name not in names:
         raise unknown(f"signal of {VARIABLE}", name, names)
-    return Interruption(moment, value, signal.Signals[name], **more)
+    return Interruption(text, moment, value, signal.Signals[name], **more)
