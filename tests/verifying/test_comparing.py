@@ -66,7 +66,7 @@ def test_runs_differ_in_what_was_computed_only(originals, tmp_path):
     assert change(move) == ""
     assert change(draw).startswith("last.ckpt: seqkit.ranks[0].rng.torch: 1 of ")
     assert change(warm).startswith(
-        "last.ckpt: optimizer_states[0].state[0].exp_avg: 1 of 8 values differ, first at [0, 1]: "
+        "last.ckpt: optimizer_states[0].state[0].exp_avg: 1 of 32 values differ, first at [0, 1]: "
     )
     assert change(lambda content: None) == ""
     report = json.loads(other.report_json.read_text())
