@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
 from typing import NoReturn
@@ -11,6 +11,8 @@ from typing import NoReturn
 from seqkit import __version__
 from seqkit.errors import PluginError, SeqkitError, Stopped, shown, unknown
 
+ON_RANKS = ("train", "resume")
+"""Commands that several processes carry out together: rank 0 does, the others follow."""
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
     "resume": "go on with a run that was stopped or killed, bit for bit",
@@ -144,8 +146,30 @@ def _run(arguments: list[str], plugins: list[str]) -> int:
     if getattr(command, "TAKES_OVERRIDES", False):
         known, overrides = parser.parse_known_args(rest)
         known.overrides = overrides
-        return command.run(known) or 0
-    return command.run(parser.parse_args(rest)) or 0
+    else:
+        known = parser.parse_args(rest)
+    if name in ON_RANKS and (found := _started_with_others()):
+        return found(lambda: command.run(known))
+    return command.run(known) or 0
+
+
+def _started_with_others() -> Callable[[Callable[[], object]], int] | None:
+    """Return how to run a command where srun or torchrun started this process as one of several; None where alone."""
+    if not any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS")):
+        return None
+    from seqkit.ranks import place_here
+    from seqkit.ranks.ending import exit_code
+
+    place = place_here()
+    if place.starter == "nobody":
+        return None
+
+    def on_ranks(run: Callable[[], object]) -> int:
+        from seqkit.experiment import follow, lead
+
+        return exit_code(place, follow if place.rank else lambda: lead(run))
+
+    return on_ranks
 
 
 def _help() -> str:

@@ -34,9 +34,11 @@ class Stopped(Exception):  # noqa: N818 - what was asked for, not an error
         folder: Of the run.
     """
 
-    def __init__(self, reason: str, step: int, folder: Path) -> None:
+    code = 130
+
+    def __init__(self, reason: str, step: int | None, folder: Path) -> None:
         super().__init__(f"stopped by {reason} at step {step}")
-        self.folder = folder
+        self.reason, self.step, self.folder = reason, step, folder
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -91,7 +91,14 @@ def impossible_reasons(config: dict[str, Any]) -> list[str]:
 def _refuse(arguments: argparse.Namespace) -> None:
     """Refuse what the command line cannot mean."""
     from seqkit.errors import ConfigError
+    from seqkit.ranks import place_here
 
+    starter = place_here().starter
+    if starter != "nobody":
+        raise ConfigError(
+            f"verify-resume starts its ranks itself, by trainer.devices=N: run it once on one node of the allocation, "
+            f"not by {starter}"
+        )
     flags = [word for word in arguments.overrides if word.startswith("-")]
     if flags:
         raise ConfigError(f"no flag {flags[0]}; `seqkit verify-resume --help` names those there are")
@@ -120,10 +127,11 @@ def _shortened(overrides: list[str], steps: int) -> list[str]:
 
 
 def _points(arguments: argparse.Namespace, config: dict[str, Any]) -> list[str]:
+    from seqkit.ranks import place_here, wanted_ranks
     from seqkit.verifying import KILL, default_points, random_points, with_signals
     from seqkit.verifying.points import REPORT
 
-    ranks = 1
+    ranks = wanted_ranks(config["trainer"], place_here())
     signals = [name.strip() for name in (arguments.signals or KILL).split(",")]
     if arguments.points:
         points = [point.strip() for point in arguments.points.split(";") if point.strip()]
