@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     keep = arguments.keep
     try:
         options = Options(points, folder, arguments.jobs, arguments.keep, not arguments.no_report)
-        different = _verify(Verification(overrides, config, options), arguments.json)
+        elsewhere = [word for word in overrides if not word.startswith("runs=")]
+        different = _verify(Verification(elsewhere, config, options), arguments.json)
         keep = keep or different
     finally:
         if keep:

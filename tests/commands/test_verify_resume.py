@@ -38,7 +38,7 @@ def test_a_training_that_forgets_something_is_found(capfd, monkeypatch):
     Path("forgetful.py").write_text(FORGETFUL)
     words = [*TINY, "optimizer=forgetful", "trainer.dry_run=false", "--plugin", "forgetful.py"]
     points = "data;SIGTERM@step=3;step=400"
-    code = run(["verify-resume", *words, "--steps", "6", "--points", points, "--no-report", "--json"])
+    code = run(["verify-resume", *words, "runs=elsewhere", "--steps", "6", "--points", points, "--no-report", "--json"])
     out, err = capfd.readouterr()
     outcome = json.loads(out)
     assert (code, outcome["equal"], outcome["tried"]) == (1, False, 2)
@@ -51,7 +51,7 @@ def test_a_training_that_forgets_something_is_found(capfd, monkeypatch):
     assert differing["ended"].startswith("exit code ")
     assert differing["difference"].startswith("last.ckpt: state_dict['network.model.layers.0.0.weight_ih']: ")
     assert outcome["whole_runs_differ"] == ""  # it is the resume, not the training
-    (kept,) = Path("runs").glob(".verify-*")
+    (kept,) = Path("elsewhere").glob(".verify-*")
     assert str(kept) in err
     assert (kept / "02" / "tiny" / "run" / "config.json").exists()
     assert not (kept / "01").exists()  # what is equal is removed
