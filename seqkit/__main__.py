@@ -18,6 +18,7 @@ COMMANDS = {
     "resume": "go on with a run that was stopped or killed, bit for bit",
     "runs": "list runs: state, score, steps, age, size",
     "compare": "compare runs or a sweep: ranking, mean and spread over seeds, learning curves",
+    "verify-resume": "prove for your config that a killed training goes on exactly",
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",
     "generate": "continue a text with a language model",
@@ -131,7 +132,7 @@ def _run(arguments: list[str], plugins: list[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    command = import_module(f"seqkit.commands.{name}")
+    command = import_module(f"seqkit.commands.{name.replace('-', '_')}")
     if plugins:
         from seqkit.plugins import use
 

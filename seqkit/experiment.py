@@ -14,6 +14,7 @@ from seqkit.data.loading import refuse_if_undescribed, set_up
 from seqkit.errors import Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.files import working_in
+from seqkit.interrupting import reached
 from seqkit.network import device_of
 from seqkit.ranks import group, wanted_ranks
 from seqkit.ranks.launch import launch
@@ -189,6 +190,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         except BaseException:
             loggers.close()
             raise
+        reached("report")
         ranks.barrier()
         best = Checkpoint.read(run.best)
         times = {"training_seconds": round(seconds, 1), "best_step": best.step}

@@ -19,6 +19,7 @@ from seqkit.runs.folder import RunFolder
 from seqkit.runs.length import planned_steps
 from seqkit.runs.metrics_csv import MetricsWriter
 from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar, StopRequest
+from seqkit.training.interrupting import moments
 from seqkit.training.lengthening import NewLength
 from seqkit.training.loader import TrainLoader, steps_per_epoch
 from seqkit.training.loggers import Loggers
@@ -141,7 +142,7 @@ def make_trainer(
             default_root_dir=run.path,
             # not Lightning's environment for SLURM, which requeues on its own
             plugins=[CheckpointFiles(options["keep_checkpoints"]), RankEnvironment(place)],
-            callbacks=[ProgressBar(steps), checkpoints] if place.rank == 0 else [checkpoints],
+            callbacks=[*[ProgressBar(steps)] * (place.rank == 0), *moments(), checkpoints],
         )
     except pl.utilities.exceptions.MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
