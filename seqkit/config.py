@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic_core import PydanticCustomError
 
-from seqkit import registry, schema
+from seqkit import registry, schema, stopping
 from seqkit.errors import ConfigError, nearest
 
 Config = dict[str, Any]
@@ -15,6 +16,18 @@ CHOICES = registry.KINDS
 OPTIONAL = ("frontend", "head", "logger")  # kinds that need not be chosen
 IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
+WHERE = ("dry_run", "max_time", "requeue")  # options of the trainer that say how it is run, not what it computes
+
+
+def _duration(text: str) -> str:
+    try:
+        stopping.seconds(text)
+    except ValueError as error:
+        raise PydanticCustomError("duration", str(error)) from None  # type: ignore[arg-type]
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
 Name = Annotated[str, Field(pattern=schema.NAME)]
 
 
@@ -39,6 +52,8 @@ class TrainerOptions:
         deterministic: Refuse operations that are not reproducible on a GPU.
         detect_anomaly: Find the operation behind a NaN; slow.
         dry_run: Try every part once, on a few samples, before the first step; changes nothing of the result.
+        max_time: Time from each start, HH:MM:SS or D-HH:MM:SS, before which training saves and stops; null is no limit.
+        requeue: Requeue a SLURM job that SIGUSR1 or the end of its allocation stops.
     """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -56,6 +71,8 @@ class TrainerOptions:
     deterministic: bool = False
     detect_anomaly: bool = False
     dry_run: bool = True
+    max_time: Duration | None = None
+    requeue: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +98,13 @@ def config_hash(config: Config) -> str:
 
 
 def content(config: Config) -> Config:
-    """Return a config without what changes nothing of the result: name and place of its run, whether it is tried first.
+    """Return a config without what changes nothing of the result: name and place of its run, and how it is run.
 
-    A run that was started without its dry run is the same run.
+    A run that was started without its dry run, or with another time limit, is the same run.
     """
     found = {key: value for key, value in config.items() if key not in IDENTITY}
     if isinstance(found.get("trainer"), dict):
-        found["trainer"] = {key: value for key, value in found["trainer"].items() if key != "dry_run"}
+        found["trainer"] = {key: value for key, value in found["trainer"].items() if key not in WHERE}
     return found
 
 

@@ -23,6 +23,7 @@ from seqkit.runs.metadata import metadata
 from seqkit.runs.provenance import change_reason, provide, remember, version_reason
 from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
+from seqkit.stopping import current
 from seqkit.testing.dry_run.run import dry_run
 
 LOG = logging.getLogger("seqkit")
@@ -87,7 +88,8 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
     from seqkit.training.fit import fit, open_loggers  # Lightning: only to train
 
     started = time.monotonic()
-    with one_line_about_the_disk(run), logging_to(run.train_log), faults_in_one_line(run):
+    stoppable = current().of_run(run.path, config["trainer"]["requeue"])
+    with stoppable, one_line_about_the_disk(run), logging_to(run.train_log), faults_in_one_line(run):
         device = device_of(config["trainer"]["accelerator"])
         last = checkpoint_to_continue(run)
         if last:

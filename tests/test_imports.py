@@ -14,7 +14,7 @@ import seqkit
 ROOT = Path(seqkit.__file__).parent
 
 FLOORS = (
-    ("errors",), ("files",), ("padding",), ("rng",), ("process_state",), ("plotting",), ("contracts",), ("schema",), ("distributions",), ("origin",), ("registry",), ("specs",), ("faults",),
+    ("errors",), ("slurm",), ("stopping",), ("files",), ("padding",), ("rng",), ("process_state",), ("plotting",), ("contracts",), ("schema",), ("distributions",), ("origin",), ("registry",), ("specs",), ("faults",),
     ("plugins",), ("presets",), ("config",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("evaluation",), ("runs",),
     ("training", "inference", "export"), ("report",), ("testing",), ("experiment", "trained"), ("hydra_cli",), ("commands",),
     ("__main__",),

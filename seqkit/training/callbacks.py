@@ -1,9 +1,6 @@
 """Callbacks of training: checkpoints at moments from which it goes on bit for bit, signals, progress."""
 
-import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from seqkit.errors import Stopped
 from seqkit.runs.checkpoint import read, refuse_if_not_plain, write
 from seqkit.runs.folder import RunFolder
+from seqkit.stopping import StopRequest
 from seqkit.training.module import SequenceModule
 
 SILENCE = 15.0  # seconds after which training says where it is
@@ -32,40 +30,6 @@ class CheckpointFiles(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         return read(Path(path))
-
-
-class StopRequest:
-    """Whether the user or the system has asked for a stop; the training looks at it between two steps.
-
-    To be made before Lightning's Trainer, whose handlers ``close`` must not take for those of the user.
-    """
-
-    def __init__(self) -> None:
-        self.name = ""
-        self._before: dict[int, Any] = {}
-        if threading.current_thread() is threading.main_thread():
-            self._before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def __bool__(self) -> bool:
-        return bool(self.name)
-
-    def listen(self) -> None:
-        """Take the first SIGINT or SIGTERM as a request; another one acts at once."""
-
-        def request(number: int, frame: Any) -> None:
-            self.name = signal.Signals(number).name
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.write(2, f"\n{self.name}: stopping after this step; once more stops at once\n".encode())
-
-        for number in self._before:
-            signal.signal(number, request)
-
-    def close(self) -> None:
-        """Put back the handlers that were there when the request was made."""
-        for number, handler in self._before.items():
-            if handler is not None:  # None: it was not set from Python
-                signal.signal(number, handler)
 
 
 class Checkpoints(Checkpoint):
@@ -96,10 +60,6 @@ class Checkpoints(Checkpoint):
         self.best, self.best_loss = state["best"], state["best_loss"]
         self.waited, self.done = state["waited"], state["done"]
 
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        # Only now: Lightning has installed its own handlers, whose SIGTERM ends the process with exit code 0.
-        self.stop.listen()
-
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
@@ -109,8 +69,9 @@ class Checkpoints(Checkpoint):
         interval = trainer.val_check_batch
         if trainer.should_stop or (interval and (batch_idx + 1) % interval == 0):
             return  # a validation follows; saved after it, with its outcome
+        self.stop.look()
         if self.stop or (self.every and step % self.every == 0):
-            trainer.save_checkpoint(self.run.last)
+            self._save(trainer, self.run.last)
         self._stop_if_asked(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -124,10 +85,15 @@ class Checkpoints(Checkpoint):
         self.done = trainer.should_stop
         if better or tie:
             self.best, self.best_loss = score, loss
-            trainer.save_checkpoint(self.run.best)
-        trainer.save_checkpoint(self.run.last)
+            self._save(trainer, self.run.best)
+        self._save(trainer, self.run.last)
         if not self.done:
+            self.stop.look()
             self._stop_if_asked(trainer)
+
+    def _save(self, trainer: pl.Trainer, path: Path) -> None:
+        with self.stop.saving():
+            trainer.save_checkpoint(path)
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         if self.stop:

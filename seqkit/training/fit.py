@@ -17,7 +17,8 @@ from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.metrics_csv import MetricsWriter
-from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar, StopRequest
+from seqkit.stopping import StopRequest, current, time_limits
+from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar
 from seqkit.training.loader import TrainLoader, steps_per_epoch, total_steps
 from seqkit.training.loggers import Loggers
 from seqkit.training.module import SequenceModule
@@ -72,7 +73,8 @@ def fit(
     _say_which_limit_ends_it(*limits)
     steps = total_steps(*limits)
     module = SequenceModule(config, data.spec, steps, metadata, loggers, exact)
-    stop = StopRequest()
+    stop = current()
+    stop.limits = time_limits(options["max_time"])
     interval = min(options["val_check_interval"] or epoch, steps)
     trainer = make_trainer(config, run, steps, interval, stop)
     pin = trainer.strategy.root_device.type == "cuda"
@@ -81,15 +83,13 @@ def fit(
     )
     valid = evaluation_loader(data, "valid", data.batch_size, workers, pin)
     try:
-        with warnings.catch_warnings():
+        with stop.training(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             trainer.fit(module, loader, valid, ckpt_path=last.path if last else None, weights_only=True)
     except SystemExit as error:
         if author_line(error):
             raise
         raise KeyboardInterrupt from None  # how Lightning answers Ctrl-C
-    finally:
-        stop.close()
     return module.seconds
 
 
@@ -110,9 +110,9 @@ def make_trainer(
     """
     options = config["trainer"]
     every, patience = options["checkpoint_every_n_steps"], options["early_stopping_patience"]
-    checkpoints = Checkpoints(run, steps, every, patience, stop or StopRequest())
+    checkpoints = Checkpoints(run, steps, every, patience, StopRequest() if stop is None else stop)
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             accelerator=device_of(options["accelerator"]).type,
             devices=1,
             precision=options["precision"],
@@ -135,6 +135,9 @@ def make_trainer(
         )
     except pl.utilities.exceptions.MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
+    # Its handler of SIGTERM ends the process with exit code 0, and calls a collective from within the handler.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def _say_which_limit_ends_it(max_steps: int | None, max_epochs: int | None, epoch: int) -> None:
