@@ -165,7 +165,7 @@ _current: StopRequest | None = None
 
 def current() -> StopRequest:
     """Return the request of the command that runs, or a new one where none does: in a script, in a notebook."""
-    return _current or StopRequest()
+    return StopRequest() if _current is None else _current
 
 
 def time_limits(max_time: str | None) -> list[TimeLimit]:
