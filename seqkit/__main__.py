@@ -108,11 +108,13 @@ def _run(arguments: Sequence[str]) -> int:
 def _say_stopped(stopped: Stopped, request: StopRequest) -> int:
     """Requeue the job where that was asked for, say how it goes on, and return the exit code."""
     reason = request.name or stopped.reason  # SIGTERM after SIGUSR1 is final
-    on = f"go on with: seqkit resume {shown(stopped.folder)}" if stopped.folder else "nothing was begun"
+    on = "before its run was opened; go on with the same command"
+    if stopped.folder:
+        on = f"go on with: seqkit resume {shown(stopped.folder)}"
     if reason in REQUEUING and request.requeue and slurm.job():
         refusal = slurm.requeue()
         job = f"job {slurm.job()}"
-        on = f"{job} is not requeued ({refusal}); {on}" if refusal else f"{job} is requeued, and goes on from there"
+        on = f"{job} is not requeued ({refusal}); {on}" if refusal else f"{job} is requeued and goes on by itself"
     print(f"seqkit: {stopped}; {on}", file=sys.stderr)
     return 130 if reason == "SIGINT" else STOPPED
 
