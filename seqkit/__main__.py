@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
 from typing import NoReturn
@@ -13,6 +13,8 @@ from seqkit import __version__, slurm
 from seqkit.errors import PluginError, SeqkitError, Stopped, shown, unknown
 from seqkit.stopping import REQUEUING, StopRequest
 
+ON_RANKS = ("train", "resume")
+"""Commands that several processes carry out together: rank 0 does, the others follow."""
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
     "resume": "go on with a run that was stopped or killed, bit for bit",
@@ -29,7 +31,6 @@ COMMANDS = {
 
 
 STOPPABLE = ("train", "resume")  # commands that a signal stops and that go on later
-STOPPED = 75  # EX_TEMPFAIL of sysexits.h: saved, to be started again
 
 PLUGIN_HELP = (
     "--plugin NAME, with any command, loads a .py file, a folder or a module first; SEQKIT_PLUGINS names some for all."
@@ -107,6 +108,8 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _say_stopped(stopped: Stopped, request: StopRequest) -> int:
     """Requeue the job where that was asked for, say how it goes on, and return the exit code."""
+    if os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) != "0":
+        return stopped.code  # rank 0 says it
     reason = request.name or stopped.reason  # SIGTERM after SIGUSR1 is final
     on = "before its run was opened; go on with the same command"
     if stopped.folder:
@@ -116,7 +119,7 @@ def _say_stopped(stopped: Stopped, request: StopRequest) -> int:
         job = f"job {slurm.job()}"
         on = f"{job} is not requeued ({refusal}); {on}" if refusal else f"{job} is requeued and goes on by itself"
     print(f"seqkit: {stopped}; {on}", file=sys.stderr)
-    return 130 if reason == "SIGINT" else STOPPED
+    return stopped.code
 
 
 def _refuse_import() -> None:
@@ -177,8 +180,30 @@ def _run_command(arguments: list[str], plugins: list[str]) -> int:
     if getattr(command, "TAKES_OVERRIDES", False):
         known, overrides = parser.parse_known_args(rest)
         known.overrides = overrides
-        return command.run(known) or 0
-    return command.run(parser.parse_args(rest)) or 0
+    else:
+        known = parser.parse_args(rest)
+    if name in ON_RANKS and (found := _started_with_others()):
+        return found(lambda: command.run(known))
+    return command.run(known) or 0
+
+
+def _started_with_others() -> Callable[[Callable[[], object]], int] | None:
+    """Return how to run a command where srun or torchrun started this process as one of several; None where alone."""
+    if not any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS")):
+        return None
+    from seqkit.ranks import place_here
+    from seqkit.ranks.ending import exit_code
+
+    place = place_here()
+    if place.starter == "nobody":
+        return None
+
+    def on_ranks(run: Callable[[], object]) -> int:
+        from seqkit.experiment import follow, lead
+
+        return exit_code(place, follow if place.rank else lambda: lead(run))
+
+    return on_ranks
 
 
 def _help() -> str:

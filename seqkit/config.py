@@ -15,8 +15,9 @@ Config = dict[str, Any]
 CHOICES = registry.KINDS
 OPTIONAL = ("frontend", "head", "logger")  # kinds that need not be chosen
 IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
+CIRCUMSTANCES = ("devices", "num_nodes", "strategy", "timeout", "max_time", "requeue", "keep_checkpoints", "dry_run")
+"""Options of the trainer that say where and how long at a time a run is trained, not what it computes."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
-WHERE = ("dry_run", "max_time", "requeue")  # options of the trainer that say how it is run, not what it computes
 
 
 def _duration(text: str) -> str:
@@ -38,6 +39,12 @@ class TrainerOptions:
 
     Args:
         accelerator: Device to train on; ``auto`` is a GPU (CUDA) where there is one.
+        devices: Processes that train together on each node, each with its own GPU where there are some; ``auto`` is as
+            many as `srun` or `torchrun` started, else one for each GPU here, else one.
+        num_nodes: Machines that train together; more than one are started by `srun` or `torchrun`.
+        strategy: How several processes share the work: ``ddp`` copies the network into each, ``fsdp`` shards it;
+            ``auto`` is ``ddp`` where there are several.
+        timeout: Seconds after which a process that does not answer, or a step that does not end, ends the job.
         precision: Number format of training, as in Lightning's Trainer; metrics are always computed in float32.
         max_steps: Optimizer steps to train for; with ``max_epochs`` too, training ends at what comes first.
         max_epochs: Epochs over the training split to train for.
@@ -57,7 +64,11 @@ class TrainerOptions:
     """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    devices: PositiveInt | Literal["auto"] = 1
+    num_nodes: PositiveInt = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    timeout: PositiveFloat = 600.0
+    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed"] = "32-true"
     max_steps: PositiveInt | None = None
     max_epochs: PositiveInt | None = None
     val_check_interval: PositiveInt | None = None
@@ -98,13 +109,13 @@ def config_hash(config: Config) -> str:
 
 
 def content(config: Config) -> Config:
-    """Return a config without what changes nothing of the result: name and place of its run, and how it is run.
+    """Return a config without what changes nothing of what is computed: name and place of its run, circumstances.
 
-    A run that was started without its dry run, or with another time limit, is the same run.
+    A run that goes on elsewhere, on another number of devices, is the same run.
     """
     found = {key: value for key, value in config.items() if key not in IDENTITY}
     if isinstance(found.get("trainer"), dict):
-        found["trainer"] = {key: value for key, value in found["trainer"].items() if key not in WHERE}
+        found["trainer"] = {key: value for key, value in found["trainer"].items() if key not in CIRCUMSTANCES}
     return found
 
 

@@ -37,6 +37,7 @@ class Stopped(BaseException):
     def __init__(self, reason: str, step: int | None, folder: Path | None) -> None:
         super().__init__(f"stopped by {reason}" + ("" if step is None else f" at step {step}, saved"))
         self.reason, self.step, self.folder = reason, step, folder
+        self.code = 130 if reason == "SIGINT" else 75  # of the process; EX_TEMPFAIL of sysexits.h: to be started again
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

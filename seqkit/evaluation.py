@@ -89,6 +89,8 @@ class Scorer:
 
     def update(self, batch: Batch) -> None:
         """Predict for a batch and add the scores."""
+        if not batch.counts:
+            return
         with float32_eval(self.predictor.device):
             for name, (predict, metric) in list(self._running.items()):
                 with self._left_out_if_it_fails(self._running, name):

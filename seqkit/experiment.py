@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,19 @@ import torch
 
 from seqkit.config import Config, config_hash
 from seqkit.data.loading import refuse_if_undescribed, set_up
-from seqkit.errors import ConfigError, TrainingError, shown
+from seqkit.errors import ConfigError, Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.files import working_in
 from seqkit.network import device_of
+from seqkit.ranks import group, wanted_ranks
+from seqkit.ranks.launch import launch
 from seqkit.registry import build
 from seqkit.report.facts import write_report
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference, open_run
 from seqkit.runs.log import logging_to
 from seqkit.runs.metadata import metadata
-from seqkit.runs.provenance import change_reason, provide, remember, version_reason
+from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
 from seqkit.stopping import current
@@ -44,7 +47,7 @@ def train(config: Config, fresh: bool = False, exact: bool = False, changed_code
     """
     data = build("data", config["data"])  # its files are looked for before anything slow or lasting happens
     with open_run(config, fresh) as (config, run):
-        return _finished(config, run) or _run(config, data, run, exact, changed_code)
+        return _finished(config, run) or _on_ranks(config, data, run, exact=exact, changed_code=changed_code)
 
 
 def resume(folder: Path, exact: bool = False, report: bool = False, changed_code: bool = False) -> dict[str, Any]:
@@ -60,7 +63,64 @@ def resume(folder: Path, exact: bool = False, report: bool = False, changed_code
     config, started_in = run.read_config()
     with run.lock(), working_in(started_in):
         done = None if report else _finished(config, run)
-        return done or _run(config, build("data", config["data"]), run, exact, changed_code)
+        data = build("data", config["data"])
+        return done or _on_ranks(config, data, run, exact=exact, changed_code=changed_code)
+
+
+def _on_ranks(config: Config, data: Any, run: RunFolder, **flags: bool) -> dict[str, Any]:
+    """Train in this process, in the ranks that were started with it, or in ranks that it starts.
+
+    Args:
+        config: Of the run.
+        data: Not set up.
+        run: Its folder, locked by this process, with its ``config.json``.
+        flags: Of ``work``.
+    """
+    ranks, options = group(), config["trainer"]
+    size = wanted_ranks(options, ranks.place)
+    if ranks.place.starter != "nobody":
+        ranks.broadcast((str(run.path), flags))  # to those that follow
+    elif size > 1 or options["strategy"] != "auto":
+        return _launched(config, run, size, flags)
+    return _run(config, data, run, **flags)
+
+
+def _launched(config: Config, run: RunFolder, size: int, flags: dict[str, bool]) -> dict[str, Any]:
+    """Train in ranks that are processes of their own on this machine, and return the report."""
+    remember(components(config))
+    LOG.info("run %s, %d ranks", shown(run.path), size)
+    end = launch(work, {"folder": str(run.path), **flags}, size, [run.log_of(rank) for rank in range(size)])
+    if end is None:
+        report = run.read_report()
+        assert report is not None
+        return report
+    if end.signal:
+        raise Stopped(end.signal, end.step, run.path)
+    if end.code == 130:
+        raise KeyboardInterrupt
+    place = f" (its log: {shown(run.log_of(end.rank))})"
+    raise TrainingError(f"rank {end.rank}: {end.text}{place if end.rank else ''}")
+
+
+def work(folder: str, exact: bool = False, changed_code: bool = False) -> dict[str, Any]:
+    """Do one rank's part of a run whose ``config.json`` is there; see ``resume``."""
+    run = RunFolder(Path(folder))
+    config, started_in = run.read_config()
+    with working_in(started_in):
+        return _run(config, build("data", config["data"]), run, exact, changed_code)
+
+
+def lead(command: Callable[[], object]) -> None:
+    """Carry out a command on rank 0 of ranks that were started together; the others ``follow``."""
+    command()
+    group().broadcast(None)
+
+
+def follow() -> None:
+    """Do this rank's part of every run that rank 0 trains, until there is none left."""
+    while job := group().broadcast():
+        folder, flags = job
+        work(folder, **flags)
 
 
 def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
@@ -87,20 +147,24 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
     """Set up the data, train to the end, report."""
     from seqkit.training.fit import fit, open_loggers  # Lightning: only to train
 
-    started = time.monotonic()
+    started, ranks = time.monotonic(), group()
+    log = run.log_of(ranks.rank)
     stoppable = current().of_run(run.path, config["trainer"]["requeue"])
-    with stoppable, one_line_about_the_disk(run), logging_to(run.train_log), faults_in_one_line(run):
-        device = device_of(config["trainer"]["accelerator"])
-        last = checkpoint_to_continue(run)
+    with stoppable, one_line_about_the_disk(run), logging_to(log, ranks.first), faults_in_one_line(run):
+        device = device_of(config["trainer"]["accelerator"], ranks.place.local_rank)
+        last = _last_checkpoint(run)
         if last:
             _check_code(last, run, exact, changed_code)
         with reading_of_data():
             set_up(data)
         refuse_if_undescribed(data)
-        if last is None:
+        if last is None and ranks.first:
             run.write_config(config, data.spec)  # a resumed run without a checkpoint begins with the code of now
         about = metadata(config, data)
-        remember(about["components"])
+        same = {name: about[name] for name in ("version", "hash", "fingerprint", "components")}
+        ranks.refuse_if_unequal({**same, "torch": str(torch.__version__)})
+        if ranks.first:
+            remember(about["components"])
         LOG.info("run %s", shown(run.path))
         for name, value in data.facts.items():
             LOG.info("data %s: %s", name, value)
@@ -122,15 +186,26 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         except BaseException:
             loggers.close()
             raise
+        ranks.barrier()
         best = Checkpoint.read(run.best)
         times = {"training_seconds": round(seconds, 1), "best_step": best.step}
         try:
             report = write_report(run, config, best.network().to(device), data, times)
-            loggers.publish(run, report)
+            if ranks.first:
+                loggers.publish(run, report)
         finally:
             loggers.close()
-        LOG.info("report %s (%.0f s in all)", shown(run.report_md), time.monotonic() - started)
+        if ranks.first:
+            LOG.info("report %s (%.0f s in all)", shown(run.report_md), time.monotonic() - started)
     return report
+
+
+def _last_checkpoint(run: RunFolder) -> Checkpoint | None:
+    """Return the checkpoint to go on from, which rank 0 chooses."""
+    ranks = group()
+    last = checkpoint_to_continue(run) if ranks.first else None
+    path = ranks.broadcast(last.path if last else None)
+    return last if ranks.first or path is None else Checkpoint.read(path)
 
 
 def _check_steps(config: Config, data: Any) -> None:

@@ -121,11 +121,15 @@ def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
     return Network(frontend, model, registry.build("head", chosen["head"], *runtime), made_by)
 
 
-def device_of(name: str) -> torch.device:
-    """Return the device for ``auto``, ``cpu`` or ``gpu``."""
+def device_of(name: str, number: int = 0) -> torch.device:
+    """Return the device for ``auto``, ``cpu`` or ``gpu``, of the GPUs here the one with this number."""
     if name == "gpu" and not torch.cuda.is_available():
         raise ConfigError("a GPU was asked for and none is available here; use auto or cpu")
-    return torch.device("cuda" if name in ("auto", "gpu") and torch.cuda.is_available() else "cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if number >= torch.cuda.device_count():
+        raise ConfigError(f"rank {number} of this machine has no GPU of its own: there are {torch.cuda.device_count()}")
+    return torch.device("cuda", number) if number else torch.device("cuda")
 
 
 @contextmanager

@@ -17,6 +17,14 @@ def generator(*key: Any) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
+def seed_rank(*key: Any) -> None:
+    """Seed this process's generators from ``key``, so that each rank draws numbers of its own."""
+    seed = generator("rank", *key).initial_seed() % 2**32
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
 def get_rng() -> dict[str, Any]:
     """Return the states of python's, numpy's, torch's and every CUDA device's generator."""
     version, internal, gauss = random.getstate()

@@ -121,7 +121,8 @@ class StopRequest:
 class TimeLimit:
     """A moment by which the training has to be saved and over.
 
-    The margin before it is measured: the longest save and the longest stretch between two boundaries so far.
+    The margin before it is measured: the longest save, and twice the longest stretch between two boundaries so far,
+    since ranks agree to stop at the boundary after.
 
     Args:
         name: Of the request that it makes.
@@ -153,7 +154,7 @@ class TimeLimit:
         """Whether the next boundary, and a save there, could come too late; to be asked at each boundary."""
         now = self._clock()
         self._stretch, self._boundary = max(self._stretch, now - self._boundary), now
-        last = now + self._stretch + self._save + self.floor
+        last = now + 2 * self._stretch + self._save + self.floor
         if last >= self._end and self._left is not None:
             left = self._left()
             self._end = self._end if left is None else now + left

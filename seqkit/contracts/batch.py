@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ class Batch:
         fresh_B: Reset mask of streams: True where a row starts anew, False where it continues the same row of the
             batch before (rows beyond the end of this batch have ended). None where no state is carried at all.
         extras: Further tensors by name, batch first.
+        counts: False where a rank has no row of its own, and takes part with one that must not change anything.
     """
 
     inputs: Tensor
@@ -37,6 +38,7 @@ class Batch:
     target_lengths: Tensor | None = None
     fresh_B: Tensor | None = None
     extras: Mapping[str, Tensor] = field(default_factory=dict)
+    counts: bool = True
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
@@ -50,5 +52,7 @@ class Batch:
         return self._map(Tensor.pin_memory)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
-        tensors = {name: function(value) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        tensors: dict[str, Any] = {
+            name: function(value) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
         return replace(self, **tensors, extras={name: function(value) for name, value in self.extras.items()})

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,17 +11,20 @@ from torch.utils.data import DataLoader
 from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.components import Data
 from seqkit.contracts.spec import DataSpec
+from seqkit.data.ordering import rows_of_rank
 from seqkit.errors import PluginError, SeqkitError
 from seqkit.faults import fault
 from seqkit.process_state import left_alone
+from seqkit.ranks import group
 from seqkit.specs import spec_to_json
 
 
 def set_up(data: Data) -> None:
-    """Prepare the data, where they have something to prepare, and read or make them."""
+    """Prepare the data, where they have something to prepare, once on each node, and read or make them."""
     with left_alone(f"the setup of {type(data).__name__}"):
-        if hasattr(data, "prepare"):
+        if hasattr(data, "prepare") and group().place.local_rank == 0:
             data.prepare()
+        group().barrier()
         data.setup()
 
 
@@ -38,27 +41,92 @@ def refuse_if_undescribed(data: Data) -> None:
 
 
 def load_batches(
-    data: Data, split: Split, order: Iterable[Sequence[int]], workers: int, pin: bool
-) -> "DataLoader | FromWorkers":
-    """Return a loader of the batches in ``order``, each a list of sample indices."""
+    data: Data,
+    split: Split,
+    order: "Sequence[Sequence[int]] | OwnRows",
+    workers: int = 0,
+    pin: bool = False,
+    rank: int = 0,
+    ranks: int = 1,
+) -> "DataLoader | FromWorkers | Share":
+    """Return a loader of the batches in ``order``, each a list of sample indices.
+
+    Args:
+        data: Set up.
+        split: Of which the samples are.
+        order: As ``Data.order`` returns it.
+        workers: Processes that load; 0 loads in this one.
+        pin: Whether to put batches into page-locked memory.
+        rank: Of this process among those that share each batch.
+        ranks: Number of those processes.
+    """
+    if ranks > 1:
+        own = OwnRows(order, rank, ranks)
+        return Share(load_batches(data, split, own, workers, pin), own)
     # Without its own generator a DataLoader draws its base seed from torch's global one, which dropout uses.
-    own = torch.Generator().manual_seed(0)
+    base_seed = torch.Generator().manual_seed(0)
     dataset: Any = data.part(split)
     batches: Any = order
     if not workers:
-        return DataLoader(dataset, batch_sampler=batches, collate_fn=data.collate, pin_memory=pin, generator=own)
+        return DataLoader(dataset, batch_sampler=batches, collate_fn=data.collate, pin_memory=pin, generator=base_seed)
     made: Any = InWorker(data, dataset)
     as_it_is: Any = _as_it_is
     return FromWorkers(
-        DataLoader(made, batch_sampler=batches, collate_fn=as_it_is, num_workers=workers, pin_memory=pin, generator=own)
+        DataLoader(
+            made, batch_sampler=batches, collate_fn=as_it_is, num_workers=workers, pin_memory=pin, generator=base_seed
+        )
     )
 
 
 def evaluation_loader(
     data: Data, split: Split, batch_size: int, workers: int = 0, pin: bool = False
-) -> "DataLoader | FromWorkers":
-    """Return a loader of every sample of ``split`` exactly once, in the data's own order."""
-    return load_batches(data, split, data.order(split, batch_size, seed=0, epoch=0), workers, pin)
+) -> "DataLoader | FromWorkers | Share":
+    """Return a loader of this rank's share of every sample of ``split``, in the data's own order."""
+    order, ranks = data.order(split, batch_size, seed=0, epoch=0), group()
+    return load_batches(data, split, order, workers, pin, ranks.rank, ranks.size)
+
+
+class OwnRows:
+    """A rank's rows of each batch, or where it has none a row of another rank.
+
+    Args:
+        order: Batches of all ranks.
+        rank: Of this process.
+        ranks: Number of ranks.
+    """
+
+    def __init__(self, order: Any, rank: int, ranks: int) -> None:
+        self.order, self.rank, self.ranks = order, rank, ranks
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Iterator[Sequence[int]]:
+        for rows in self.order:
+            yield rows_of_rank(rows, self.rank, self.ranks) or rows[:1]
+
+    def counts(self) -> Iterator[bool]:
+        """Return for each batch whether the rows are its own."""
+        return (self.rank < len(rows) for rows in self.order)
+
+
+class Share:
+    """The batches of a rank's rows; those with a row of another rank are marked as not counting.
+
+    Args:
+        loader: Of the rows.
+        rows: Of the rank.
+    """
+
+    def __init__(self, loader: Iterable[Batch], rows: OwnRows) -> None:
+        self.loader, self.rows = loader, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch, counts in zip(self.loader, self.rows.counts(), strict=True):
+            yield batch if counts else replace(batch, counts=False)
 
 
 @dataclass(frozen=True)

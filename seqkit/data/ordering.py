@@ -90,3 +90,11 @@ def stream_starts(size: int, count: int) -> set[int]:
     count = min(count, size)
     even, longer = divmod(size, count)
     return {stream * even + min(stream, longer) for stream in range(count)}
+
+
+def rows_of_rank(indices: Sequence[int], rank: int, ranks: int) -> Sequence[int]:
+    """Return the rows of a batch that a rank takes: every ``ranks``-th one, so that a stream stays where it is.
+
+    Row b of every batch goes to rank b % ranks, however many rows the batch has left.
+    """
+    return indices[rank::ranks]

@@ -15,6 +15,7 @@ from seqkit.evaluation import MODEL, Evaluation, evaluate
 from seqkit.faults import said
 from seqkit.files import DISK, write_atomic
 from seqkit.network import Network
+from seqkit.ranks import group
 from seqkit.report.figures import learning_curves, save
 from seqkit.report.illustrations import illustrations
 from seqkit.report.markdown import markdown
@@ -27,7 +28,7 @@ LIBRARIES = ("torch", "lightning", "hydra-core", "torchmetrics", "numpy")
 def write_report(
     folder: RunFolder, config: Config, network: Network, data: Data, times: dict[str, Any]
 ) -> dict[str, Any]:
-    """Score the network, draw its figures, write the report and return its facts.
+    """Score the network, draw its figures, write the report and return its facts; only rank 0 does more than score.
 
     Args:
         folder: Of the run.
@@ -46,6 +47,8 @@ def write_report(
         test = evaluate(network, data.spec, data, "test", data.batch_size, forgiving=True)
     with guard("the validation scores"):
         valid = evaluate(network, data.spec, data, "valid", data.batch_size, baselines=False, forgiving=True)
+    if not group().first:
+        return {}
     monitor = list(network.head.monitor)
     names = []
     with guard("the learning curves"):

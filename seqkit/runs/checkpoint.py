@@ -285,8 +285,8 @@ def _content_reason(content: Any) -> str:
         if not isinstance(name, str) or not isinstance(value, int | float):
             return f"its score {name!r} is no number"
     ranks = content["seqkit"]["ranks"]
-    if len(ranks) != 1 or not isinstance(ranks[0], dict) or not {"rng", "carried"} <= ranks[0].keys():
-        return "seqkit.ranks is not the state of one process"
+    if not ranks or not all(isinstance(rank, dict) and {"rng", "carried"} <= rank.keys() for rank in ranks):
+        return "seqkit.ranks is not the state of processes"
     return ""
 
 

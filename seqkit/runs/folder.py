@@ -45,6 +45,10 @@ class RunFolder:
         """Log of every start of the run."""
         return self.path / "train.log"
 
+    def log_of(self, rank: int) -> Path:
+        """Log of a rank: ``train.log`` of rank 0, ``ranks/rank-N.log`` of another."""
+        return self.path / "ranks" / f"rank-{rank}.log" if rank else self.train_log
+
     @property
     def report_json(self) -> Path:
         """Report of a finished run."""

@@ -17,13 +17,20 @@ class _LogFile(logging.FileHandler):
 
 
 @contextmanager
-def logging_to(path: Path) -> Iterator[None]:
-    """Send seqkit's log to the terminal and the run's ``train.log``, and Lightning's chatter nowhere."""
+def logging_to(path: Path, terminal: bool = True) -> Iterator[None]:
+    """Send seqkit's log to a file of the run and the terminal, and Lightning's chatter nowhere.
+
+    Args:
+        path: The file.
+        terminal: Whether it goes to the terminal too.
+    """
+    path.parent.mkdir(exist_ok=True)
     file = _LogFile(path)
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    terminal = logging.StreamHandler(sys.stderr)
-    terminal.setLevel(logging.INFO)  # the file has the tracebacks too
-    handlers: list[logging.Handler] = [terminal, file]
+    handlers: list[logging.Handler] = [file]
+    if terminal:
+        handlers.append(logging.StreamHandler(sys.stderr))
+        handlers[-1].setLevel(logging.INFO)  # the file has the tracebacks too
     before = LOG.level, LOG.propagate
     LOG.setLevel(logging.DEBUG)
     LOG.propagate = False

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seqkit.errors import Stopped
+from seqkit.ranks import group
 from seqkit.runs.checkpoint import read, refuse_if_not_plain, write
 from seqkit.runs.folder import RunFolder
-from seqkit.stopping import StopRequest
+from seqkit.stopping import NAMES, StopRequest
 from seqkit.training.module import SequenceModule
 
 SILENCE = 15.0  # seconds after which training says where it is
@@ -48,10 +49,12 @@ class Checkpoints(Checkpoint):
     ) -> None:
         self.run, self.total_steps, self.every = run, total_steps, every
         self.patience, self.stop = patience, stop
+        self._group = group()
         self.best: float | None = None
         self.best_loss: float | None = None
         self.waited = 0
         self.done = False
+        self._asked = ""  # for a stop, of all ranks
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_loss": self.best_loss, "waited": self.waited, "done": self.done}
@@ -61,16 +64,18 @@ class Checkpoints(Checkpoint):
         self.waited, self.done = state["waited"], state["done"]
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self._group.tick()
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
         step = trainer.global_step
+        self.stop.look()
+        self._asked = NAMES[self._group.largest(NAMES.index(self.stop.name))]
         if step >= self.total_steps:
             trainer.should_stop = True  # Lightning then validates once more, whatever the interval
         interval = trainer.val_check_batch
         if trainer.should_stop or (interval and (batch_idx + 1) % interval == 0):
             return  # a validation follows; saved after it, with its outcome
-        self.stop.look()
-        if self.stop or (self.every and step % self.every == 0):
+        if self._asked or (self.every and step % self.every == 0):
             self._save(trainer, self.run.last)
         self._stop_if_asked(trainer)
 
@@ -88,7 +93,6 @@ class Checkpoints(Checkpoint):
             self._save(trainer, self.run.best)
         self._save(trainer, self.run.last)
         if not self.done:
-            self.stop.look()
             self._stop_if_asked(trainer)
 
     def _save(self, trainer: pl.Trainer, path: Path) -> None:
@@ -96,8 +100,10 @@ class Checkpoints(Checkpoint):
             trainer.save_checkpoint(path)
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
-        if self.stop:
-            raise Stopped(self.stop.name, trainer.global_step, self.run.path)
+        reason = self.stop.name if self._group.size == 1 else self._asked
+        if reason:
+            self._group.part()
+            raise Stopped(reason, trainer.global_step, self.run.path)
 
 
 class ProgressBar(pl.Callback):

@@ -5,7 +5,6 @@ import warnings
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from seqkit.config import Config
 from seqkit.contracts.components import Data
@@ -13,6 +12,7 @@ from seqkit.data.loading import evaluation_loader
 from seqkit.errors import ConfigError, PluginError, SeqkitError
 from seqkit.faults import author_line, said
 from seqkit.network import device_of
+from seqkit.ranks import group
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder
@@ -22,12 +22,15 @@ from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar
 from seqkit.training.loader import TrainLoader, steps_per_epoch, total_steps
 from seqkit.training.loggers import Loggers
 from seqkit.training.module import SequenceModule
+from seqkit.training.strategy import RankEnvironment, strategy
 
 LOG = logging.getLogger("seqkit")
 
 
 def open_loggers(config: Config, run: RunFolder, last: Checkpoint | None) -> Loggers:
     """Open ``metrics.csv``, without the lines beyond the checkpoint ``last``, and the chosen logger."""
+    if not group().first:
+        return Loggers(None)
     if last and not run.metrics_csv.exists():
         LOG.warning("%s is gone; it starts anew at step %d", run.metrics_csv, last.step)
     writer = MetricsWriter(run.metrics_csv, keep=last.step if last else -1)
@@ -74,14 +77,14 @@ def fit(
     steps = total_steps(*limits)
     module = SequenceModule(config, data.spec, steps, metadata, loggers, exact)
     stop = current()
-    stop.limits = time_limits(options["max_time"])
+    stop.limits = time_limits(options["max_time"]) if group().first else []
     interval = min(options["val_check_interval"] or epoch, steps)
     trainer = make_trainer(config, run, steps, interval, stop)
     pin = trainer.strategy.root_device.type == "cuda"
-    loader = TrainLoader(
-        data, config["seed"], steps * accumulate, workers, pin, trainer.global_rank, trainer.world_size
-    )
+    ranks = group()
+    loader = TrainLoader(data, config["seed"], steps * accumulate, workers, pin, ranks.rank, ranks.size)
     valid = evaluation_loader(data, "valid", data.batch_size, workers, pin)
+    ranks.watch(options["timeout"])
     try:
         with stop.training(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\..*")
@@ -90,6 +93,8 @@ def fit(
         if author_line(error):
             raise
         raise KeyboardInterrupt from None  # how Lightning answers Ctrl-C
+    finally:
+        ranks.watch(None)
     return module.seconds
 
 
@@ -108,13 +113,15 @@ def make_trainer(
     Raises:
         ConfigError: Lightning refuses the options on this machine.
     """
-    options = config["trainer"]
+    options, place = config["trainer"], group().place
     every, patience = options["checkpoint_every_n_steps"], options["early_stopping_patience"]
     checkpoints = Checkpoints(run, steps, every, patience, StopRequest() if stop is None else stop)
     try:
         trainer = pl.Trainer(
             accelerator=device_of(options["accelerator"]).type,
-            devices=1,
+            devices=place.local_size,
+            num_nodes=place.nodes,
+            strategy=strategy(options["strategy"], place),
             precision=options["precision"],
             max_epochs=1,  # see TrainLoader
             max_steps=steps,
@@ -130,8 +137,8 @@ def make_trainer(
             enable_model_summary=False,
             logger=False,  # metrics go to Loggers, of which one that fails is dropped
             default_root_dir=run.path,
-            plugins=[CheckpointFiles(), LightningEnvironment()],  # not SLURM's, which requeues on its own
-            callbacks=[ProgressBar(steps), checkpoints],
+            plugins=[CheckpointFiles(), RankEnvironment(place)],  # not Lightning's for SLURM, which requeues on its own
+            callbacks=[ProgressBar(steps), checkpoints] if place.rank == 0 else [checkpoints],
         )
     except pl.utilities.exceptions.MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None

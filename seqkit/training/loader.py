@@ -1,6 +1,6 @@
 """Loaders whose order is a pure function of (seed, epoch, batches handed out)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import ceil
 
 from seqkit.contracts.batch import Batch
@@ -22,14 +22,14 @@ class TrainLoader:
         workers: Processes that load data.
         pin: Whether to put batches into page-locked memory.
         rank: Of this process among those that train together; each takes its rows of every batch.
-        world_size: Number of those processes.
+        ranks: Number of those processes.
     """
 
     def __init__(
-        self, data: Data, seed: int, total: int, workers: int, pin: bool, rank: int = 0, world_size: int = 1
+        self, data: Data, seed: int, total: int, workers: int, pin: bool, rank: int = 0, ranks: int = 1
     ) -> None:
         self.data, self.seed, self.total, self.workers, self.pin = data, seed, total, workers, pin
-        self.rank, self.world_size = rank, world_size
+        self.rank, self.ranks = rank, ranks
         self.epoch = 0
         self.handed = 0  # batches of this epoch
 
@@ -39,8 +39,8 @@ class TrainLoader:
     def __iter__(self) -> Iterator[Batch]:
         while True:
             order = self.data.order("train", self.data.batch_size, self.seed, self.epoch)
-            rest = (rows_of_rank(batch, self.rank, self.world_size) for batch in order[self.handed :])
-            for batch in load_batches(self.data, "train", rest, self.workers, self.pin):
+            rest = order[self.handed :]
+            for batch in load_batches(self.data, "train", rest, self.workers, self.pin, self.rank, self.ranks):
                 self.handed += 1
                 yield batch
             self.epoch, self.handed = self.epoch + 1, 0
@@ -50,14 +50,6 @@ class TrainLoader:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.epoch, self.handed = state["epoch"], state["handed"]
-
-
-def rows_of_rank(indices: Sequence[int], rank: int, world_size: int) -> Sequence[int]:
-    """Return the rows of a batch that a rank takes: every ``world_size``-th one, so that a stream stays where it is.
-
-    Row b of every batch goes to rank b % world_size, however many rows the batch has left.
-    """
-    return indices[rank::world_size]
 
 
 def steps_per_epoch(data: Data, seed: int, accumulate: int) -> int:

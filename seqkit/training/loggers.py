@@ -26,23 +26,24 @@ class Loggers:
     """The run's ``metrics.csv`` and, where one is chosen, a logger beside it, which is dropped when it fails.
 
     Args:
-        writer: Of ``metrics.csv``.
+        writer: Of ``metrics.csv``; None writes nothing, on the ranks above 0.
         logger: The chosen logger, or None.
         step: Of the checkpoint that a resumed run goes on from; None at the first start.
     """
 
-    def __init__(self, writer: MetricsWriter, logger: Any = None, step: int | None = None) -> None:
+    def __init__(self, writer: MetricsWriter | None, logger: Any = None, step: int | None = None) -> None:
         self.writer, self.logger = writer, logger
         if step is not None and hasattr(logger, "resume"):
             self._attempt(lambda: self.logger.resume(step))
-        if getattr(logger, "replays", False):
+        if writer is not None and getattr(logger, "replays", False):
             for number, rows in groupby(writer.kept, key=lambda row: row[0]):
                 metrics = {name: value for _, name, value in rows}
                 self._attempt(partial(self._log, metrics, number))
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Log metrics under the number of finished optimizer steps."""
-        self.writer.log_metrics(metrics, step)
+        if self.writer is not None:
+            self.writer.log_metrics(metrics, step)
         self._attempt(partial(self._log, metrics, step))
 
     def publish(self, run: RunFolder, report: dict[str, Any]) -> None:

@@ -15,9 +15,11 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.errors import TrainingError
 from seqkit.evaluation import MODEL, Scorer, check_monitor
 from seqkit.network import Network, assemble, carry
+from seqkit.ranks import group
 from seqkit.registry import build
-from seqkit.rng import get_rng, set_rng
+from seqkit.rng import get_rng, seed_rank, set_rng
 from seqkit.runs.conditions import conditions, difference_reason
+from seqkit.training.carried import shared_anew
 from seqkit.training.diagnosis import kept_graph, part_making_nan
 from seqkit.training.loggers import Loggers
 from seqkit.training.optimizers import parameter_groups
@@ -53,6 +55,7 @@ class SequenceModule(pl.LightningModule):
         self.metadata, self.run_loggers, self.must_be_exact = metadata, loggers, must_be_exact
         self.latest: dict[str, float] = {}  # scores of the last validation
         self.seconds = 0.0  # of training and validation, over all starts of the run
+        self._group = group()
         self._carried: State | None = None
         self._loaded: dict[str, Any] | None = None
 
@@ -83,6 +86,8 @@ class SequenceModule(pl.LightningModule):
         size = sum(parameter.numel() for parameter in self.network.parameters())
         LOG.info("%s parameters, %s steps on %s", f"{size:,}", f"{self.total_steps:,}", self.device)
         self._conditions = conditions(self.network, self.device)
+        backends = {name: value for name, value in self._conditions.items() if name.startswith("layer")}
+        self._group.refuse_if_unequal({"the backends": backends})
         self._from_scratch = self._loaded is None
         if self._loaded is not None:
             LOG.info("going on from step %d", self.global_step)
@@ -93,32 +98,73 @@ class SequenceModule(pl.LightningModule):
                 LOG.warning("going on may not be exact to the bit: %s", differs)
         self._before, self._started = self.seconds, time.monotonic()
         if self._loaded is not None:  # restored last: setting up has drawn random numbers
-            own = self._loaded["ranks"][0]
-            set_rng(own["rng"])
-            if own["carried"] is not None:
-                self._carried = tuple(part.to(self.device) for part in own["carried"])
+            self._restore(self._loaded["ranks"])
             self._loaded = None
+        elif self._group.rank:
+            seed_rank(self.config["seed"], self._group.rank, self._group.size)
+
+    def _restore(self, saved: list[dict[str, Any]]) -> None:
+        """Put back this rank's generators and carried state, as saved by as many ranks or by others."""
+        rank, size = self._group.rank, self._group.size
+        carried = [own["carried"] for own in saved]
+        if len(saved) == size:
+            set_rng(saved[rank]["rng"])
+        else:
+            LOG.warning(
+                "going on with %d ranks instead of %d: not exact to the bit, as other random numbers are drawn; each "
+                "sample still comes once in this pass",
+                size,
+                len(saved),
+            )
+            carried = shared_anew(carried, size)
+            if rank < len(saved):
+                set_rng(saved[rank]["rng"])
+            else:
+                seed_rank(self.config["seed"], rank, size, self.global_step)
+        if carried[rank] is not None:
+            self._carried = tuple(part.to(self.device) for part in carried[rank])
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         outputs, lengths_B, state = self.network(batch, carry(self._carried, batch, self.network.model))
-        self._carried = None if batch.fresh_B is None else tuple(part.detach() for part in state)
+        goes_on = batch.fresh_B is not None and batch.counts
+        self._carried = tuple(part.detach() for part in state) if goes_on else None
         if batch_idx == 0 and batch.fresh_B is not None and not state:
             LOG.info("the model carries no state: each chunk of a stream is read by itself")
         total, count = self.network.head.loss(outputs, lengths_B, batch)
-        loss = total / count
-        if self._from_scratch and batch_idx == 0 and not math.isfinite(first := loss.item()):
+        loss, value = self._shared(total, count, batch.counts)
+        if self._from_scratch and batch_idx == 0 and not math.isfinite(first := value.item()):
             cause = self._part_making_nan(batch) or "look at the data, whose values may be infinite or too large"
             raise TrainingError(
                 f"the training loss is {first} at the first step, before any weight was changed: {cause}"
             )
         accumulated = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
         if accumulated and (self.global_step + 1) % self.config["trainer"]["log_every_n_steps"] == 0:
-            value = loss.item()
-            if math.isnan(value):
+            number = value.item()
+            if math.isnan(number):
                 raise TrainingError(self._nan_reason(batch))
             rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
-            self.log_metrics({"train/loss": value, "train/lr": rate}, self.global_step + 1)
+            self.log_metrics({"train/loss": number, "train/lr": rate}, self.global_step + 1)
         return loss
+
+    def _shared(self, total: Tensor, count: Any, counts: bool) -> tuple[Tensor, Tensor]:
+        """Return this rank's part of the loss, whose mean over the ranks is the loss, and the loss itself.
+
+        The loss is the sum over all ranks divided by the count over all ranks, so that the gradient does not depend
+        on their number; DDP then takes the mean of the gradients.
+
+        Args:
+            total: Sum of the losses of this rank's rows.
+            count: What it is divided by where it is alone: rows, steps or symbols.
+            counts: Whether its rows are its own.
+        """
+        if self._group.size == 1:
+            loss = total / count
+            return loss, loss.detach()
+        if not counts:
+            total, count = total * 0, 0
+        both = torch.stack([total.detach().double(), torch.as_tensor(count, device=total.device).double()])
+        all_total, all_count = self._group.sum(both)
+        return total * (self._group.size / all_count).to(total.dtype), all_total / all_count
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         try:
@@ -136,6 +182,7 @@ class SequenceModule(pl.LightningModule):
         self._scorer = Scorer(self.network, self.spec)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._group.tick()
         self._scorer.update(batch)
 
     def on_validation_epoch_end(self) -> None:
@@ -154,13 +201,14 @@ class SequenceModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         carried = [part.cpu() for part in self._carried] if self._carried is not None else None
+        ranks = self._group.gather({"rng": get_rng(), "carried": carried})
         self.seconds = self._before + time.monotonic() - self._started
         checkpoint["seqkit"] = {
             **self.metadata,
             "conditions": self._conditions,
             "latest": self.latest,
             "seconds": self.seconds,
-            "ranks": [{"rng": get_rng(), "carried": carried}],
+            "ranks": ranks,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

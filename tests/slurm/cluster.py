@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER = Path(os.environ.get("SEQKIT_SLURM", "/tmp/seqkit-slurm"))
@@ -26,7 +27,7 @@ CPUS = 4  # that each node claims, so that its tasks start at once, however few 
 PATIENCE = 120.0
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818
     """Why no cluster can be brought up here."""
 
 
@@ -75,19 +76,25 @@ def start_node(name: str, own: bool = True) -> None:
 def lose_node(name: str) -> None:
     """End a node as a power cut would: its daemon, and every process that it started."""
     daemon = int((FOLDER / "run" / f"slurmd-{name}.pid").read_text())
-    steps = [process for process, words in _processes() if words[0].startswith("slurmstepd") and _serves(process, name)]
-    for process in [daemon, *(child for step in steps for child in [step, *_children(step)])]:
-        _kill(process)
+    host = os.readlink(f"/proc/{daemon}/ns/uts")
+    _kill(daemon)
+    for step in _steps():
+        if os.readlink(f"/proc/{step}/ns/uts") == host:
+            for process in [step, *_children(step)]:
+                _kill(process)
 
 
 def down() -> None:
     """Cancel the jobs, end the daemons, take the names of the nodes out again."""
     if CONF.exists():
         subprocess.run(["scancel", "--user=root"], env=environment(), capture_output=True, timeout=60)
-        for process, words in _processes():
-            if words[0].startswith("slurmstepd") or (Path(words[0]).name in ("slurmctld", "slurmd") and str(CONF) in words):
-                for each in [*_children(process), process]:
-                    _kill(each)
+        daemons = [
+            process
+            for process, words in _processes()
+            if Path(words[0]).name in ("slurmctld", "slurmd") and str(CONF) in words
+        ]
+        for process in [*daemons, *(each for step in _steps() for each in [step, *_children(step)])]:
+            _kill(process)
     if HOSTS.exists() and MARK in HOSTS.read_text():
         rest = "".join(line for line in HOSTS.read_text().splitlines(True) if MARK not in line)
         HOSTS.write_text(rest)  # in place: in a container it is mounted
@@ -179,27 +186,31 @@ def _processes() -> list[tuple[int, list[str]]]:
     return found
 
 
-def _serves(step: int, node: str) -> bool:
-    """Whether a slurmstepd works for a node: it lies in the host name of its own, or in an open file's path."""
-    try:
-        return any(f"/spool/{node}/" in os.readlink(link) for link in Path(f"/proc/{step}/fd").iterdir())
-    except OSError:
-        return False
+def _steps() -> list[int]:
+    """Return the processes by which this cluster, and no other on this machine, looks after its jobs."""
+    own = f"SLURM_CONF={CONF}".encode()
+    return [
+        process
+        for process, words in _processes()
+        if words[0].startswith("slurmstepd") and own in Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+    ]
 
 
 def _children(process: int) -> list[int]:
     try:
-        own = [int(child) for task in Path(f"/proc/{process}/task").iterdir() for child in (task / "children").read_text().split()]
+        own = [
+            int(child)
+            for task in Path(f"/proc/{process}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
     except OSError:
         return []
     return [each for child in own for each in [child, *_children(child)]]
 
 
 def _kill(process: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _succeeds(*command: str) -> bool:

@@ -3,8 +3,8 @@ import torch
 
 from seqkit.contracts.batch import Batch
 from seqkit.data.loading import evaluation_loader
-from seqkit.data.ordering import shuffled, streams
-from seqkit.training.loader import TrainLoader, rows_of_rank, steps_per_epoch
+from seqkit.data.ordering import rows_of_rank, shuffled, streams
+from seqkit.training.loader import TrainLoader, steps_per_epoch
 
 
 class Numbers:

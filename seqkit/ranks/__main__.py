@@ -1,0 +1,48 @@
+"""One of the ranks that seqkit starts on this machine; see ``launch``.
+
+    python -m seqkit.ranks MODULE:FUNCTION ARGUMENTS
+
+ARGUMENTS are keyword arguments as JSON.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from importlib import import_module
+
+from seqkit.errors import Stopped
+from seqkit.stopping import StopRequest
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main(function: str, arguments: str) -> int:
+    """Do the part of this rank and return its exit code."""
+    _end_with_parent()
+    with StopRequest().listening():
+        try:
+            from seqkit.ranks import place_here
+            from seqkit.ranks.ending import exit_code
+
+            def part() -> None:
+                module, _, name = function.partition(":")
+                getattr(import_module(module), name)(**json.loads(arguments))
+
+            return exit_code(place_here(), part)
+        except Stopped as stopped:
+            return stopped.code
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this process when the one that started it is gone, however that went."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

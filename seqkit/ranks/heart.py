@@ -1,0 +1,169 @@
+"""A thread in every rank by which the others know that it lives, and which ends a job that cannot go on.
+
+A collective that waits for a rank that is gone or hangs cannot say which one it waits for, and may wait for ever.
+So each rank beats into the store and looks at the beats of the next one; whoever finds something wrong writes it
+there once, and every rank ends by it.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from torch import distributed as dist
+
+from seqkit.ranks.place import Place
+
+BEAT = 0.5  # seconds between two beats
+TIMEOUT = 600.0  # seconds without a beat, until the config says otherwise
+GRACE = 8.0  # seconds that a rank has to end by itself once the job has ended
+GONE = 4.0  # seconds without a beat after which a rank to which the connection was lost counts as gone
+END = "end"  # in the store: why the job ends
+
+
+@dataclass(frozen=True)
+class End:
+    """Why a job ends before it is done.
+
+    Attributes:
+        rank: That ends it, or that it has to end for.
+        text: In one line.
+        code: Exit code of every rank.
+        signal: What asked for a stop; "" where something failed.
+        step: Finished optimizer steps at a stop; None before the first.
+    """
+
+    rank: int
+    text: str
+    code: int = 1
+    signal: str = ""
+    step: int | None = None
+
+
+class Heart:
+    """Beats for one rank.
+
+    Args:
+        place: Of the rank.
+        store: That all ranks share.
+    """
+
+    def __init__(self, place: Place, store: dist.Store) -> None:
+        self.place, self.store = place, store
+        self.name = f"{socket.gethostname()}, process {os.getpid()}"
+        self.stopped = False
+        self._own: Any = store.clone()  # type: ignore[attr-defined] # the thread's: a call in one thread would wait for the other's
+        self._own.set_timeout(timedelta(seconds=30))
+        self._timeout, self._watching = TIMEOUT, False
+        self._ticks, self._ticked = 0, time.monotonic()
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no longer: this rank has done its part."""
+        if self.stopped:
+            return
+        self.stopped = True
+        self._enough.set()
+        self._thread.join()
+        self._beat("done")
+
+    def watch(self, seconds: float | None) -> None:
+        """See ``Group.watch``."""
+        self._watching = seconds is not None
+        self._timeout = seconds or self._timeout
+        self.tick()
+
+    def tick(self) -> None:
+        """See ``Group.tick``."""
+        self._ticks += 1
+        self._ticked = time.monotonic()
+
+    def end(self, end: End) -> End:
+        """Say to all ranks why the job ends, and return the reason that stands: the first one said."""
+        said = End(**json.loads(self.store.compare_set(END, "", json.dumps(asdict(end)))))
+        if said == end and not end.signal and self.place.starter != "seqkit":  # whose starter says it
+            print(f"seqkit: rank {end.rank}: {end.text}", file=sys.stderr, flush=True)
+        return said
+
+    def ended(self, seconds: float) -> End | None:
+        """Return why the job ends: what a rank has said, or that one is silent; None if not within ``seconds``."""
+        beats = _Beats(self.store)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.store.check([END]):
+                return End(**json.loads(self.store.get(END)))
+            for rank in range(self.place.size):
+                if rank != self.place.rank and beats.silent(rank) > GONE:
+                    return self.end(End(rank, f"{beats.name(rank)} is gone"))
+            time.sleep(BEAT / 5)
+        return None
+
+    def _run(self) -> None:
+        beats, number = _Beats(self._own), 0
+        while True:
+            number += 1
+            try:
+                self._beat(str(number))
+                end = self._reason_to_end(beats)
+            except RuntimeError as error:  # of the store
+                end = End(0, f"the store of the ranks does not answer ({' '.join(str(error).split())[:100]})")
+            if end:
+                self._end_process(end)
+            if self._enough.wait(BEAT):
+                return
+
+    def _beat(self, number: str) -> None:
+        beat = {"number": number, "ticks": self._ticks, "idle": time.monotonic() - self._ticked, "name": self.name}
+        self._own.set(f"beat/{self.place.rank}", json.dumps(beat))
+
+    def _reason_to_end(self, beats: "_Beats") -> End | None:
+        """Look at the next rank; where nothing gets on here, at all of them."""
+        if self._own.check([END]):
+            return End(**json.loads(self._own.get(END)))
+        following = (self.place.rank + 1) % self.place.size
+        if beats.silent(following) > self._timeout:
+            return self.end(End(following, f"{beats.name(following)} has not answered for {self._timeout:g} s"))
+        if self._watching and time.monotonic() - self._ticked > self._timeout:
+            everyone = [beats.read(rank) for rank in range(self.place.size)]
+            if min(beat["idle"] for beat in everyone) > self._timeout:
+                rank = min(range(self.place.size), key=lambda rank: everyone[rank]["ticks"])
+                return self.end(
+                    End(rank, f"{everyone[rank]['name']} is where nothing has got on for {self._timeout:g} s")
+                )
+        return None
+
+    def _end_process(self, end: End) -> None:
+        """Let the process end by itself; where it waits in a collective, end it."""
+        if not self._enough.wait(GRACE):
+            os._exit(end.code)
+
+
+class _Beats:
+    """What the other ranks last wrote, and for how long it has not changed by the clock of this process."""
+
+    def __init__(self, store: dist.Store) -> None:
+        self._store = store
+        self._seen: dict[int, tuple[str, float]] = {}
+
+    def read(self, rank: int) -> dict:
+        key = f"beat/{rank}"
+        return json.loads(self._store.get(key)) if self._store.check([key]) else {"number": "", "idle": 0, "ticks": 0}
+
+    def name(self, rank: int) -> str:
+        return self.read(rank).get("name", "it")
+
+    def silent(self, rank: int) -> float:
+        number = self.read(rank)["number"]
+        if rank not in self._seen or self._seen[rank][0] != number or number == "done":
+            self._seen[rank] = number, time.monotonic()
+        return time.monotonic() - self._seen[rank][1]

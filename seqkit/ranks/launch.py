@@ -1,0 +1,145 @@
+"""Starting the ranks of a run on this machine, and ending them together.
+
+torch's elastic launcher is not used: to it a rank that ends before the others has failed, it then sends them a
+SIGTERM, which here means "save", and after a signal of its own it gives them 30 seconds.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+from torch import distributed as dist
+
+from seqkit.ranks.heart import END, GRACE, End
+from seqkit.ranks.place import STORE
+
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+POLL = 0.05  # seconds
+
+
+def launch(part: Callable[..., object], arguments: dict[str, Any], size: int, logs: Sequence[Path]) -> End | None:
+    """Run a function in ranks of their own; return why they ended before they were done.
+
+    Rank 0 speaks on this terminal, the others write to their logs. A signal is passed on to all; a second one kills
+    them. When one fails, the others have ``GRACE`` seconds to end; whatever happens, none is left.
+
+    Args:
+        part: Function of a module, which each rank calls.
+        arguments: Its keyword arguments, plain JSON.
+        size: Number of ranks.
+        logs: Of each rank; the first one's is not used.
+    """
+    own = [f"{part.__module__}:{part.__qualname__}", json.dumps(arguments)]
+    command = [sys.executable, "-P", "-m", "seqkit.ranks", *own]
+    store = dist.TCPStore("127.0.0.1", 0, None, True, wait_for_workers=False)
+    ranks: list[subprocess.Popen] = []
+    try:
+        with _signals_passed_on(ranks):
+            for rank in range(size):
+                with _output(rank, logs[rank]) as output:
+                    ranks.append(_start(command, rank, size, store.port, output))
+            end = _wait(ranks, store)
+    finally:
+        _kill(ranks)
+    return end
+
+
+def _start(command: Sequence[str], rank: int, size: int, port: int, output: IO | None) -> subprocess.Popen:
+    threads = max(1, len(os.sched_getaffinity(0)) // size)
+    environment = {
+        "OMP_NUM_THREADS": str(threads),  # unless its user has said so
+        **os.environ,
+        STORE: "launch",
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
+        "GROUP_RANK": "0",
+        "GROUP_WORLD_SIZE": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,  # Ctrl-C comes here, and is passed on once
+    )
+
+
+@contextmanager
+def _output(rank: int, log: Path) -> Iterator[IO | None]:
+    if rank == 0:
+        yield None
+    else:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as file:
+            yield file
+
+
+def _wait(ranks: Sequence[subprocess.Popen], store: dist.Store) -> End | None:
+    """Wait until every rank has ended; return why, if not because all is done."""
+    own = dist.PrefixStore("0", store)
+    failed_at = 0.0
+    while any(rank.poll() is None for rank in ranks):
+        failed = next((number for number, rank in enumerate(ranks) if rank.returncode), None)
+        if failed is not None and not failed_at:
+            failed_at = time.monotonic()
+            if (code := ranks[failed].returncode) < 0:
+                name = signal.Signals(-code).name
+                _say(own, End(failed, f"process {ranks[failed].pid} was killed by {name}"))
+        if failed_at and time.monotonic() - failed_at > GRACE + 2:
+            _kill(ranks)
+        time.sleep(POLL)
+    if not any(rank.returncode for rank in ranks):
+        return None
+    number = next(number for number, rank in enumerate(ranks) if rank.returncode)
+    return _say(own, End(number, f"process {ranks[number].pid} ended with exit code {ranks[number].returncode}"))
+
+
+def _say(store: dist.Store, end: End) -> End:
+    """Return the reason that stands: this one, if no rank has said another."""
+    return End(**json.loads(store.compare_set(END, "", json.dumps(vars(end)))))
+
+
+def _kill(ranks: Sequence[subprocess.Popen]) -> None:
+    """Kill the ranks that still run, with the processes that they have started."""
+    for rank in ranks:
+        if rank.poll() is None or rank.returncode < 0:
+            with suppress(ProcessLookupError):
+                os.killpg(rank.pid, signal.SIGKILL)
+            rank.wait()
+
+
+@contextmanager
+def _signals_passed_on(ranks: Sequence[subprocess.Popen]) -> Iterator[None]:
+    asked = 0
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        again = asked in (signal.SIGINT, signal.SIGTERM) and number != signal.SIGUSR1  # as StopRequest
+        for rank in ranks:
+            if rank.poll() is None:
+                os.killpg(rank.pid, signal.SIGKILL) if again else os.kill(rank.pid, number)
+        asked = number if not again else asked
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, pass_on) for number in FORWARDED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
