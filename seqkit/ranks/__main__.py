@@ -12,20 +12,27 @@ import signal
 import sys
 from importlib import import_module
 
+from seqkit.errors import Stopped
+from seqkit.stopping import StopRequest
+
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main(function: str, arguments: str) -> int:
     """Do the part of this rank and return its exit code."""
     _end_with_parent()
-    from seqkit.ranks import place_here
-    from seqkit.ranks.ending import exit_code
+    with StopRequest().listening():
+        try:
+            from seqkit.ranks import place_here
+            from seqkit.ranks.ending import exit_code
 
-    def part() -> None:
-        module, _, name = function.partition(":")
-        getattr(import_module(module), name)(**json.loads(arguments))
+            def part() -> None:
+                module, _, name = function.partition(":")
+                getattr(import_module(module), name)(**json.loads(arguments))
 
-    return exit_code(place_here(), part)
+            return exit_code(place_here(), part)
+        except Stopped as stopped:
+            return stopped.code
 
 
 def _end_with_parent() -> None:

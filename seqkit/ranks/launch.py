@@ -124,14 +124,15 @@ def _kill(ranks: Sequence[subprocess.Popen]) -> None:
 
 @contextmanager
 def _signals_passed_on(ranks: Sequence[subprocess.Popen]) -> Iterator[None]:
-    asked = False
+    asked = 0
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         nonlocal asked
+        again = asked in (signal.SIGINT, signal.SIGTERM) and number != signal.SIGUSR1  # as StopRequest
         for rank in ranks:
             if rank.poll() is None:
-                os.killpg(rank.pid, signal.SIGKILL) if asked else os.kill(rank.pid, number)
-        asked = True
+                os.killpg(rank.pid, signal.SIGKILL) if again else os.kill(rank.pid, number)
+        asked = number if not again else asked
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -28,7 +28,7 @@ class Loggers:
         self.writer, self.logger = writer, logger
         if step is not None and hasattr(logger, "resume"):
             self._attempt(lambda: self.logger.resume(step))
-        if getattr(logger, "replays", False):
+        if writer is not None and getattr(logger, "replays", False):
             for number, rows in groupby(writer.kept, key=lambda row: row[0]):
                 metrics = {name: value for _, name, value in rows}
                 self._attempt(partial(self._log, metrics, number))
