@@ -168,7 +168,8 @@ class Recurrent(nn.Module):
         shapes = self._state_shapes(batch_size)
         first = self._first()
         if first.initial is None:
-            return tuple(first.bias_ih.new_zeros(shape) for shape in shapes)
+            like = first.bias_ih
+            return tuple(torch.zeros(shape, dtype=like.dtype, device=like.device) for shape in shapes)
         learned = zip(*(layer(_learned_state) for layer in self.layers), strict=True)
         return tuple(torch.cat(rows)[:, None].expand(shape) for rows, shape in zip(learned, shapes, strict=True))
 
