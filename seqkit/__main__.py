@@ -11,7 +11,7 @@ from typing import NoReturn
 from seqkit import __version__
 from seqkit.errors import PluginError, SeqkitError, Stopped, shown, unknown
 
-ON_RANKS = ("train", "resume")
+ON_RANKS = ("train", "resume", "evaluate")
 """Commands that several processes carry out together: rank 0 does, the others follow."""
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
@@ -164,7 +164,7 @@ def _started_with_others() -> Callable[[Callable[[], object]], int] | None:
         return None
 
     def on_ranks(run: Callable[[], object]) -> int:
-        from seqkit.experiment import follow, lead
+        from seqkit.ranks.parts import follow, lead
 
         return exit_code(place, follow if place.rank else lambda: lead(run))
 

@@ -15,7 +15,7 @@ ROOT = Path(seqkit.__file__).parent
 
 FLOORS = (
     ("errors",), ("files",), ("padding",), ("rng",), ("process_state",), ("plotting",), ("contracts",), ("schema",), ("distributions",), ("origin",), ("registry",), ("specs",), ("faults",),
-    ("plugins",), ("presets",), ("config",), ("ranks",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("evaluation",), ("runs",),
+    ("plugins",), ("presets",), ("config",), ("ranks",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("joining",), ("evaluation",), ("runs",),
     ("training", "inference", "export"), ("report",), ("testing",), ("experiment", "trained"), ("hydra_cli",), ("commands",),
     ("__main__",),
 )  # fmt: skip

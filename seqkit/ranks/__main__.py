@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-from importlib import import_module
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -20,12 +19,9 @@ def main(function: str, arguments: str) -> int:
     _end_with_parent()
     from seqkit.ranks import place_here
     from seqkit.ranks.ending import exit_code
+    from seqkit.ranks.parts import do
 
-    def part() -> None:
-        module, _, name = function.partition(":")
-        getattr(import_module(module), name)(**json.loads(arguments))
-
-    return exit_code(place_here(), part)
+    return exit_code(place_here(), lambda: do(function, json.loads(arguments)))
 
 
 def _end_with_parent() -> None:
