@@ -13,7 +13,7 @@ from seqkit import __version__, slurm
 from seqkit.errors import PluginError, SeqkitError, Stopped, unknown
 from seqkit.stopping import REQUEUING, StopRequest
 
-ON_RANKS = ("train", "resume")
+ON_RANKS = ("train", "resume", "evaluate")
 """Commands that several processes carry out together: rank 0 does, the others follow."""
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
@@ -200,7 +200,7 @@ def _started_with_others() -> Callable[[Callable[[], object]], int] | None:
         return None
 
     def on_ranks(run: Callable[[], object]) -> int:
-        from seqkit.experiment import follow, lead
+        from seqkit.ranks.parts import follow, lead
 
         return exit_code(place, follow if place.rank else lambda: lead(run))
 

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-from importlib import import_module
 
 from seqkit.errors import Stopped
 from seqkit.stopping import StopRequest
@@ -25,12 +24,9 @@ def main(function: str, arguments: str) -> int:
         try:
             from seqkit.ranks import place_here
             from seqkit.ranks.ending import exit_code
+            from seqkit.ranks.parts import do
 
-            def part() -> None:
-                module, _, name = function.partition(":")
-                getattr(import_module(module), name)(**json.loads(arguments))
-
-            return exit_code(place_here(), part)
+            return exit_code(place_here(), lambda: do(function, json.loads(arguments)))
         except Stopped as stopped:
             return stopped.code
 

@@ -20,6 +20,7 @@ from typing import IO, Any
 from torch import distributed as dist
 
 from seqkit.ranks.heart import END, GRACE, End
+from seqkit.ranks.parts import name_of
 from seqkit.ranks.place import STORE
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -38,7 +39,7 @@ def launch(part: Callable[..., object], arguments: dict[str, Any], size: int, lo
         size: Number of ranks.
         logs: Of each rank; the first one's is not used.
     """
-    own = [f"{part.__module__}:{part.__qualname__}", json.dumps(arguments)]
+    own = [name_of(part), json.dumps(arguments)]
     command = [sys.executable, "-P", "-m", "seqkit.ranks", *own]
     store = dist.TCPStore("127.0.0.1", 0, None, True, wait_for_workers=False)
     ranks: list[subprocess.Popen] = []
