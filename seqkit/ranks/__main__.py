@@ -22,6 +22,7 @@ def main(function: str, arguments: str) -> int:
     _end_with_parent()
     with StopRequest().listening():
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())  # held until there was an answer to them
             from seqkit.ranks import place_here
             from seqkit.ranks.ending import exit_code
             from seqkit.ranks.parts import do
