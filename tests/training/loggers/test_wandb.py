@@ -19,7 +19,6 @@ from seqkit.training.loggers.wandb import run_id, sweep_of
 from tests.conftest import TINY
 from tests.training.loggers.wandb_files import history, records
 
-
 PATIENCE = 300.0  # seconds, on a busy machine
 
 
