@@ -159,12 +159,18 @@ class Server:
         self.opened: list[dict] = []
         self.rows: list[tuple[int, dict]] = []
         self.exit_code: int | None = None
+        self.holds_the_id = False  # as wandb's service does after a refusal
 
     def init(self, **options):
         self.opened.append(options)
         if self.refusal and options["mode"] == "online":
+            self.holds_the_id = True
             raise ConnectionError(self.refusal)
+        assert not self.holds_the_id
         return self
+
+    def teardown(self):
+        self.holds_the_id = False
 
     def log(self, row, step):
         self.rows.append((step, row))
@@ -183,6 +189,7 @@ def talk(monkeypatch):
         lines = "".join(json.dumps(message) + "\n" for message in (opening, *messages))
         monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
         monkeypatch.setattr(wandb_process.wandb, "init", server.init)
+        monkeypatch.setattr(wandb_process.wandb, "teardown", server.teardown)
         wandb_process.main()
 
     return talk
