@@ -128,6 +128,16 @@ class RunFolder:
         }
         write_atomic(self.config_json, json.dumps(content, indent=2) + "\n")
 
+    def write_scored(self, monitor: tuple[str, str], fingerprint: str) -> None:
+        """Note in ``config.json`` what ranks the run: the monitored metric, its direction, the data.
+
+        They are known only when the network is built, and readers of the run do not build it.
+        """
+        content = json.loads(self.config_json.read_text())
+        scored = {"monitor": list(monitor), "data": fingerprint}
+        if content.get("scored") != scored:
+            write_atomic(self.config_json, json.dumps({**content, "scored": scored}, indent=2) + "\n")
+
     def change_config(self, config: Config) -> None:
         """Write ``config.json`` with another config of the same components; what else it says of the start stays."""
         content = {**json.loads(self.config_json.read_text()), "hash": config_hash(config), "config": config}
@@ -139,6 +149,11 @@ class RunFolder:
         Raises:
             ConfigError: The folder is no run, its config cannot be read, or was changed after the start of the run.
         """
+        record = self.read_record()
+        return provenance.checked(record["config"], record.get("components"), str(self.config_json)), record["folder"]
+
+    def read_record(self) -> dict[str, Any]:
+        """Return ``config.json``, its config as it was saved; raises as ``read_config``, and loads no plugin."""
         path = self.config_json
         if not path.is_file():
             hint, parent = "", self.path.parent
@@ -149,15 +164,16 @@ class RunFolder:
             )
         try:
             content = json.loads(path.read_text())
-            saved, started_in, digest = dict(content["config"]), Path(content["folder"]), content["hash"]
+            content |= {"config": dict(content["config"]), "folder": Path(content["folder"])}
+            digest = content["hash"]
         except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
             raise ConfigError(f"{path} is not a config of seqkit: {' '.join(str(error).split())}") from None
-        if config_hash(saved) != digest:
+        if config_hash(content["config"]) != digest:
             raise ConfigError(
                 f"{path} was edited after the start of the run (its hash differs); "
                 "put it back, or train what it says now as a new run"
             )
-        return provenance.checked(saved, content.get("components"), str(path)), started_in
+        return content
 
     def read_report(self) -> dict[str, Any] | None:
         """Return the report of a finished run, its path as of now; None where there is none that can be read."""

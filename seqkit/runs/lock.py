@@ -176,6 +176,21 @@ class LockWatch:
         return self._reason
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds a lock, as far as one look can tell; nothing is locked or changed by it.
+
+    A holder on another machine counts until its last renewal is ``STALE`` seconds ago by the clock of this one.
+    """
+    try:
+        found = _look(path, try_flock=False)
+    except OSError:
+        return False
+    if found is None:
+        return False
+    alive = found.is_alive()
+    return time.time() - found.version[1] / 1e9 < STALE if alive is None else alive
+
+
 def _acquire(path: Path) -> tuple[int, Holder]:
     """Make the lock's file, or take it over, and return it open, with this process as its holder."""
     seen: tuple[str, tuple[bytes, int]] | None = None  # of the one that may be gone: token and version
@@ -264,7 +279,7 @@ def _chain(path: Path) -> list[_Sight]:
     return sights
 
 
-def _look(path: Path) -> _Sight | None:
+def _look(path: Path, try_flock: bool = True) -> _Sight | None:
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -273,7 +288,8 @@ def _look(path: Path) -> _Sight | None:
         status, raw = os.fstat(file), os.pread(file, 10_000, 0)
         flocked = False
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if try_flock:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             flocked = True
         except OSError:
