@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
@@ -49,7 +49,7 @@ class Submitit:
 
     def __call__(
         self, tasks: Sequence[Task], flags: Flags, started: Callable[[int, str], None]
-    ) -> Iterator[tuple[int, Outcome]]:
+    ) -> Generator[tuple[int, Outcome], None, None]:
         refuse_on_ranks()
         if not tasks:
             return
