@@ -110,6 +110,8 @@ class Ledger:
         try:
             content = json.loads(file.read_text())
             jobs = [Job(**job) for job in content["jobs"]]
+            if not all(isinstance(text, str) for job in jobs for text in (job.run, *job.overrides)):
+                raise TypeError("a run or an override in it is no text")
             ledger = cls(path, list(content["words"]), str(content["folder"]), dict(content["components"]))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(f"{file} is not the ledger of a sweep: {one_line(error)}") from None

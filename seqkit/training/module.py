@@ -186,7 +186,7 @@ class SequenceModule(pl.LightningModule):
         self._scorer.update(batch)
 
     def on_validation_epoch_end(self) -> None:
-        self.latest = self._scorer.compute()[MODEL]
+        self.latest = self._scorer.compute_over_ranks()[MODEL]
         check_monitor(self.network.head, self.latest)
         if math.isnan(self.monitored):
             raise TrainingError(f"{self.monitor[0]} became NaN in validation; lower optimizer.lr, or look at the data")
