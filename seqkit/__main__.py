@@ -9,13 +9,15 @@ from types import FrameType
 from typing import NoReturn
 
 from seqkit import __version__
-from seqkit.errors import PluginError, SeqkitError, Stopped, shown, unknown
+from seqkit.errors import PluginError, SeqkitError, Stopped, unknown
 
 ON_RANKS = ("train", "resume")
 """Commands that several processes carry out together: rank 0 does, the others follow."""
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
     "resume": "go on with a run that was stopped or killed, bit for bit",
+    "runs": "list runs: state, score, steps, age, size",
+    "compare": "compare runs or a sweep: ranking, mean and spread over seeds, learning curves",
     "verify-resume": "prove for your config that a killed training goes on exactly",
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",
@@ -67,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"seqkit: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
     except Stopped as stopped:
-        print(f"seqkit: {stopped}; go on with: seqkit resume {shown(stopped.folder)}", file=sys.stderr)
+        print(f"seqkit: {stopped}; go on with: {stopped.again}", file=sys.stderr)
         return 130
     except _Usage as usage:
         print(f"seqkit: {usage}", file=sys.stderr)

@@ -39,6 +39,7 @@ class Stopped(Exception):  # noqa: N818 - what was asked for, not an error
     def __init__(self, reason: str, step: int | None, folder: Path) -> None:
         super().__init__(f"stopped by {reason} at step {step}")
         self.reason, self.step, self.folder = reason, step, folder
+        self.again = f"seqkit resume {shown(folder)}"  # what goes on with it
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ ROOT = Path(seqkit.__file__).parent
 FLOORS = (
     ("errors",), ("interrupting",), ("files",), ("padding",), ("rng",), ("process_state",), ("plotting",), ("contracts",), ("schema",), ("distributions",), ("origin",), ("registry",), ("specs",), ("faults",),
     ("plugins",), ("presets",), ("config",), ("ranks",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("evaluation",), ("runs",),
-    ("training", "inference", "export"), ("report",), ("testing",), ("experiment", "trained"), ("verifying",), ("hydra_cli",), ("commands",),
+    ("training", "inference", "export"), ("report",), ("testing",), ("experiment", "trained"), ("sweeping",), ("verifying",), ("hydra_cli",), ("commands",),
     ("__main__",),
 )  # fmt: skip
 """Each room may import those on the floors below it, and itself; rooms of one floor never import each other."""

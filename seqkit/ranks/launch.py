@@ -91,15 +91,15 @@ def _output(rank: int, log: Path) -> Iterator[IO | None]:
 def _wait(ranks: Sequence[subprocess.Popen], store: dist.Store) -> End | None:
     """Wait until every rank has ended; return why, if not because all is done."""
     own = dist.PrefixStore("0", store)
-    failed_at = 0.0
-    while any(rank.poll() is None for rank in ranks):
-        failed = next((number for number, rank in enumerate(ranks) if rank.returncode), None)
-        if failed is not None and not failed_at:
-            failed_at = time.monotonic()
-            if (code := ranks[failed].returncode) < 0:
-                name = signal.Signals(-code).name
-                _say(own, End(failed, f"process {ranks[failed].pid} was killed by {name}"))
-        if failed_at and time.monotonic() - failed_at > GRACE + 2:
+    ended_at = 0.0
+    while None in [rank.poll() for rank in ranks]:
+        for number, rank in enumerate(ranks):
+            if (rank.returncode or 0) < 0:
+                killed_by = signal.Signals(-rank.returncode).name
+                _say(own, End(number, f"process {rank.pid} was killed by {killed_by}"))
+        if not ended_at and own.check([END]):
+            ended_at = time.monotonic()
+        if ended_at and time.monotonic() - ended_at > GRACE + 2:
             _kill(ranks)
         time.sleep(POLL)
     if not any(rank.returncode for rank in ranks):

@@ -61,3 +61,13 @@ def read_metrics(path: Path) -> list[Row]:
                 f"{path} is damaged at line {number}: expected {expected}, found '{line[:60]}'; {advice}"
             ) from None
     return rows
+
+
+def last_step(path: Path) -> int | None:
+    """Return the optimizer steps of the last whole line, read from the end; None where that is no such line."""
+    with path.open("rb") as file:
+        file.seek(0, io.SEEK_END)
+        file.seek(max(0, file.tell() - 4096))
+        lines = file.read().rpartition(b"\n")[0].rpartition(b"\n")
+    step = lines[2].partition(b",")[0]
+    return int(step) if step.isdigit() else None

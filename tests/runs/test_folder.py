@@ -4,7 +4,8 @@ import pytest
 
 from seqkit.errors import ConfigError, DataError, SeqkitError, TrainingError
 from seqkit.hydra_cli import compose
-from seqkit.runs.folder import RunFolder, config_difference, new_id, open_run
+from seqkit.runs.folder import RunFolder, config_difference, new_id
+from seqkit.runs.opening import open_run
 from tests.conftest import TINY
 
 
