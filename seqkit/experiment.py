@@ -91,7 +91,6 @@ def _on_ranks(config: Config, data: Any, run: RunFolder, **flags: bool) -> dict[
 def _launched(config: Config, run: RunFolder, size: int, flags: dict[str, bool]) -> dict[str, Any]:
     """Train in ranks that are processes of their own on this machine, and return the report."""
     remember(components(config))
-    LOG.info("run %s, %d ranks", shown(run.path), size)
     end = launch(work, {"folder": str(run.path), **flags}, size, [run.log_of(rank) for rank in range(size)])
     if end is None:
         report = run.read_report()
