@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two workers on two cores; each keeps to one thread.
 WORKERS ?= 2
 
-.PHONY: train test test-plugins test-slow test-slurm test-gpu golden golden-make lint wheel clean
+.PHONY: train test test-plugins test-slow test-slurm test-gpu verify-grid torture golden golden-make lint wheel clean
 .DELETE_ON_ERROR:
 
 train: .venv/ready
@@ -28,6 +28,14 @@ test-slurm: .venv/ready
 
 test-gpu: .venv/ready
 	$(BIN)/python -m pytest -m gpu
+
+# Exact resume over a grid of data, models, workers, ranks and precisions; and of two ranks killed at random moments.
+GRID ?= /tmp/seqkit-verify-grid.json
+verify-grid: .venv/ready
+	$(BIN)/python -m tests.verify_grid $(GRID)
+
+torture: .venv/ready
+	$(BIN)/python -m tests.torture
 
 # Goldens of every experiment: make them before a change of structure, compare after it, on one machine.
 GOLDEN ?= /tmp/seqkit-golden.json

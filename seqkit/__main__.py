@@ -10,14 +10,17 @@ from types import FrameType
 from typing import NoReturn
 
 from seqkit import __version__, slurm
-from seqkit.errors import PluginError, SeqkitError, Stopped, shown, unknown
+from seqkit.errors import PluginError, SeqkitError, Stopped, unknown
 from seqkit.stopping import REQUEUING, StopRequest
 
-ON_RANKS = ("train", "resume")
+ON_RANKS = ("train", "resume", "evaluate")
 """Commands that several processes carry out together: rank 0 does, the others follow."""
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
     "resume": "go on with a run that was stopped or killed, bit for bit",
+    "runs": "list runs: state, score, steps, age, size",
+    "compare": "compare runs or a sweep: ranking, mean and spread over seeds, learning curves",
+    "verify-resume": "prove for your config that a killed training goes on exactly",
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",
     "generate": "continue a text with a language model",
@@ -111,9 +114,7 @@ def _say_stopped(stopped: Stopped, request: StopRequest) -> int:
     if os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) != "0":
         return stopped.code  # rank 0 says it
     reason = request.name or stopped.reason  # SIGTERM after SIGUSR1 is final
-    on = "before its run was opened; go on with the same command"
-    if stopped.folder:
-        on = f"go on with: seqkit resume {shown(stopped.folder)}"
+    on = f"go on with: {stopped.again}" if stopped.again else "before its run was opened; go on with the same command"
     if reason in REQUEUING and request.requeue and slurm.job():
         refusal = slurm.requeue()
         job = f"job {slurm.job()}"
@@ -164,7 +165,7 @@ def _run_command(arguments: list[str], plugins: list[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    command = import_module(f"seqkit.commands.{name}")
+    command = import_module(f"seqkit.commands.{name.replace('-', '_')}")
     if plugins:
         from seqkit.plugins import use
 
@@ -199,7 +200,7 @@ def _started_with_others() -> Callable[[Callable[[], object]], int] | None:
         return None
 
     def on_ranks(run: Callable[[], object]) -> int:
-        from seqkit.experiment import follow, lead
+        from seqkit.ranks.parts import follow, lead
 
         return exit_code(place, follow if place.rank else lambda: lead(run))
 

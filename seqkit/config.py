@@ -54,6 +54,7 @@ class TrainerOptions:
         gradient_clip_val: Norm that the gradient of all parameters together is clipped to; null is not at all.
         early_stopping_patience: Validations without a better score after which training stops; null is never.
         checkpoint_every_n_steps: Optimizer steps between checkpoints; one is also saved after each validation.
+        keep_checkpoints: Last checkpoints to keep, of which the one before stands in for a damaged one.
         log_every_n_steps: Optimizer steps between the lines of the training metrics.
         num_workers: Processes that load data; 0 loads in the training process.
         deterministic: Refuse operations that are not reproducible on a GPU.
@@ -77,6 +78,7 @@ class TrainerOptions:
     gradient_clip_val: PositiveFloat | None = 1.0
     early_stopping_patience: PositiveInt | None = None
     checkpoint_every_n_steps: PositiveInt | None = 500
+    keep_checkpoints: PositiveInt = 2
     log_every_n_steps: PositiveInt = 20
     num_workers: NonNegativeInt = 0
     deterministic: bool = False

@@ -34,10 +34,13 @@ class Stopped(BaseException):
         folder: Of the run; None before there is one.
     """
 
+    CODE = 75  # of the process: EX_TEMPFAIL of sysexits.h, to be started again
+
     def __init__(self, reason: str, step: int | None, folder: Path | None) -> None:
         super().__init__(f"stopped by {reason}" + ("" if step is None else f" at step {step}, saved"))
         self.reason, self.step, self.folder = reason, step, folder
-        self.code = 130 if reason == "SIGINT" else 75  # of the process; EX_TEMPFAIL of sysexits.h: to be started again
+        self.again = f"seqkit resume {shown(folder)}" if folder else ""  # what goes on with it
+        self.code = 130 if reason == "SIGINT" else self.CODE
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 import logging
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,22 @@ import torch
 
 from seqkit.config import Config, config_hash
 from seqkit.data.loading import refuse_if_undescribed, set_up
-from seqkit.errors import ConfigError, Stopped, TrainingError, shown
+from seqkit.errors import Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.files import working_in
+from seqkit.interrupting import reached
 from seqkit.network import device_of
 from seqkit.ranks import group, wanted_ranks
 from seqkit.ranks.launch import launch
+from seqkit.ranks.parts import ask
 from seqkit.registry import build
 from seqkit.report.facts import write_report
-from seqkit.runs.checkpoint import Checkpoint
-from seqkit.runs.folder import RunFolder, config_difference, open_run
+from seqkit.runs.checkpoint import Checkpoint, DamagedError
+from seqkit.runs.folder import RunFolder
+from seqkit.runs.length import is_complete, refuse_other_config
 from seqkit.runs.log import logging_to
 from seqkit.runs.metadata import metadata
+from seqkit.runs.opening import open_run
 from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
@@ -79,7 +82,7 @@ def _on_ranks(config: Config, data: Any, run: RunFolder, **flags: bool) -> dict[
     ranks, options = group(), config["trainer"]
     size = wanted_ranks(options, ranks.place)
     if ranks.place.starter != "nobody":
-        ranks.broadcast((str(run.path), flags))  # to those that follow
+        ask(work, folder=str(run.path), **flags)
     elif size > 1 or options["strategy"] != "auto":
         return _launched(config, run, size, flags)
     return _run(config, data, run, **flags)
@@ -110,32 +113,22 @@ def work(folder: str, exact: bool = False, changed_code: bool = False) -> dict[s
         return _run(config, build("data", config["data"]), run, exact, changed_code)
 
 
-def lead(command: Callable[[], object]) -> None:
-    """Carry out a command on rank 0 of ranks that were started together; the others ``follow``."""
-    command()
-    group().broadcast(None)
-
-
-def follow() -> None:
-    """Do this rank's part of every run that rank 0 trains, until there is none left."""
-    while job := group().broadcast():
-        folder, flags = job
-        work(folder, **flags)
-
-
 def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
     """Return the report of a run that is finished, as it stands; None where there is something to do."""
     report = run.read_report()
     if report is None or report.get("config_hash") != config_hash(config):
         return None
     if run.last.exists():
-        last = Checkpoint.read(run.last)
-        if not last.progress["done"]:
-            return None
-        _refuse_other_config(last, config, run)
+        try:
+            last = Checkpoint.read(run.last)
+            if not is_complete(last, config):
+                return None
+        except DamagedError:
+            return None  # made again, from the one before
+        refuse_other_config(last, config, run)
     print(
         f"run {shown(run.path)} is finished; its report is left as it was (`seqkit resume {shown(run.path)} "
-        "--report` makes it again). To train longer, train a new id with a larger trainer.max_steps",
+        "--report` makes it again). To train it longer, give `seqkit train` its id and a larger trainer.max_steps",
         file=sys.stderr,
     )
     if not run.best.exists():
@@ -172,7 +165,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         _check_steps(config, data)
         if last:
             _check_continuation(last, config, data, run)
-        done = last is not None and last.progress["done"]
+        done = last is not None and is_complete(last, config)
         if config["trainer"]["dry_run"] and not done:
             with reading_of_data():
                 dry_run(config, data, device, about, last)
@@ -186,6 +179,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         except BaseException:
             loggers.close()
             raise
+        reached("report")
         ranks.barrier()
         best = Checkpoint.read(run.best)
         times = {"training_seconds": round(seconds, 1), "best_step": best.step}
@@ -234,19 +228,10 @@ def _check_code(last: Checkpoint, run: RunFolder, exact: bool, changed_code: boo
 
 def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFolder) -> None:
     """Refuse to go on under another config or on other data."""
-    _refuse_other_config(last, config, run)
+    refuse_other_config(last, config, run)
     if last.metadata["fingerprint"] != data.fingerprint:
         raise TrainingError(
             f"the data have changed since {last.path} was saved, so its run cannot go on exactly; "
             "put the data back, or start over with --fresh"
         )
     last.network()  # refuses weights that do not fit, before anything large is made
-
-
-def _refuse_other_config(last: Checkpoint, config: Config, run: RunFolder) -> None:
-    saved = last.config()
-    if config_hash(saved) != config_hash(config):
-        raise ConfigError(
-            f"{run.config_json} is not the config that {last.path} was trained with "
-            f"({config_difference(saved, config)}); put it back, or train it as a new run"
-        )

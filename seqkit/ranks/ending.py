@@ -3,12 +3,11 @@
 import logging
 import os
 import sys
-import threading
 from collections.abc import Callable
 
 from seqkit.errors import SeqkitError, Stopped, one_line
 from seqkit.ranks.group import connected
-from seqkit.ranks.heart import GRACE, End, Heart
+from seqkit.ranks.heart import End, Heart
 from seqkit.ranks.place import Place
 
 LOG = logging.getLogger("seqkit")
@@ -47,7 +46,9 @@ def exit_code(place: Place, part: Callable[[], object]) -> int:
         print(f"seqkit: {end.text}", file=sys.stderr)
         return end.code
     code = heart.end(end).code
-    last = threading.Timer(GRACE, os._exit, (code,))  # should what is left of the group wait for lost ranks
-    last.daemon = True
-    last.start()
+    if not end.signal:
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)  # at once: what is left of the process group would wait for ranks that are gone
     return code

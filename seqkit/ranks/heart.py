@@ -21,7 +21,7 @@ from seqkit.ranks.place import Place
 
 BEAT = 0.5  # seconds between two beats
 TIMEOUT = 600.0  # seconds without a beat, until the config says otherwise
-GRACE = 8.0  # seconds that a rank has to end by itself once the job has ended
+GRACE = 5.0  # seconds that a rank has to end by itself once the job has ended
 GONE = 4.0  # seconds without a beat after which a rank to which the connection was lost counts as gone
 END = "end"  # in the store: why the job ends
 

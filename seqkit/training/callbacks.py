@@ -12,10 +12,11 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from seqkit.errors import Stopped
+from seqkit.errors import Stopped, TrainingError
 from seqkit.ranks import group
 from seqkit.runs.checkpoint import read, refuse_if_not_plain, write
 from seqkit.runs.folder import RunFolder
+from seqkit.runs.lock import LockWatch
 from seqkit.stopping import NAMES, StopRequest
 from seqkit.training.module import SequenceModule
 
@@ -23,11 +24,18 @@ SILENCE = 15.0  # seconds after which training says where it is
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Lightning's reading and writing of checkpoints, through ``seqkit.runs.checkpoint``."""
+    """Lightning's reading and writing of checkpoints, through ``seqkit.runs.checkpoint``.
+
+    Args:
+        keep: Contents of ``last.ckpt`` to keep.
+    """
+
+    def __init__(self, keep: int = 1) -> None:
+        self.keep = keep
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         refuse_if_not_plain(checkpoint)
-        write(Path(path), checkpoint)
+        write(Path(path), checkpoint, self.keep if Path(path).stem == "last" else 1)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         return read(Path(path))
@@ -54,6 +62,7 @@ class Checkpoints(Checkpoint):
         self.best_loss: float | None = None
         self.waited = 0
         self.done = False
+        self.lock = LockWatch(run.lock_file)
         self._asked = ""  # for a stop, of all ranks
 
     def state_dict(self) -> dict[str, Any]:
@@ -63,10 +72,18 @@ class Checkpoints(Checkpoint):
         self.best, self.best_loss = state["best"], state["best_loss"]
         self.waited, self.done = state["waited"], state["done"]
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, SequenceModule)
+        self._refuse_if_lock_is_lost(trainer, now=True)
+        if trainer.is_global_zero:
+            self.run.write_scored(module.monitor, module.metadata["fingerprint"])
+        self.done = False  # a training that is to be longer than its checkpoint says
+
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._group.tick()
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
+        self._refuse_if_lock_is_lost(trainer)
         step = trainer.global_step
         self.stop.look()
         self._asked = NAMES[self._group.largest(NAMES.index(self.stop.name))]
@@ -96,8 +113,16 @@ class Checkpoints(Checkpoint):
             self._stop_if_asked(trainer)
 
     def _save(self, trainer: pl.Trainer, path: Path) -> None:
+        self._refuse_if_lock_is_lost(trainer, now=True)
         with self.stop.saving():
             trainer.save_checkpoint(path)
+
+    def _refuse_if_lock_is_lost(self, trainer: pl.Trainer, now: bool = False) -> None:
+        """Stop without saving where another process may train the run by now."""
+        if self._group.first and (reason := self.lock.lost_reason(now)):
+            raise TrainingError(
+                f"{self.run.path}: the lock of the run {reason}; stopped at step {trainer.global_step} without saving"
+            )
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         reason = self.stop.name if self._group.size == 1 else self._asked

@@ -16,10 +16,13 @@ from seqkit.ranks import group
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder
+from seqkit.runs.length import planned_steps
 from seqkit.runs.metrics_csv import MetricsWriter
 from seqkit.stopping import StopRequest, current, time_limits
 from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar
-from seqkit.training.loader import TrainLoader, steps_per_epoch, total_steps
+from seqkit.training.interrupting import moments
+from seqkit.training.lengthening import NewLength
+from seqkit.training.loader import TrainLoader, steps_per_epoch
 from seqkit.training.loggers import Loggers
 from seqkit.training.module import SequenceModule
 from seqkit.training.strategy import RankEnvironment, strategy
@@ -72,14 +75,15 @@ def fit(
     options = config["trainer"]
     accumulate, workers = options["accumulate_grad_batches"], options["num_workers"]
     epoch = steps_per_epoch(data, config["seed"], accumulate)
-    limits = options["max_steps"], options["max_epochs"], epoch
-    _say_which_limit_ends_it(*limits)
-    steps = total_steps(*limits)
-    module = SequenceModule(config, data.spec, steps, metadata, loggers, exact)
+    _say_which_limit_ends_it(options["max_steps"], options["max_epochs"], epoch)
+    steps = planned_steps(config, epoch)
+    module = SequenceModule(config, data.spec, steps, {**metadata, "steps_per_epoch": epoch}, loggers, exact)
     stop = current()
     stop.limits = time_limits(options["max_time"]) if group().first else []
     interval = min(options["val_check_interval"] or epoch, steps)
     trainer = make_trainer(config, run, steps, interval, stop)
+    if last and (before := planned_steps(last.config(), epoch)) != steps:
+        trainer.callbacks.append(NewLength(config, before, steps))  # type: ignore[attr-defined]
     pin = trainer.strategy.root_device.type == "cuda"
     ranks = group()
     loader = TrainLoader(data, config["seed"], steps * accumulate, workers, pin, ranks.rank, ranks.size)
@@ -137,8 +141,9 @@ def make_trainer(
             enable_model_summary=False,
             logger=False,  # metrics go to Loggers, of which one that fails is dropped
             default_root_dir=run.path,
-            plugins=[CheckpointFiles(), RankEnvironment(place)],  # not Lightning's for SLURM, which requeues on its own
-            callbacks=[ProgressBar(steps), checkpoints] if place.rank == 0 else [checkpoints],
+            # not Lightning's environment for SLURM, which requeues on its own
+            plugins=[CheckpointFiles(options["keep_checkpoints"]), RankEnvironment(place)],
+            callbacks=[*[ProgressBar(steps)] * (place.rank == 0), *moments(), checkpoints],
         )
     except pl.utilities.exceptions.MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
