@@ -46,7 +46,7 @@ def test_an_exception_has_its_authors_line_and_its_traceback():
     with pytest.raises(PluginError) as refused:
         list(evaluation_loader(Numbers(KeyError("a note")), "test", 2, 1))
     assert str(refused.value).startswith("reading samples of Numbers fails (")
-    assert str(refused.value).endswith("test_loading.py:17): KeyError: 'a note'")
+    assert str(refused.value).endswith("test_loading.py:20): KeyError: 'a note'")
     assert "raise self.fault" in str(refused.value.__cause__)
 
 
