@@ -1,5 +1,8 @@
 """Loaders of a data set's batches."""
 
+import os
+import signal
+import threading
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -75,7 +78,13 @@ def load_batches(
     as_it_is: Any = _as_it_is
     return FromWorkers(
         DataLoader(
-            made, batch_sampler=batches, collate_fn=as_it_is, num_workers=workers, pin_memory=pin, generator=base_seed
+            made,
+            batch_sampler=batches,
+            collate_fn=as_it_is,
+            num_workers=workers,
+            pin_memory=pin,
+            generator=base_seed,
+            worker_init_fn=_heed_parent_only,
         )
     )
 
@@ -176,6 +185,22 @@ class FromWorkers:
             if isinstance(batch, Failure):
                 raise batch.refusal from (RuntimeError(batch.trace) if batch.trace else None)
             yield batch
+
+
+def _heed_parent_only(worker: int) -> None:
+    """Take a SIGTERM from the training process alone.
+
+    A scheduler sends one to every process of a job, and the training needs batches until the boundary where it stops.
+    """
+    if hasattr(signal, "sigwaitinfo"):  # it tells the sender; not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_asked_by_parent, daemon=True).start()
+
+
+def _end_when_asked_by_parent() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -1,5 +1,8 @@
 """What goes wrong in a worker process is told as it is without one."""
 
+import os
+import signal
+
 import pytest
 import torch
 
@@ -43,10 +46,28 @@ def test_an_exception_has_its_authors_line_and_its_traceback():
     with pytest.raises(PluginError) as refused:
         list(evaluation_loader(Numbers(KeyError("a note")), "test", 2, 1))
     assert str(refused.value).startswith("reading samples of Numbers fails (")
-    assert str(refused.value).endswith("test_loading.py:17): KeyError: 'a note'")
+    assert str(refused.value).endswith("test_loading.py:20): KeyError: 'a note'")
     assert "raise self.fault" in str(refused.value.__cause__)
 
 
 def test_a_refusal_stays_one_line():
     with pytest.raises(DataError, match=r"^take 3 is no WAV file$"):
         list(evaluation_loader(Numbers(DataError("take 3 is no WAV file")), "test", 2, 1))
+
+
+class Signalled(Numbers):
+    """Every batch comes after a SIGTERM that is not from the training process."""
+
+    def collate(self, samples):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().collate(samples)
+
+
+def test_workers_outlive_a_signal_to_all_processes_and_end_with_the_training():
+    loader = evaluation_loader(Signalled(), "test", 2, 1)
+    assert len(list(loader)) == 3
+    [process] = (iterator := iter(loader.loader))._workers
+    process.terminate()  # as multiprocessing does at exit
+    process.join(30)
+    assert process.exitcode == 0
+    del iterator

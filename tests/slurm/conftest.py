@@ -16,7 +16,7 @@ SLOW = Path(__file__).with_name("slow.py")
 SMALL = [
     "data=slow_adding", "data.length=6", "data.train_size=32", "data.valid_size=8", "data.test_size=8",
     "data.batch_size=8", "model.hidden_size=8", "trainer.accelerator=cpu", "trainer.val_check_interval=1000",
-    "trainer.log_every_n_steps=1", "trainer.checkpoint_every_n_steps=null", "trainer.dry_run=false", "name=slow",
+    "trainer.log_every_n_steps=1", "trainer.dry_run=false", "name=slow",
 ]  # fmt: skip
 TRAIN = f"{BIN}/seqkit --plugin {SLOW} train {' '.join(SMALL)}"
 PATIENCE = 600.0

@@ -9,9 +9,8 @@ pytestmark = pytest.mark.slurm
 NODES = 2
 TWO = ("--nodes=2", "--ntasks-per-node=1")
 TORCHRUN = (
-    f"export PATH={BIN}:$PATH\n"
     "first=$(scontrol show hostnames $SLURM_JOB_NODELIST | head -n 1)\n"
-    "srun torchrun --nnodes=2 --nproc-per-node=1 --rdzv-backend=c10d --rdzv-id=$SLURM_JOB_ID "
+    f"srun {BIN}/python -m torch.distributed.run --nnodes=2 --nproc-per-node=1 --rdzv-backend=c10d --rdzv-id=$SLURM_JOB_ID "
     "--rdzv-endpoint=$first:$((20000 + SLURM_JOB_ID % 10000)) --signals-to-handle=SIGTERM,SIGINT,SIGUSR1 "
     "-m " + TRAIN.removeprefix(f"{BIN}/") + " trainer.devices=1"
 )
