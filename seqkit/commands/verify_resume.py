@@ -128,10 +128,15 @@ def _shortened(overrides: list[str], steps: int) -> list[str]:
 
 
 def _points(arguments: argparse.Namespace, config: dict[str, Any]) -> list[str]:
+    from seqkit.errors import ConfigError
     from seqkit.ranks import place_here, wanted_ranks
     from seqkit.verifying import KILL, default_points, random_points, with_signals
     from seqkit.verifying.points import REPORT
 
+    if config["trainer"]["num_nodes"] > 1:
+        raise ConfigError(
+            "verify-resume runs on one node: leave trainer.num_nodes=1, and say its ranks by trainer.devices"
+        )
     ranks = wanted_ranks(config["trainer"], place_here())
     signals = [name.strip() for name in (arguments.signals or KILL).split(",")]
     if arguments.points:

@@ -74,10 +74,10 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, SequenceModule)
+        self._refuse_if_lock_is_lost(trainer, now=True)
         if trainer.is_global_zero:
             self.run.write_scored(module.monitor, module.metadata["fingerprint"])
         self.done = False  # a training that is to be longer than its checkpoint says
-        self._refuse_if_lock_is_lost(trainer, now=True)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._group.tick()

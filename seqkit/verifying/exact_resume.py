@@ -19,7 +19,7 @@ from seqkit.verifying.processes import Command, Script, side_by_side
 KILL = "SIGKILL"
 BEFORE_REPORT = f"{KILL}@report"
 ID = "run"
-MOST, LEAST = 20, 120.0  # a process is given so many times as long as the uninterrupted run took, and so many seconds
+MOST, LEAST = 20, 600.0  # a process is given so many times as long as the uninterrupted run took, and so many seconds
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,9 @@ def side_by_side(scripts: Iterable[Script[Result]], jobs: int) -> Iterator[Resul
 def _start(command: Command) -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(IMPORTED))
-    here, safe = {**os.environ, **command.environment}, os.environ.get("PYTHONSAFEPATH")
+    # A training that knows of its job would have it requeued by a signal that is sent on purpose.
+    here = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")} | command.environment
+    safe = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"  # the server, like seqkit, imports nothing from the current folder
     try:
         process = context.Process(target=_run, args=(command, here, Path.cwd()))

@@ -58,11 +58,17 @@ def test_a_training_that_forgets_something_is_found(capfd, monkeypatch):
 
 
 @pytest.mark.slow
-def test_every_moment_of_a_training_with_workers_and_accumulation(capfd):
-    words = [*TINY, "model.dropout=0.3", "trainer.num_workers=2", "trainer.accumulate_grad_batches=2"]
-    assert run(["verify-resume", *words]) == 0
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        (["trainer.num_workers=2", "trainer.accumulate_grad_batches=2"], 14),
+        (["trainer.devices=2", "--points", "before=4;step=7,rank=1;SIGUSR1@validation=4"], 3),
+    ],
+)
+def test_moments_of_a_training(options, count, capfd):
+    assert run(["verify-resume", *TINY, "model.dropout=0.3", *options]) == 0
     out, _ = capfd.readouterr()
-    assert "14 of 14 tried: all bit-equal" in out
+    assert f"{count} of {count} tried: all bit-equal" in out
     assert not Path("runs").exists()
 
 
@@ -74,6 +80,7 @@ def test_every_moment_of_a_training_with_workers_and_accumulation(capfd):
         (["--points", "stp=1"], "no moment of SEQKIT_INTERRUPT 'stp'. Did you mean 'step'?"),
         (["--signals", "SIGKIL"], "no signal of SEQKIT_INTERRUPT 'SIGKIL'. Did you mean 'SIGKILL'?"),
         (["--steps", "0"], "--steps 0: give at least 1"),
+        (["trainer.num_nodes=2"], "verify-resume runs on one node"),
         (["model=lsmt"], "no model 'lsmt'. Did you mean 'lstm'?"),
     ],
 )
