@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,9 @@ from seqkit.contracts.spec import Baseline, DataSpec, Predictor
 from seqkit.data.loading import evaluation_loader
 from seqkit.errors import ConfigError, PluginError
 from seqkit.faults import said
+from seqkit.joining import States, beside_states, join, only_where_asked, refuse_undeclared, states
 from seqkit.network import Network, carry, float32_eval
+from seqkit.ranks import group
 
 LOG = logging.getLogger("seqkit")
 DIGITS = 6
@@ -46,8 +48,21 @@ class NetworkPredictor:
         with float32_eval(self.device):
             start = carry(self._state, batch, self.network.model)
             outputs, lengths_B, state = self.network(batch, start)
-            self._state = None if batch.fresh_B is None else state
+            self._state = state if batch.fresh_B is not None and batch.counts else None
             return self.network.head.predict(outputs, lengths_B, batch)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one rank has to add to the scores of all.
+
+    Attributes:
+        states: Of every metric, by what it measures.
+        failed: Why metrics and baselines were left out, by the same.
+    """
+
+    states: dict[str, States]
+    failed: dict[str, str]
 
 
 class Scorer:
@@ -60,7 +75,7 @@ class Scorer:
         forgiving: Whether to leave out metrics of the network that fail too.
 
     Attributes:
-        missing: What was left out, in words.
+        failed: Why something was left out, by what it is.
 
     Raises:
         PluginError: The task's or the head's metric is none, or its scores are no numbers by name.
@@ -73,9 +88,10 @@ class Scorer:
         baselines: Mapping[str, Baseline] | None = None,
         forgiving: bool = False,
     ) -> None:
+        only_where_asked()
         self.predictor = NetworkPredictor(network)
         self.forgiving = forgiving
-        self.missing: list[str] = []
+        self.failed: dict[str, str] = {}
         self.metric: Any = _metric(spec.task, spec).to(self.predictor.device)
         self._metrics: dict[str, Any] = {"the metric of the task": self.metric}
         self._owners: dict[str, Any] = {"the metric of the task": spec.task, "the metric of the head": network.head}
@@ -85,45 +101,88 @@ class Scorer:
         running: dict[str, Predictor] = {
             name: value for name, value in (baselines or {}).items() if not isinstance(value, dict)
         }
-        self._running = {name: (predict, spec.task.metrics(spec)) for name, predict in running.items()}
+        self._running = {f"baseline '{name}'": (name, predict) for name, predict in running.items()}
+        self._metrics |= {part: spec.task.metrics(spec) for part in self._running}
+        shared = group().size > 1
+        self._beside = {part: beside_states(metric) for part, metric in self._metrics.items()} if shared else {}
 
     def update(self, batch: Batch) -> None:
-        """Predict for a batch and add the scores."""
-        if not batch.counts:
-            return
+        """Predict for a batch and add the scores, unless its rows are those of another rank."""
         with float32_eval(self.predictor.device):
-            for name, (predict, metric) in list(self._running.items()):
-                with self._left_out_if_it_fails(self._running, name):
-                    metric.update(predict(batch), batch)
             there = batch.to(self.predictor.device)
             prediction = self.predictor(there)
-            for name, metric in list(self._metrics.items()):
-                with self._left_out_if_it_fails(self._metrics, name):
-                    metric.update(prediction, there)
+            for part, metric in list(self._metrics.items()) if batch.counts else ():
+                with self._left_out_if_it_fails(part):
+                    if part in self._running:
+                        metric.update(self._running[part][1](batch), batch)
+                    else:
+                        metric.update(prediction, there)
+
+    def leave_out(self, part: str, reason: str, rank: int | None = None) -> None:
+        """Leave out a part that has failed, here or on another rank, with a warning."""
+        self._metrics.pop(part, None)
+        if part not in self.failed:
+            self.failed[part] = reason
+            place = "" if rank is None else f" on rank {rank}"
+            LOG.warning("%s fails%s and is left out: %s", part, place, reason)
 
     @contextmanager
-    def _left_out_if_it_fails(self, table: dict[str, Any], name: str) -> Iterator[None]:
-        """Turn a fault of a baseline, or of a metric where that is forgiven, into a warning, and drop it."""
+    def _left_out_if_it_fails(self, part: str) -> Iterator[None]:
+        """Leave out a baseline that fails, or a metric of the network where that is forgiven."""
         try:
             yield
         except Exception as error:
-            if table is self._metrics and not self.forgiving:
+            if part not in self._running and not self.forgiving:
                 raise
-            part = name if table is self._metrics else f"baseline '{name}'"
-            LOG.warning("%s fails and is left out: %s", part, said(error))
-            self.missing.append(part)
-            table.pop(name)
+            self.leave_out(part, said(error))
 
     def compute(self) -> dict[str, Scores]:
-        """Return the scores by predictor and metric; the network's are those of ``model``."""
+        """Return the scores of the batches given here, by predictor and metric; the network's are those of ``model``.
+
+        The other ranks are not asked.
+        """
         scores: dict[str, Scores] = {MODEL: {}, **{name: _finite(value) for name, value in self._finished.items()}}
-        for name, metric in list(self._metrics.items()):
-            with self._left_out_if_it_fails(self._metrics, name):
-                scores[MODEL] |= _floats(metric.compute(), self._owners[name])
-        for name, (_, metric) in list(self._running.items()):
-            with self._left_out_if_it_fails(self._running, name):
-                scores[name] = _finite(metric.compute())
+        for part, metric in list(self._metrics.items()):
+            with self._left_out_if_it_fails(part):
+                if part in self._running:
+                    scores[self._running[part][0]] = _finite(metric.compute())
+                else:
+                    scores[MODEL] |= _floats(metric.compute(), self._owners[part])
         return scores
+
+    def compute_over_ranks(self) -> dict[str, Scores]:
+        """Return the scores of the batches given to all ranks, the same on each; each rank has to ask for them.
+
+        The metrics of rank 0 then hold all samples. What has failed on one rank is left out on all.
+        """
+        ranks = group()
+        if ranks.size == 1:
+            return self.compute()
+        for part, metric in list(self._metrics.items()):
+            with self._left_out_if_it_fails(part):
+                refuse_undeclared(metric, self._beside[part])
+        shares = ranks.gather(self.share())
+
+        def joined() -> dict[str, Scores]:
+            return self.compute_joined(shares) if ranks.first else {}
+
+        return ranks.broadcast(ranks.do(joined) if self.forgiving else joined())
+
+    def share(self) -> Share:
+        """Return what the batches given here add to the scores."""
+        return Share({part: states(metric) for part, metric in self._metrics.items()}, self.failed)
+
+    def compute_joined(self, shares: Sequence[Share]) -> dict[str, Scores]:
+        """Return the scores of all shares together, this one's among them, which the metrics here then hold."""
+        for rank, share in enumerate(shares):
+            for part, reason in share.failed.items():
+                self.leave_out(part, reason, rank)
+        for part, metric in list(self._metrics.items()):
+            with self._left_out_if_it_fails(part):
+                if not all(part in share.states for share in shares):
+                    raise PluginError("not every rank has it")
+                join(metric, [share.states[part] for share in shares])
+        return self.compute()
 
 
 def check_monitor(head: Any, scores: Scores) -> None:
@@ -224,20 +283,27 @@ def evaluate(
         forgiving: Whether to leave out metrics of the network that fail; baselines that fail always are.
     """
     network.eval()
-    beside: dict[str, Baseline] = {}
-    missing = []
-    if baselines and hasattr(spec.task, "baselines"):
-        try:
-            beside = spec.task.baselines(spec, data, split)
-        except Exception as error:
-            LOG.warning("every baseline is left out: %s", said(error))
-            missing.append("every baseline")
-    scorer = Scorer(network, spec, beside, forgiving)
-    for batch in evaluation_loader(data, split, batch_size):
-        scorer.update(batch)
-    scores = scorer.compute()
+    only_where_asked()
+
+    def scored() -> Scorer:
+        beside: dict[str, Baseline] = {}
+        fault = ""
+        if baselines and hasattr(spec.task, "baselines"):
+            try:
+                beside = spec.task.baselines(spec, data, split)
+            except Exception as error:
+                fault = said(error)
+        scorer = Scorer(network, spec, beside, forgiving)
+        if fault:
+            scorer.leave_out("every baseline", fault)
+        for batch in evaluation_loader(data, split, batch_size):
+            scorer.update(batch)
+        return scorer
+
+    scorer = group().do(scored) if forgiving else scored()
+    scores = scorer.compute_over_ranks()
     return Evaluation(
         {name: {score: rounded(value) for score, value in own.items()} for name, own in scores.items()},
         scorer.metric,
-        missing + scorer.missing,
+        list(scorer.failed),
     )

@@ -3,7 +3,6 @@
 import logging
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from seqkit.interrupting import reached
 from seqkit.network import device_of
 from seqkit.ranks import group, wanted_ranks
 from seqkit.ranks.launch import launch
+from seqkit.ranks.parts import ask
 from seqkit.registry import build
 from seqkit.report.facts import write_report
 from seqkit.runs.checkpoint import Checkpoint, DamagedError
@@ -29,6 +29,7 @@ from seqkit.runs.opening import open_run
 from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
+from seqkit.stopping import current
 from seqkit.testing.dry_run.run import dry_run
 
 LOG = logging.getLogger("seqkit")
@@ -81,7 +82,7 @@ def _on_ranks(config: Config, data: Any, run: RunFolder, **flags: bool) -> dict[
     ranks, options = group(), config["trainer"]
     size = wanted_ranks(options, ranks.place)
     if ranks.place.starter != "nobody":
-        ranks.broadcast((str(run.path), flags))  # to those that follow
+        ask(work, folder=str(run.path), **flags)
     elif size > 1 or options["strategy"] != "auto":
         return _launched(config, run, size, flags)
     return _run(config, data, run, **flags)
@@ -110,19 +111,6 @@ def work(folder: str, exact: bool = False, changed_code: bool = False) -> dict[s
     config, started_in = run.read_config()
     with working_in(started_in):
         return _run(config, build("data", config["data"]), run, exact, changed_code)
-
-
-def lead(command: Callable[[], object]) -> None:
-    """Carry out a command on rank 0 of ranks that were started together; the others ``follow``."""
-    command()
-    group().broadcast(None)
-
-
-def follow() -> None:
-    """Do this rank's part of every run that rank 0 trains, until there is none left."""
-    while job := group().broadcast():
-        folder, flags = job
-        work(folder, **flags)
 
 
 def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
@@ -154,7 +142,8 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
 
     started, ranks = time.monotonic(), group()
     log = run.log_of(ranks.rank)
-    with one_line_about_the_disk(run), logging_to(log, ranks.first), faults_in_one_line(run):
+    stoppable = current().of_run(run.path, config["trainer"]["requeue"])
+    with stoppable, one_line_about_the_disk(run), logging_to(log, ranks.first), faults_in_one_line(run):
         device = device_of(config["trainer"]["accelerator"], ranks.place.local_rank)
         last = _last_checkpoint(run)
         if last:

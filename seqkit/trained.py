@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqkit.config import Config, config_hash
+import torch
+
+from seqkit.config import Config
 from seqkit.contracts.batch import Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import set_up
@@ -15,9 +17,11 @@ from seqkit.errors import ConfigError, DataError
 from seqkit.evaluation import evaluate, rounded
 from seqkit.files import disk_reason, working_in
 from seqkit.network import Network, device_of, float32_eval
+from seqkit.ranks import group
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference
+from seqkit.runs.length import same_but_for_length
 from seqkit.runs.provenance import change_reason, version_reason
 from seqkit.runs.resuming import missing_best_reason
 from seqkit.specs import spec_to_json
@@ -96,11 +100,12 @@ class Trained:
     def evaluate(
         self, split: Split = "test", batch_size: int | None = None, overrides: Sequence[str] = ()
     ) -> dict[str, Any]:
-        """Score the network on a part of its own data, beside the baselines.
+        """Score the network on a part of its own data, beside the baselines; each rank its rows of every batch.
 
         Args:
             split: "valid" or "test".
-            batch_size: Samples or streams side by side; None is that of training. Does not change the scores.
+            batch_size: Samples or streams side by side, over all ranks; None is that of training. Does not change the
+                scores.
             overrides: ``data.OPTION=VALUE``, for data that have moved.
 
         Returns:
@@ -122,6 +127,8 @@ class Trained:
                 raise DataError("the data differ in kind, vocabulary or scale from those the network was trained on")
             if not overrides and data.fingerprint != self.facts["fingerprint"]:
                 raise DataError("the data have changed since the training, so its numbers cannot be made again")
+            same = {name: self.facts[name] for name in ("version", "hash", "step")}
+            group().refuse_if_unequal({**same, "fingerprint": data.fingerprint, "torch": str(torch.__version__)})
             return evaluate(self.network, self.spec, data, split, batch_size or data.batch_size).scores
 
     def export(self, path: str | Path | None = None, format: "Format" = "onnx") -> dict[str, Any]:
@@ -176,7 +183,7 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     Raises:
         ConfigError: There is no checkpoint, or it is not one of seqkit.
     """
-    target = device_of(device)
+    target = device_of(device, group().place.local_rank)
     run = RunFolder(Path(path).expanduser())
     try:
         saved = Checkpoint.read(_checkpoint(run.path))
@@ -207,7 +214,7 @@ def _edited_reason(run: RunFolder, config: Config) -> str:
         written, _ = run.read_config()
     except ConfigError:
         return "cannot be read"
-    return "" if config_hash(written) == config_hash(config) else f"edited, {config_difference(config, written)}"
+    return "" if same_but_for_length(config, written) else f"edited, {config_difference(config, written)}"
 
 
 def _checkpoint(path: Path) -> Path:

@@ -9,9 +9,10 @@ from torchmetrics import Metric
 
 from seqkit.contracts.batch import Batch
 from seqkit.data.ordering import sequential, stream_starts, streams
-from seqkit.errors import PluginError
+from seqkit.errors import PluginError, SeqkitError
 from seqkit.evaluation import Scorer, evaluate, rounded
 from seqkit.network import Network
+from tests.in_threads import on_ranks
 
 
 class Mean(Metric):
@@ -200,3 +201,141 @@ def test_a_metric_that_gives_no_scores_is_refused_by_the_name_of_its_task_or_hea
     with pytest.raises(PluginError) as refusal:
         Scorer(network(head).eval(), SimpleNamespace(task=task)).compute()
     assert str(refusal.value).startswith(line.format(owner))
+
+
+class Values(Metric):
+    """The largest and the mean of all predictions, kept one by one."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_state("values", [], "cat")
+
+    def update(self, prediction, batch):
+        self.values.append(prediction.double().flatten())
+
+    def compute(self):
+        values = torch.cat(self.values)
+        return {"largest": values.max(), "of all": values.mean()}
+
+
+class ListHead(Head):
+    def metrics(self):
+        return Values()
+
+
+@pytest.fixture
+def ranks(monkeypatch):
+    def scored(size, work):
+        return on_ranks(size, work, monkeypatch, ("seqkit.evaluation", "seqkit.data.loading"))
+
+    return scored
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("batch_size", [1, 3, 20])
+@pytest.mark.parametrize("count", [None, 4])
+def test_any_number_of_ranks_gives_the_same_scores_on_each(ranks, size, batch_size, count):
+    def work(rank):
+        baselines = {"zeros": zeros, "known": {"mean": 1.5}}
+        return scores(network(ListHead()), Numbers(11, count), baselines, batch_size).scores
+
+    alone = scores(network(ListHead()), Numbers(11, count), {"zeros": zeros, "known": {"mean": 1.5}}).scores
+    assert ranks(size, work) == [alone] * size
+
+
+def test_the_metric_of_rank_0_holds_all_samples_for_the_figures(ranks):
+    found = ranks(2, lambda rank: scores(data=Numbers(11)).metric)
+    assert found[0].compute()["count"] == 22
+    assert found[1].compute()["count"] == 8  # its row of each batch of 3
+
+
+def test_what_fails_on_one_rank_is_left_out_on_all(ranks, caplog):
+    class Fails(Mean):
+        def update(self, prediction, batch):
+            if 7 in batch.inputs:
+                raise ValueError("seven")
+            super().update(prediction, batch)
+
+    def failing(batch):
+        if 3 in batch.inputs:
+            raise RuntimeError("three")
+        return zeros(batch)
+
+    def work(rank):
+        head = Head()
+        head.metrics = lambda: Fails("own")
+        spec = SimpleNamespace(task=Task({"broken": failing, "zeros": zeros}))
+        return evaluate(network(head), spec, Numbers(), "test", 2, forgiving=True)
+
+    with caplog.at_level(logging.WARNING, "seqkit"):
+        first, second = ranks(2, work)
+    assert first.scores == second.scores == {"model": {"mean": 6.75, "count": 20}, "zeros": {"mean": 0, "count": 20}}
+    assert first.missing == ["baseline 'broken'", "the metric of the head"]
+    lines = {record.getMessage() for record in caplog.records}
+    assert any(
+        line.startswith("baseline 'broken' fails on rank 1 and is left out: RuntimeError: three") for line in lines
+    )
+
+
+def test_an_evaluation_that_fails_on_one_rank_fails_on_all_where_the_report_goes_on(ranks):
+    class Broken(Numbers):
+        def part(self, split):
+            return [sample if sample != 3 else None for sample in range(self.size)]
+
+    def work(rank):
+        try:
+            evaluate(network(), SimpleNamespace(task=Task()), Broken(), "test", 2, forgiving=True)
+        except (TypeError, SeqkitError) as error:
+            return type(error).__name__, str(error)[:16], scores().model["count"]
+
+    found = ranks(2, work)
+    assert found[0] == ("TrainingError", "rank 1: TypeErro", 20)
+    assert found[1][0] == "TypeError"
+    assert found[1][2] == 20
+
+
+class Aside(Mean):
+    """Keeps the number of predictions where nobody joins it."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = {"predictions": 0}
+
+    def update(self, prediction, batch):
+        super().update(prediction, batch)
+        self.seen["predictions"] += prediction.numel()
+
+
+class MeanState(Metric):
+    def __init__(self):
+        super().__init__()
+        self.add_state("level", torch.zeros(()), "mean")
+
+    def update(self, prediction, batch):
+        self.level = prediction.mean()
+
+    def compute(self):
+        return {"level": self.level}
+
+
+@pytest.mark.parametrize(
+    ("metric", "line"),
+    [
+        (Aside, "Aside.seen changes in update and is no state, so over several ranks it would hold the samples of one"),
+        (MeanState, "MeanState: the mean of 'level' over ranks is not the mean over their samples"),
+    ],
+)
+def test_a_metric_that_cannot_be_joined_is_refused(ranks, metric, line):
+    def work(rank):
+        spec = SimpleNamespace(task=Task())
+        spec.task.metrics = lambda spec: metric()
+        return evaluate(network(), spec, Numbers(), "test", 3)
+
+    found = ranks(2, work)
+    assert isinstance(found[0], PluginError)
+    assert line in str(found[0])
+
+
+def test_a_metric_of_one_rank_alone_does_not_wait_for_the_others():
+    scores()
+    assert not Mean().distributed_available_fn()

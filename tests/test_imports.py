@@ -14,8 +14,8 @@ import seqkit
 ROOT = Path(seqkit.__file__).parent
 
 FLOORS = (
-    ("errors",), ("interrupting",), ("files",), ("padding",), ("rng",), ("process_state",), ("plotting",), ("contracts",), ("schema",), ("distributions",), ("origin",), ("registry",), ("specs",), ("faults",),
-    ("plugins",), ("presets",), ("config",), ("ranks",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("evaluation",), ("runs",),
+    ("errors",), ("slurm",), ("stopping",), ("interrupting",), ("files",), ("padding",), ("rng",), ("process_state",), ("plotting",), ("contracts",), ("schema",), ("distributions",), ("origin",), ("registry",), ("specs",), ("faults",),
+    ("plugins",), ("presets",), ("config",), ("ranks",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("joining",), ("evaluation",), ("runs",),
     ("training", "inference", "export"), ("report",), ("testing",), ("experiment", "trained"), ("sweeping",), ("verifying",), ("hydra_cli",), ("commands",),
     ("__main__",),
 )  # fmt: skip

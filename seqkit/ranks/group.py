@@ -1,9 +1,9 @@
 """The ranks that train together, connected: what they tell each other outside of the gradient."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from seqkit.errors import ConfigError, Stopped, TrainingError, one_line
 from seqkit.ranks.heart import Heart
 from seqkit.ranks.place import Place
 
+T = TypeVar("T")
 CONNECT = timedelta(minutes=10)  # for all ranks to be there
 COLLECTIVE = timedelta(hours=24)  # a hanging rank is found by the heart, which knows its name, not by this
 
@@ -56,6 +57,27 @@ class Group:
     def barrier(self) -> None:
         """Wait until every rank is here."""
         self.gather(None)
+
+    def do(self, part: Callable[[], T]) -> T:
+        """Return what ``part`` returns here; where it fails on one rank it fails on all, which so stay together.
+
+        Raises:
+            TrainingError: Names the rank that failed and its error; that rank raises the error itself.
+        """
+        if self.size == 1:
+            return part()
+        failure: Exception | None = None
+        try:
+            found = part()
+        except Exception as error:
+            failure = error
+        reasons = self.gather(failure and f"{type(failure).__name__}: {one_line(failure)}")
+        if failure:
+            raise failure
+        for rank, reason in enumerate(reasons):
+            if reason:
+                raise TrainingError(f"rank {rank}: {reason}")
+        return found
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Add up a tensor over the ranks, in place, on its device."""

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from seqkit.joining import join, states
 from seqkit.testing.answers import difference_reason
-from seqkit.testing.check import DoesNotApply, ensure
+from seqkit.testing.check import DoesNotApply, ensure, explained
 from seqkit.testing.predicting import PredictionSubject
 
 Make = Callable[[], Any]
@@ -67,14 +67,16 @@ def require_exact_under_any_split(make: Make, subject: PredictionSubject) -> Non
 
 
 def require_sums_over_ranks(make: Make, subject: PredictionSubject) -> None:
-    """Raise ``CheckError`` where two devices with a part of the samples each get other scores than one with all."""
+    """Raise ``CheckError`` where devices with a part of the samples each get other scores than one with all.
+
+    One of them has no sample at all, as of a last batch that is smaller than the number of devices.
+    """
     rows = _several(subject)
     due = scored(make, subject, [rows])
     first = min(2, len(rows) - 1)
-    metric, other = (updated(make, subject, [part]) for part in (rows[:first], rows[first:]))
-    states = iter(_tensors(other))
-    metric.dist_sync_fn = lambda tensor, group=None: [tensor, next(states)]
-    metric.distributed_available_fn = lambda: True
+    metric, other, idle = (updated(make, subject, groups) for groups in ([rows[:first]], [rows[first:]], []))
+    with explained("added over devices"):
+        join(metric, [states(metric), states(other), states(idle)])
     reason = difference_reason(computed(metric), due)
     ensure(
         not reason,
@@ -87,9 +89,3 @@ def _several(subject: PredictionSubject) -> range:
     if len(subject.samples) < 2:
         raise DoesNotApply("there is one sample only")
     return range(len(subject.samples))
-
-
-def _tensors(metric: Any) -> list[Tensor]:
-    """Return the states of a metric in the order in which torchmetrics gathers them from other devices."""
-    states = metric.metric_state.values()
-    return [torch.cat(state) if isinstance(state, list) else state for state in states]

@@ -21,9 +21,9 @@ TOLERANCE = 1e-3  # relative; of two scores that are the same but for rounding
 def try_scores(trial: Trial, network: Network) -> Any:
     """Score a few samples of the validation part and return the metric of the task.
 
-    Where a part of what makes a score is a plugin, they are scored again from other random states, and in smaller
-    batches. A difference must be there for samples of the test part too: a label that two classes tie for may change
-    by rounding.
+    Where a part of what makes a score is a plugin, they are scored again from other random states, in smaller batches,
+    and as by several ranks. A difference between batches must be there for samples of the test part too: a label that
+    two classes tie for may change by rounding.
     """
     network.eval()
     samples = _samples(trial, "valid")
@@ -36,6 +36,8 @@ def try_scores(trial: Trial, network: Network) -> Any:
             others = _samples(trial, "test")
             if _splitting_reason(trial, network, others, _scored(trial, network, [others])[1]):
                 raise trial.refuse(*SCORED_BY, reason=reason)
+        if reason := _joining_reason(trial, network, samples, whole):
+            raise trial.refuse(*SCORED_BY, reason=reason)
     return scorer.metric
 
 
@@ -50,6 +52,12 @@ def _samples(trial: Trial, split: Split) -> list[Any]:
 
 def _scored(trial: Trial, network: Network, groups: list[list[Any]]) -> tuple[Scorer, Scores]:
     """Return the scores of samples that come as batches of these groups."""
+    scorer = _given(trial, network, groups)
+    with trial.part("task", "head", doing="compute() of the metrics"):
+        return scorer, scorer.compute()[MODEL]
+
+
+def _given(trial: Trial, network: Network, groups: list[list[Any]]) -> Scorer:
     with trial.part("task", "head", doing="metrics()"):
         scorer = Scorer(network, trial.data.spec)
     for samples in groups:
@@ -57,8 +65,7 @@ def _scored(trial: Trial, network: Network, groups: list[list[Any]]) -> tuple[Sc
             batch = trial.data.collate(samples)
         with trial.part(*SCORED_BY, doing="scoring"):
             scorer.update(batch)
-    with trial.part("task", "head", doing="compute() of the metrics"):
-        return scorer, scorer.compute()[MODEL]
+    return scorer
 
 
 def _require_determinism(trial: Trial, network: Network, samples: list[Any], whole: Scores) -> None:
@@ -87,6 +94,21 @@ def _splitting_reason(trial: Trial, network: Network, samples: list[Any], whole:
                     f"in {len(groups)}: rows must not mix, padding must not count, and a metric keeps sums and counts "
                     "that compute divides"
                 )
+    return ""
+
+
+def _joining_reason(trial: Trial, network: Network, samples: list[Any], whole: Scores) -> str:
+    """Return how the scores change where ranks score a part of the samples each, or an empty string."""
+    most = len(samples) // 2 + 1
+    scorers = [_given(trial, network, [group] if group else []) for group in (samples[:most], samples[most:], [])]
+    with trial.part("task", "head", doing="compute() of the metrics"):
+        found = scorers[0].compute_joined([scorer.share() for scorer in scorers])[MODEL]
+    for name, score in whole.items():
+        if not _same(score, found.get(name, math.nan)):
+            return (
+                f"{name} of {len(samples)} samples is {score:.6g} on one rank and {found.get(name, math.nan):.6g} over "
+                "several: a metric keeps all it has in states, each made by add_state(..., dist_reduce_fx='sum')"
+            )
     return ""
 
 

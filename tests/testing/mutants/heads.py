@@ -235,7 +235,7 @@ class OwnMeanOfMeans(Classify):
         return MeanOfMeans()
 
 
-@mutant("head", "kept_aside", "own_metrics_add_up_over_devices", "add_state", False, TIMING)
+@mutant("head", "kept_aside", "own_metrics_add_up_over_devices", "add_state", True, TIMING)
 @seqkit.register_head("kept_aside")
 class OwnKeptAside(Classify):
     """A score of the rows of one device."""

@@ -87,7 +87,7 @@ class TaskMeanOfMeans(Notes):
         return MeanOfMeans()
 
 
-@broken("mean_over_devices", "metrics_add_up_over_devices", "dist_reduce_fx='sum'", False)
+@broken("mean_over_devices", "metrics_add_up_over_devices", "dist_reduce_fx='sum'", True)
 @dataclass(frozen=True)
 class TaskMeanOverDevices(Notes):
     def metrics(self, spec):
