@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic_core import PydanticCustomError
 
-from seqkit import registry, schema
+from seqkit import registry, schema, stopping
 from seqkit.errors import ConfigError, nearest
 
 Config = dict[str, Any]
@@ -17,6 +18,17 @@ IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
 CIRCUMSTANCES = ("devices", "num_nodes", "strategy", "timeout", "max_time", "requeue", "keep_checkpoints", "dry_run")
 """Options of the trainer that say where and how long at a time a run is trained, not what it computes."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
+
+
+def _duration(text: str) -> str:
+    try:
+        stopping.seconds(text)
+    except ValueError as error:
+        raise PydanticCustomError("duration", str(error)) from None  # type: ignore[arg-type]
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
 Name = Annotated[str, Field(pattern=schema.NAME)]
 
 
@@ -42,11 +54,14 @@ class TrainerOptions:
         gradient_clip_val: Norm that the gradient of all parameters together is clipped to; null is not at all.
         early_stopping_patience: Validations without a better score after which training stops; null is never.
         checkpoint_every_n_steps: Optimizer steps between checkpoints; one is also saved after each validation.
+        keep_checkpoints: Last checkpoints to keep, of which the one before stands in for a damaged one.
         log_every_n_steps: Optimizer steps between the lines of the training metrics.
         num_workers: Processes that load data; 0 loads in the training process.
         deterministic: Refuse operations that are not reproducible on a GPU.
         detect_anomaly: Find the operation behind a NaN; slow.
         dry_run: Try every part once, on a few samples, before the first step; changes nothing of the result.
+        max_time: Time from each start, HH:MM:SS or D-HH:MM:SS, before which training saves and stops; null is no limit.
+        requeue: Requeue a SLURM job that SIGUSR1 or the end of its allocation stops.
     """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -63,11 +78,14 @@ class TrainerOptions:
     gradient_clip_val: PositiveFloat | None = 1.0
     early_stopping_patience: PositiveInt | None = None
     checkpoint_every_n_steps: PositiveInt | None = 500
+    keep_checkpoints: PositiveInt = 2
     log_every_n_steps: PositiveInt = 20
     num_workers: NonNegativeInt = 0
     deterministic: bool = False
     detect_anomaly: bool = False
     dry_run: bool = True
+    max_time: Duration | None = None
+    requeue: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

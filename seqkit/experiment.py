@@ -10,22 +10,26 @@ import torch
 
 from seqkit.config import Config, config_hash
 from seqkit.data.loading import refuse_if_undescribed, set_up
-from seqkit.errors import ConfigError, Stopped, TrainingError, shown
+from seqkit.errors import Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.files import working_in
+from seqkit.interrupting import reached
 from seqkit.network import device_of
 from seqkit.ranks import group, wanted_ranks
 from seqkit.ranks.launch import launch
 from seqkit.ranks.parts import ask
 from seqkit.registry import build
 from seqkit.report.facts import write_report
-from seqkit.runs.checkpoint import Checkpoint
-from seqkit.runs.folder import RunFolder, config_difference, open_run
+from seqkit.runs.checkpoint import Checkpoint, DamagedError
+from seqkit.runs.folder import RunFolder
+from seqkit.runs.length import is_complete, refuse_other_config
 from seqkit.runs.log import logging_to
 from seqkit.runs.metadata import metadata
+from seqkit.runs.opening import open_run
 from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
+from seqkit.stopping import current
 from seqkit.testing.dry_run.run import dry_run
 
 LOG = logging.getLogger("seqkit")
@@ -87,7 +91,6 @@ def _on_ranks(config: Config, data: Any, run: RunFolder, **flags: bool) -> dict[
 def _launched(config: Config, run: RunFolder, size: int, flags: dict[str, bool]) -> dict[str, Any]:
     """Train in ranks that are processes of their own on this machine, and return the report."""
     remember(components(config))
-    LOG.info("run %s, %d ranks", shown(run.path), size)
     end = launch(work, {"folder": str(run.path), **flags}, size, [run.log_of(rank) for rank in range(size)])
     if end is None:
         report = run.read_report()
@@ -115,13 +118,16 @@ def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
     if report is None or report.get("config_hash") != config_hash(config):
         return None
     if run.last.exists():
-        last = Checkpoint.read(run.last)
-        if not last.progress["done"]:
-            return None
-        _refuse_other_config(last, config, run)
+        try:
+            last = Checkpoint.read(run.last)
+            if not is_complete(last, config):
+                return None
+        except DamagedError:
+            return None  # made again, from the one before
+        refuse_other_config(last, config, run)
     print(
         f"run {shown(run.path)} is finished; its report is left as it was (`seqkit resume {shown(run.path)} "
-        "--report` makes it again). To train longer, train a new id with a larger trainer.max_steps",
+        "--report` makes it again). To train it longer, give `seqkit train` its id and a larger trainer.max_steps",
         file=sys.stderr,
     )
     if not run.best.exists():
@@ -135,7 +141,8 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
 
     started, ranks = time.monotonic(), group()
     log = run.log_of(ranks.rank)
-    with one_line_about_the_disk(run), logging_to(log, ranks.first), faults_in_one_line(run):
+    stoppable = current().of_run(run.path, config["trainer"]["requeue"])
+    with stoppable, one_line_about_the_disk(run), logging_to(log, ranks.first), faults_in_one_line(run):
         device = device_of(config["trainer"]["accelerator"], ranks.place.local_rank)
         last = _last_checkpoint(run)
         if last:
@@ -157,7 +164,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         _check_steps(config, data)
         if last:
             _check_continuation(last, config, data, run)
-        done = last is not None and last.progress["done"]
+        done = last is not None and is_complete(last, config)
         if config["trainer"]["dry_run"] and not done:
             with reading_of_data():
                 dry_run(config, data, device, about, last)
@@ -171,6 +178,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         except BaseException:
             loggers.close()
             raise
+        reached("report")
         ranks.barrier()
         best = Checkpoint.read(run.best)
         times = {"training_seconds": round(seconds, 1), "best_step": best.step}
@@ -219,19 +227,10 @@ def _check_code(last: Checkpoint, run: RunFolder, exact: bool, changed_code: boo
 
 def _check_continuation(last: Checkpoint, config: Config, data: Any, run: RunFolder) -> None:
     """Refuse to go on under another config or on other data."""
-    _refuse_other_config(last, config, run)
+    refuse_other_config(last, config, run)
     if last.metadata["fingerprint"] != data.fingerprint:
         raise TrainingError(
             f"the data have changed since {last.path} was saved, so its run cannot go on exactly; "
             "put the data back, or start over with --fresh"
         )
     last.network()  # refuses weights that do not fit, before anything large is made
-
-
-def _refuse_other_config(last: Checkpoint, config: Config, run: RunFolder) -> None:
-    saved = last.config()
-    if config_hash(saved) != config_hash(config):
-        raise ConfigError(
-            f"{run.config_json} is not the config that {last.path} was trained with "
-            f"({config_difference(saved, config)}); put it back, or train it as a new run"
-        )

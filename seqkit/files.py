@@ -7,14 +7,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import chdir, contextmanager, suppress
 from hashlib import file_digest, sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 from seqkit.errors import DataError, nearest, shortened
+from seqkit.interrupting import reached
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}(?=[^/])")
 
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 """Errors of a disk that is full or cannot be written."""
 
 TEMPORARY = ".*.tmp"
@@ -66,14 +68,16 @@ def existing(path: str | Path, what: str) -> Path:
 
 
 @contextmanager
-def atomic(path: str | Path) -> Iterator[BinaryIO]:
+def atomic(path: str | Path, keep: int = 1) -> Iterator[BinaryIO]:
     """Yield a binary file whose content becomes ``path`` at the end, all of it or, after an exception, none.
 
-    A reader, or a crash at any moment, sees the old content or the new, whole. The file has a ``name``, for a library
-    that writes by path.
+    A reader, or a crash or a loss of power at any moment, sees the old content or the new, whole. The file has a
+    ``name``, for a library that writes by path.
 
     Args:
         path: Where; its folder must be there.
+        keep: Contents to keep, the new one among them; the older ones go by the names of ``older``, and between two
+            of its renames a crash may leave the newest whole content under the first of those.
     """
     place = Path(path)
     # In the same folder, because os.replace is atomic only within one file system.
@@ -83,10 +87,31 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        _make_room(place, keep)
+        reached("renaming", place.name)
         os.replace(draft, place)
+        reached("renamed", place.name)
+        sync_folder(place.parent)
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def older(path: Path) -> list[Path]:
+    """Return the older contents of a file that are kept, from the newest: ``a-1.b``, ``a-2.b`` of ``a.b``."""
+    numbers = re.compile(rf"{re.escape(path.stem)}-(\d+){re.escape(path.suffix)}")
+    found = [(int(match[1]), entry) for entry in path.parent.glob("*") if (match := numbers.fullmatch(entry.name))]
+    return [entry for _, entry in sorted(found)]
+
+
+def sync_folder(folder: Path) -> None:
+    """Let the names of the files in a folder survive a loss of power, where its file system can do that."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def write_atomic(path: str | Path, content: str | bytes) -> None:
@@ -135,6 +160,17 @@ def sha256_of(paths: Iterable[str | Path]) -> str:
         with Path(path).open("rb") as file:
             digests.append(file_digest(file, "sha256").hexdigest())
     return digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _make_room(path: Path, keep: int) -> None:
+    """Rename the contents of a file by one place, the oldest first; those beyond ``keep`` go."""
+    names = [path, *(path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, keep))]
+    for newer, place in reversed(list(pairwise(names))):
+        if newer.exists():
+            os.replace(newer, place)
+    for entry in older(path) if keep > 1 else ():
+        if entry not in names:
+            entry.unlink()
 
 
 def _expanded(path: str | Path, what: str) -> Path:

@@ -12,10 +12,12 @@ The flags of Hydra work too (-m, --cfg job, --config-dir DIR, --info defaults).
 
 import argparse
 import json
-from typing import Any
+from pathlib import Path
 
 from seqkit.config import Config
+from seqkit.errors import ConfigError
 from seqkit.hydra_cli import hydra_main
+from seqkit.sweeping.job import Flags
 
 TAKES_OVERRIDES = True
 
@@ -28,30 +30,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--changed-code", action="store_true", help="go on with a run although the code of a plugin has changed"
     )
+    parser.add_argument("--resume", metavar="SWEEP", help="with -m: go on with a sweep, by its id or folder")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train one job, or each job of a sweep, and show the outcome."""
+    """Train one run, or each job of a sweep, and show the outcome."""
     from seqkit.experiment import train
-    from seqkit.report.terminal import sweep_table, terminal_summary
-    from seqkit.runs.folder import new_id
+    from seqkit.report.terminal import terminal_summary
+    from seqkit.sweeping.sweep import Sweep
 
-    reports: list[dict[str, Any]] = []
-    sweep = new_id()
+    flags = Flags(arguments.fresh, arguments.exact, arguments.changed_code)
 
-    def job(config: Config, number: str, overrides: list[str]) -> None:
-        if number:
-            config = {**config, "id": f"{config['id'] or sweep}-{number}"}
-        report = train(config, arguments.fresh, arguments.exact, arguments.changed_code)
-        reports.append({**report, "overrides": overrides})
-        if not arguments.json:
-            print(terminal_summary(report))
+    def job(config: Config) -> None:
+        report = train(config, flags.fresh, flags.exact, flags.changed_code)
+        print(json.dumps(report, indent=2) if arguments.json else terminal_summary(report))
 
-    # A sweep with Hydra's own launcher runs its jobs here, one after another.
-    hydra_main(arguments.overrides, job)
-    if arguments.json:
-        print(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2))
-    elif len(reports) > 1:
-        print(sweep_table(reports))
-    return 0
+    if arguments.resume is not None:
+        return _resume(arguments, flags)
+    with Sweep(arguments.overrides, flags, arguments.json) as sweep:
+        hydra_main(arguments.overrides, job, sweep)
+        return sweep.close() if sweep.is_open else 0
+
+
+def _resume(arguments: argparse.Namespace, flags: Flags) -> int:
+    """Go on with a sweep as its ledger describes it."""
+    from seqkit.files import working_in
+    from seqkit.runs.provenance import provide
+    from seqkit.runs.sweep import Ledger, find_sweep
+    from seqkit.sweeping.sweep import Sweep
+
+    others = [word for word in arguments.overrides if word not in ("-m", "--multirun")]
+    if others or arguments.fresh:
+        raise ConfigError(
+            f"--resume goes on with the sweep as it is; leave out {' '.join(others) or '--fresh'}, or train a new one"
+        )
+    ledger = Ledger.read(find_sweep(arguments.resume))
+    if reason := provide(ledger.components):
+        raise ConfigError(reason)
+    with working_in(Path(ledger.started_in)), Sweep(ledger.words, flags, arguments.json, ledger.path) as sweep:
+        hydra_main(ledger.words, _no_job, sweep)
+        return sweep.close()
+
+
+def _no_job(config: Config) -> None:
+    raise AssertionError(config)

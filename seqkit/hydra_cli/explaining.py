@@ -1,6 +1,8 @@
 """Errors of Hydra and OmegaConf as one line that names what would be right."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from seqkit import registry, schema
@@ -8,6 +10,22 @@ from seqkit.config import CHOICES, unknown_setting
 from seqkit.errors import ConfigError, SeqkitError, shortened, unknown
 
 TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
+
+
+class PastHydra(BaseException):
+    """Carries an exception past Hydra, which would print its own lines about it."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+@contextmanager
+def past_hydra() -> Iterator[None]:
+    """Raise exceptions of ours as ``PastHydra``."""
+    try:
+        yield
+    except Exception as error:
+        raise PastHydra(error) from error
 
 
 def explain(error: Exception) -> SeqkitError:

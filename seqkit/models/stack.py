@@ -24,6 +24,17 @@ from seqkit.models.trial import try_step
 from seqkit.padding import after_last, reverse
 
 
+class Layer(nn.ModuleList):
+    """The directions of one layer, whose weights are used inside its ``forward`` only.
+
+    So FSDP can gather the weights of one layer at a time.
+    """
+
+    def forward(self, run: Callable[..., Any], *inputs: Any) -> Any:
+        """Return ``run(self, *inputs)``."""
+        return run(self, *inputs)
+
+
 class Recurrent(nn.Module):
     """Recurrent layers over a padded batch of sequences.
 
@@ -102,7 +113,7 @@ class Recurrent(nn.Module):
         self.variational_dropout = variational_dropout
         self.weight_dropout = weight_dropout
         self.layers = nn.ModuleList(
-            nn.ModuleList(
+            Layer(
                 Direction(
                     cell,
                     size,
@@ -157,10 +168,10 @@ class Recurrent(nn.Module):
         shapes = self._state_shapes(batch_size)
         first = self._first()
         if first.initial is None:
-            return tuple(first.bias_ih.new_zeros(shape) for shape in shapes)
-        directions: Any = [direction for layer in self.layers for direction in layer]  # type: ignore[attr-defined]
-        learned = zip(*(direction.initial_state() for direction in directions), strict=True)
-        return tuple(torch.stack(rows)[:, None].expand(shape) for rows, shape in zip(learned, shapes, strict=True))
+            like = first.bias_ih
+            return tuple(torch.zeros(shape, dtype=like.dtype, device=like.device) for shape in shapes)
+        learned = zip(*(layer(_learned_state) for layer in self.layers), strict=True)
+        return tuple(torch.cat(rows)[:, None].expand(shape) for rows, shape in zip(learned, shapes, strict=True))
 
     def forward(
         self, x_BTI: Tensor, lengths_B: Tensor | None = None, state: State | None = None
@@ -194,7 +205,7 @@ class Recurrent(nn.Module):
             if number > 0:
                 x_TBI = F.dropout(x_TBI, self.dropout, self.training)
             rows = slice(number * self.directions, (number + 1) * self.directions)
-            y_TBO, new = self._run(layer, x_TBI, lengths_B, tuple(part[rows] for part in state))
+            y_TBO, new = layer(self._run, x_TBI, lengths_B, tuple(part[rows] for part in state))
             if padding_TB1 is not None:
                 y_TBO = y_TBO.masked_fill(padding_TB1, 0)
             x_TBI = y_TBO + x_TBI if self.residual and number > 0 else y_TBO
@@ -282,6 +293,11 @@ class Recurrent(nn.Module):
         if self.recorder is not None:
             return run_reference(self.recorder.watched(cell), x_TBI, projections, masks, state)
         return run_reference(cell, x_TBI, projections, masks, state, self.compile_step)
+
+
+def _learned_state(layer: Any) -> list[Tensor]:
+    """Return the learned state of a layer's directions before the first step, one (D, H) per state name."""
+    return [torch.stack(rows) for rows in zip(*(direction.initial_state() for direction in layer), strict=True)]
 
 
 def _check_lengths(lengths_B: Tensor | None, x_BTI: Tensor) -> None:

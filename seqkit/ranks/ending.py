@@ -3,16 +3,15 @@
 import logging
 import os
 import sys
-import threading
 from collections.abc import Callable
 
 from seqkit.errors import SeqkitError, Stopped, one_line
 from seqkit.ranks.group import connected
-from seqkit.ranks.heart import GRACE, End, Heart
+from seqkit.ranks.heart import GONE, End, Heart
 from seqkit.ranks.place import Place
 
 LOG = logging.getLogger("seqkit")
-LOST = 6.0  # seconds in which a rank that has lost another learns why
+LOST = GONE + 3  # seconds in which a rank that has lost another learns why
 
 
 def exit_code(place: Place, part: Callable[[], object]) -> int:
@@ -39,7 +38,8 @@ def exit_code(place: Place, part: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         end = End(place.rank, "interrupted", 130)
     except Exception as error:
-        known = heart.ended(LOST) if heart else None  # a collective fails where another rank is gone
+        # A collective fails, as a RuntimeError, where another rank is gone.
+        known = heart.ended(LOST) if heart and isinstance(error, RuntimeError) else None
         if known is None:
             LOG.error("rank %d failed", place.rank, exc_info=error)
         end = known or End(place.rank, f"{type(error).__name__}: {one_line(error)}")
@@ -47,7 +47,9 @@ def exit_code(place: Place, part: Callable[[], object]) -> int:
         print(f"seqkit: {end.text}", file=sys.stderr)
         return end.code
     code = heart.end(end).code
-    last = threading.Timer(GRACE, os._exit, (code,))  # should what is left of the group wait for lost ranks
-    last.daemon = True
-    last.start()
+    if not end.signal:
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)  # at once: what is left of the process group would wait for ranks that are gone
     return code

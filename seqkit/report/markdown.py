@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from seqkit.report.text import columns_of, indented, number
+from seqkit.report.text import columns_of, indented, markdown_table, number
 
 
 def markdown(facts: dict[str, Any]) -> str:
@@ -15,7 +15,7 @@ def markdown(facts: dict[str, Any]) -> str:
         f"# {facts['name']}",
         f"Test part, model `{facts['config']['model']['name']}` of {facts['parameters']:,} parameters beside "
         f"baselines. Best validation at step {facts['best_step']:,}; {facts['training_seconds']} s of training.",
-        _markdown_table(
+        markdown_table(
             ["", *columns], [[name, *(number(row.get(c)) for c in columns)] for name, row in scores.items()]
         ),
         *(f"![{Path(figure).stem}]({figure})" for figure in facts["figures"]),
@@ -33,11 +33,6 @@ def markdown(facts: dict[str, Any]) -> str:
         ["machine", facts["machine"]],
         ["versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())],
     ]
-    parts.append(f"## Facts\n\n{_markdown_table(['', ''], rows)}")
+    parts.append(f"## Facts\n\n{markdown_table(['', ''], rows)}")
     parts.append(f"## Config\n\n```json\n{json.dumps(facts['config'], indent=2)}\n```")
     return "\n\n".join(parts) + "\n"
-
-
-def _markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

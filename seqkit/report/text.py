@@ -16,3 +16,17 @@ def columns_of(scores: Iterable[dict[str, float]]) -> list[str]:
 def indented(text: str) -> str:
     """Return a text indented by four spaces (a code block in Markdown)."""
     return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def text_table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a table in columns as wide as their longest cell."""
+    cells = [header, *rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
+    cells.insert(1, ["-" * width for width in widths])
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
+
+
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from seqkit import interrupting
 from seqkit.config import Config
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, SeqkitError, TrainingError, shortened
-from seqkit.files import atomic
+from seqkit.files import atomic, sync_folder
 from seqkit.network import Network, assemble, network_weights
 from seqkit.runs import provenance
 from seqkit.specs import spec_from_json
@@ -58,6 +59,10 @@ METADATA: dict[str, type | tuple[type, ...]] = {
     "seconds": (int, float),
     "ranks": list,
 }
+
+
+class DamagedError(ConfigError):
+    """A checkpoint whose content is not what was written."""
 
 
 @dataclass(frozen=True)
@@ -162,17 +167,29 @@ def refuse_if_not_plain(content: dict[str, Any]) -> None:
         )
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint, atomically and with its checksum."""
+def write(path: Path, content: dict[str, Any], keep: int = 1) -> None:
+    """Write a checkpoint, atomically and with its checksum.
+
+    Args:
+        path: The file; its folder is made.
+        content: As Lightning keeps it, with the metadata of seqkit.
+        keep: Checkpoints to keep under this name, the new one among them; see ``atomic``.
+    """
     buffer = io.BytesIO()  # not the file itself: torch would turn a full disk into an error of its own
     torch.save(content, buffer)
     body = buffer.getbuffer()[:-2]  # the last two bytes are the length of the zip's comment, which is 0
     length = struct.pack("<H", COMMENT)
     digest = sha256(body)
     digest.update(length)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as file:
-        for piece in (body, length, MARK, digest.hexdigest().encode()):
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sync_folder(path.parent.parent)
+    with atomic(path, keep) as file:
+        file.write(body[: len(body) // 2])
+        if interrupting.wanted():
+            file.flush()
+            interrupting.reached("writing", path.name)
+        for piece in (body[len(body) // 2 :], length, MARK, digest.hexdigest().encode()):
             file.write(piece)
 
 
@@ -286,7 +303,7 @@ def _content_reason(content: Any) -> str:
             return f"its score {name!r} is no number"
     ranks = content["seqkit"]["ranks"]
     if not ranks or not all(isinstance(rank, dict) and {"rng", "carried"} <= rank.keys() for rank in ranks):
-        return "seqkit.ranks is not the state of processes"
+        return "seqkit.ranks is not a list with the state of each process"
     return ""
 
 
@@ -300,8 +317,8 @@ def _kinds_reason(table: dict, expected: Mapping[str, type | tuple[type, ...]], 
     return f"{', '.join(wrong)} is of another type than seqkit writes" if wrong else ""
 
 
-def _refusal(path: Path, reason: str) -> ConfigError:
-    return ConfigError(f"{path} is not a checkpoint of seqkit, or is damaged: {reason}")
+def _refusal(path: Path, reason: str) -> DamagedError:
+    return DamagedError(f"{path} is not a checkpoint of seqkit, or is damaged: {reason}")
 
 
 def _brief(error: Exception) -> str:

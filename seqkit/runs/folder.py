@@ -1,12 +1,11 @@
 """The folder of a run, ``runs/NAME/ID``: every file in it, its identity, its config, its lock."""
 
-import fcntl
-import itertools
 import json
 import os
-import shutil
+import re
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +14,13 @@ from typing import Any
 import seqkit
 from seqkit.config import Config, config_hash, content
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError, SeqkitError, TrainingError, nearest
-from seqkit.files import TEMPORARY, disk_reason, write_atomic
+from seqkit.errors import ConfigError, nearest
+from seqkit.files import TEMPORARY, disk_reason, older, write_atomic
 from seqkit.runs import provenance
+from seqkit.runs.lock import lock
+
+KEPT_ASIDE = re.compile(r"\.old-\d+$")
+"""End of the name of a run that ``--fresh`` has put aside."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,18 @@ class RunFolder:
         return self.checkpoints / "last.ckpt"
 
     @property
+    def before_last(self) -> list[Path]:
+        """The checkpoints before that which are kept, from the newest: ``last-1.ckpt``, ``last-2.ckpt``."""
+        return older(self.last)
+
+    @property
     def exports(self) -> Path:
         """Folder of exported networks."""
         return self.path / "export"
 
     @property
     def lock_file(self) -> Path:
-        """Locked by the process that trains the run."""
+        """Lock of the process that trains the run."""
         return self.path / ".lock"
 
     @property
@@ -97,20 +105,16 @@ class RunFolder:
             ConfigError: The folder cannot be written.
             TrainingError: Another process holds the lock.
         """
-        try:
-            _refuse_link(self.lock_file)
-            _refuse_link(self.train_log)
-            file = self.lock_file.open("w")
-        except OSError as error:
-            raise ConfigError(f"{self.path}: cannot be written ({disk_reason(error)})") from None
-        with file:
+        with ExitStack() as held:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise TrainingError(f"run {self.path} is being trained by another process") from None
-            for left in self.path.rglob(TEMPORARY):
-                if not left.is_dir():
-                    left.unlink(missing_ok=True)
+                _refuse_link(self.lock_file)
+                _refuse_link(self.train_log)
+                held.enter_context(lock(self.lock_file))
+                for left in self.path.rglob(TEMPORARY):
+                    if not left.is_dir():
+                        left.unlink(missing_ok=True)
+            except OSError as error:
+                raise ConfigError(f"{self.path}: cannot be written ({disk_reason(error)})") from None
             yield
 
     def write_config(self, config: Config, spec: DataSpec | None = None) -> None:
@@ -124,12 +128,32 @@ class RunFolder:
         }
         write_atomic(self.config_json, json.dumps(content, indent=2) + "\n")
 
+    def write_scored(self, monitor: tuple[str, str], fingerprint: str) -> None:
+        """Note in ``config.json`` what ranks the run: the monitored metric, its direction, the data.
+
+        They are known only when the network is built, and readers of the run do not build it.
+        """
+        content = json.loads(self.config_json.read_text())
+        scored = {"monitor": list(monitor), "data": fingerprint}
+        if content.get("scored") != scored:
+            write_atomic(self.config_json, json.dumps({**content, "scored": scored}, indent=2) + "\n")
+
+    def change_config(self, config: Config) -> None:
+        """Write ``config.json`` with another config of the same components; what else it says of the start stays."""
+        content = {**json.loads(self.config_json.read_text()), "hash": config_hash(config), "config": config}
+        write_atomic(self.config_json, json.dumps(content, indent=2) + "\n")
+
     def read_config(self) -> tuple[Config, Path]:
         """Return a run's checked config, and the folder that it was started in, to which its paths are relative.
 
         Raises:
             ConfigError: The folder is no run, its config cannot be read, or was changed after the start of the run.
         """
+        record = self.read_record()
+        return provenance.checked(record["config"], record.get("components"), str(self.config_json)), record["folder"]
+
+    def read_record(self) -> dict[str, Any]:
+        """Return ``config.json``, its config as it was saved; raises as ``read_config``, and loads no plugin."""
         path = self.config_json
         if not path.is_file():
             hint, parent = "", self.path.parent
@@ -140,15 +164,16 @@ class RunFolder:
             )
         try:
             content = json.loads(path.read_text())
-            saved, started_in, digest = dict(content["config"]), Path(content["folder"]), content["hash"]
+            content |= {"config": dict(content["config"]), "folder": Path(content["folder"])}
+            digest = content["hash"]
         except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
             raise ConfigError(f"{path} is not a config of seqkit: {' '.join(str(error).split())}") from None
-        if config_hash(saved) != digest:
+        if config_hash(content["config"]) != digest:
             raise ConfigError(
                 f"{path} was edited after the start of the run (its hash differs); "
                 "put it back, or train what it says now as a new run"
             )
-        return provenance.checked(saved, content.get("components"), str(path)), started_in
+        return content
 
     def read_report(self) -> dict[str, Any] | None:
         """Return the report of a finished run, its path as of now; None where there is none that can be read."""
@@ -159,97 +184,19 @@ class RunFolder:
         return {**report, "run": str(self.path)} if isinstance(report, dict) else None
 
 
-@contextmanager
-def open_run(config: Config, fresh: bool) -> Iterator[tuple[Config, RunFolder]]:
-    """Lock the folder for ``config``, write its ``config.json``, and yield the config, id included, and the folder.
-
-    A run without an id gets a new one. The folder of an id that is there already is continued if it holds checkpoints
-    of the same config, and emptied first if ``fresh``. A new folder goes again if its run is refused,
-    unless its log holds the traceback of the refusal.
-
-    Raises:
-        ConfigError: The folder cannot be written, or holds a run with another config.
-        TrainingError: Another process holds it.
-    """
-    parent = Path(config["runs"]).expanduser() / config["name"]
-    try:
-        path = parent / config["id"] if config["id"] else _new_folder(parent)
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"runs={config['runs']}: no folder can be made there ({disk_reason(error)})") from None
-    run, config = RunFolder(path), {**config, "id": path.name}
-    if _holds_other_things(run):
-        raise ConfigError(
-            f"{path} is there already and is no run: there is no {run.config_json.name} in it; give another id"
-        )
-    with run.lock():
-        if fresh:
-            _clear(run)
-        started = run.started
-        try:
-            if started:
-                saved, _ = run.read_config()
-                if config_hash(saved) != config_hash(config):
-                    raise ConfigError(
-                        f"run {path} exists with another config ({config_difference(saved, config)}); go on with it "
-                        f"as it is by `seqkit resume {path}`, start it over with --fresh, or give another id"
-                    )
-            else:
-                try:
-                    run.write_config(config)
-                except OSError as error:
-                    raise ConfigError(f"{run.config_json}: cannot be written ({disk_reason(error)})") from None
-            yield config, run
-        except SeqkitError as refusal:
-            explained = refusal.__cause__ is not None  # its traceback is in train.log
-            if not started and not run.started and not explained:
-                with suppress(OSError):
-                    shutil.rmtree(path)
-                    parent.rmdir()
-            raise
-
-
 def new_id() -> str:
-    """Return an id from the scheduler's job, so that a requeued job finds its own run, or from the time."""
+    """Return an id from the scheduler's job, so that a requeued job finds its own run, or from time and chance."""
     job = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
     if job:
         task = os.environ.get("SLURM_ARRAY_TASK_ID")
         return f"slurm-{job}-{task}" if task else f"slurm-{job}"
-    return datetime.now().strftime("%Y%m%d-%H%M%S")
-
-
-def _new_folder(parent: Path) -> Path:
-    """Make a folder with a new id; that of a scheduler's job may be there already: its own run."""
-    name = new_id()
-    if name.startswith("slurm-"):
-        return parent / name
-    parent.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
-        folder = parent / (name if number == 1 else f"{name}-{number}")
-        with suppress(FileExistsError):
-            folder.mkdir()
-            return folder
-    raise AssertionError
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def _refuse_link(file: Path) -> None:
     """Refuse a file that is a link: written through it, a run from elsewhere could change any file of its user's."""
     if file.is_symlink():
         raise ConfigError(f"{file} is a link; put a file in its place, or delete it")
-
-
-def _holds_other_things(run: RunFolder) -> bool:
-    """Whether the folder is not empty and is not that of a run, so that nothing in it may be touched."""
-    return not run.config_json.is_file() and any(
-        entry != run.lock_file and not entry.match(TEMPORARY) for entry in run.path.iterdir()
-    )
-
-
-def _clear(run: RunFolder) -> None:
-    """Empty the folder of a run."""
-    for entry in run.path.iterdir():
-        if entry != run.lock_file:
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def config_difference(old: Config, new: Config) -> str:

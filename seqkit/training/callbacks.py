@@ -1,9 +1,6 @@
 """Callbacks of training: checkpoints at moments from which it goes on bit for bit, signals, progress."""
 
-import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,59 +12,33 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from seqkit.errors import Stopped
+from seqkit.errors import Stopped, TrainingError
 from seqkit.ranks import group
 from seqkit.runs.checkpoint import read, refuse_if_not_plain, write
 from seqkit.runs.folder import RunFolder
+from seqkit.runs.lock import LockWatch
+from seqkit.stopping import NAMES, StopRequest
 from seqkit.training.module import SequenceModule
 
-REASONS = ("", "SIGINT", "SIGTERM", "SIGUSR1")
 SILENCE = 15.0  # seconds after which training says where it is
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Lightning's reading and writing of checkpoints, through ``seqkit.runs.checkpoint``."""
+    """Lightning's reading and writing of checkpoints, through ``seqkit.runs.checkpoint``.
+
+    Args:
+        keep: Contents of ``last.ckpt`` to keep.
+    """
+
+    def __init__(self, keep: int = 1) -> None:
+        self.keep = keep
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         refuse_if_not_plain(checkpoint)
-        write(Path(path), checkpoint)
+        write(Path(path), checkpoint, self.keep if Path(path).stem == "last" else 1)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         return read(Path(path))
-
-
-class StopRequest:
-    """Whether the user or the system has asked for a stop; the training looks at it between two steps.
-
-    To be made before Lightning's Trainer, whose handlers ``close`` must not take for those of the user.
-    """
-
-    def __init__(self) -> None:
-        self.name = ""
-        self._before: dict[int, Any] = {}
-        if threading.current_thread() is threading.main_thread():
-            self._before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def __bool__(self) -> bool:
-        return bool(self.name)
-
-    def listen(self) -> None:
-        """Take the first SIGINT or SIGTERM as a request; another one acts at once."""
-
-        def request(number: int, frame: Any) -> None:
-            self.name = signal.Signals(number).name
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.write(2, f"\n{self.name}: stopping after this step; once more stops at once\n".encode())
-
-        for number in self._before:
-            signal.signal(number, request)
-
-    def close(self) -> None:
-        """Put back the handlers that were there when the request was made."""
-        for number, handler in self._before.items():
-            if handler is not None:  # None: it was not set from Python
-                signal.signal(number, handler)
 
 
 class Checkpoints(Checkpoint):
@@ -91,6 +62,7 @@ class Checkpoints(Checkpoint):
         self.best_loss: float | None = None
         self.waited = 0
         self.done = False
+        self.lock = LockWatch(run.lock_file)
         self._asked = ""  # for a stop, of all ranks
 
     def state_dict(self) -> dict[str, Any]:
@@ -101,22 +73,27 @@ class Checkpoints(Checkpoint):
         self.waited, self.done = state["waited"], state["done"]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        # Only now: Lightning has installed its own handlers, whose SIGTERM ends the process with exit code 0.
-        self.stop.listen()
+        assert isinstance(module, SequenceModule)
+        self._refuse_if_lock_is_lost(trainer, now=True)
+        if trainer.is_global_zero:
+            self.run.write_scored(module.monitor, module.metadata["fingerprint"])
+        self.done = False  # a training that is to be longer than its checkpoint says
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._group.tick()
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
+        self._refuse_if_lock_is_lost(trainer)
         step = trainer.global_step
-        self._asked = REASONS[self._group.largest(REASONS.index(self.stop.name))]
+        self.stop.look()
+        self._asked = NAMES[self._group.largest(NAMES.index(self.stop.name))]
         if step >= self.total_steps:
             trainer.should_stop = True  # Lightning then validates once more, whatever the interval
         interval = trainer.val_check_batch
         if trainer.should_stop or (interval and (batch_idx + 1) % interval == 0):
             return  # a validation follows; saved after it, with its outcome
         if self._asked or (self.every and step % self.every == 0):
-            trainer.save_checkpoint(self.run.last)
+            self._save(trainer, self.run.last)
         self._stop_if_asked(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -130,10 +107,22 @@ class Checkpoints(Checkpoint):
         self.done = trainer.should_stop
         if better or tie:
             self.best, self.best_loss = score, loss
-            trainer.save_checkpoint(self.run.best)
-        trainer.save_checkpoint(self.run.last)
+            self._save(trainer, self.run.best)
+        self._save(trainer, self.run.last)
         if not self.done:
             self._stop_if_asked(trainer)
+
+    def _save(self, trainer: pl.Trainer, path: Path) -> None:
+        self._refuse_if_lock_is_lost(trainer, now=True)
+        with self.stop.saving():
+            trainer.save_checkpoint(path)
+
+    def _refuse_if_lock_is_lost(self, trainer: pl.Trainer, now: bool = False) -> None:
+        """Stop without saving where another process may train the run by now."""
+        if self._group.first and (reason := self.lock.lost_reason(now)):
+            raise TrainingError(
+                f"{self.run.path}: the lock of the run {reason}; stopped at step {trainer.global_step} without saving"
+            )
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         reason = self.stop.name if self._group.size == 1 else self._asked

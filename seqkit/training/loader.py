@@ -55,15 +55,3 @@ class TrainLoader:
 def steps_per_epoch(data: Data, seed: int, accumulate: int) -> int:
     """Return the optimizer steps of one pass over the training part."""
     return ceil(len(data.order("train", data.batch_size, seed, 0)) / accumulate)
-
-
-def total_steps(max_steps: int | None, max_epochs: int | None, epoch: int) -> int:
-    """Return the optimizer steps of the whole training: what its limits allow, the first that comes.
-
-    Args:
-        max_steps: Limit in steps; None for none.
-        max_epochs: Limit in passes over the training part; None for none.
-        epoch: Steps per pass.
-    """
-    limits = [max_steps, max_epochs * epoch if max_epochs is not None else None]
-    return min(limit for limit in limits if limit is not None)

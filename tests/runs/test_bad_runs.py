@@ -15,13 +15,14 @@ from seqkit.config import config_hash
 from seqkit.runs.checkpoint import read, write
 
 BEST, LAST, METRICS, CONFIG = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics.csv", "config.json"
+BEFORE = "checkpoints/last-1.ckpt"
 
 
 def content(change):
-    """Change what best.ckpt holds and write it as seqkit would, checksum included."""
+    """Change what the checkpoints hold and write them as seqkit would, checksum included."""
 
     def damage(folder: Path) -> None:
-        for name in (BEST, LAST):
+        for name in (BEST, LAST, BEFORE):
             saved = read(folder / name)
             write(folder / name, change(saved) or saved)
 
@@ -67,6 +68,11 @@ def flipped(data: bytes) -> bytes:
     return data[:3000] + bytes([data[3000] ^ 4]) + data[3001:]
 
 
+def all_flipped(folder: Path) -> None:
+    for name in (LAST, BEFORE, BEST):
+        raw(name, flipped)(folder)
+
+
 def compressed(data: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
@@ -108,11 +114,11 @@ CASES = {
     "best of another program": ("evaluate", raw(BEST, foreign), "or is damaged: it has no checksum"),
     "best compressed": ("evaluate", raw(BEST, compressed), "' is compressed"),
     "best with a flipped bit": ("evaluate", raw(BEST, flipped), "checksum it was written with"),
-    "last with a flipped bit": ("resume --report", raw(LAST, flipped), "last.ckpt is not a checkpoint of seqkit, or is damaged"),
+    "all with a flipped bit": ("resume --report", all_flipped, "last.ckpt is not a checkpoint of seqkit, or is damaged"),
     "best gone": ("evaluate", gone(BEST), "has lost best.ckpt, which its training wrote and cannot write again; runs/tiny/finished/checkpoints/last.ckpt (step 6) can be evaluated"),
     "best gone, report asked for": ("resume --report", gone(BEST), "has lost best.ckpt"),
-    "both gone": ("evaluate", gone(BEST, LAST), "its checkpoints are gone; its report is still there"),
-    "both gone, report asked for": ("resume --report", gone(BEST, LAST), "its checkpoints are gone; its report is still there"),
+    "all gone": ("evaluate", gone(BEST, LAST, BEFORE), "its checkpoints are gone; its report is still there"),
+    "all gone, report asked for": ("resume --report", gone(BEST, LAST, BEFORE), "its checkpoints are gone; its report is still there"),
     "no table": ("evaluate", content(lambda saved: [1, 2]), "it holds no table"),
     "no metadata": ("evaluate", content(lambda saved: saved.pop("seqkit") and None), "it has no seqkit"),
     "metadata a list": ("evaluate", content(lambda saved: saved.update(seqkit=[])), "seqkit is of another type"),
@@ -137,14 +143,14 @@ CASES = {
     "latest None": ("evaluate", meta(latest=None), "seqkit.latest is of another type"),
     "latest in words": ("evaluate", meta(latest={"mse": "small"}), "its score 'mse' is no number"),
     "started in a number": ("evaluate", meta(started_in=3), "seqkit.started_in is of another type"),
-    "no ranks": ("evaluate", meta(ranks=[]), "seqkit.ranks is not the state of one process"),
+    "no ranks": ("evaluate", meta(ranks=[]), "seqkit.ranks is not a list with the state of each process"),
     "a million layers": ("evaluate", model(num_layers=10**6), "its weights do not fit the network"),
     "wide": ("evaluate", model(hidden_size=60000), "its weights do not fit the network"),
     "wider than memory": ("evaluate", model(hidden_size=10**9), "best.ckpt: "),
     "another option": ("evaluate", model(nonsense=1), "no option 'nonsense'"),
     "another model": ("evaluate", model(name="gru"), "its weights do not fit the network"),
-    "no checkpoint yet": ("evaluate", gone(BEST, LAST, "report.json"), "has no checkpoint yet: its first validation was not reached; `seqkit resume runs/tiny/finished`"),
-    "no run": ("evaluate", gone(CONFIG, BEST, LAST, "report.json"), "is not a run: there is no config.json in it"),
+    "no checkpoint yet": ("evaluate", gone(BEST, LAST, BEFORE, "report.json"), "has no checkpoint yet: its first validation was not reached; `seqkit resume runs/tiny/finished`"),
+    "no run": ("evaluate", gone(CONFIG, BEST, LAST, BEFORE, "report.json"), "is not a run: there is no config.json in it"),
     "config.json gone": ("resume", gone(CONFIG), "is not a run: there is no config.json in it"),
     "config.json empty": ("resume", raw(CONFIG, lambda data: b""), "config.json is not a config of seqkit"),
     "config.json cut": ("resume", raw(CONFIG, lambda data: data[:100]), "config.json is not a config of seqkit"),

@@ -12,8 +12,8 @@ from seqkit.config import CHOICES, Config
 from seqkit.contracts.components import Data
 from seqkit.errors import PluginError, SeqkitError
 from seqkit.faults import brief, fault
+from seqkit.runs.length import planned_steps
 from seqkit.specs import component_of
-from seqkit.training.loader import total_steps
 
 SKIP = "trainer.dry_run=false trains without this check"
 
@@ -48,9 +48,8 @@ class Trial:
     @property
     def total_steps(self) -> int:
         """Optimizer steps of the whole training."""
-        options = self.config["trainer"]
-        epoch = ceil(len(self.train_order) / options["accumulate_grad_batches"])
-        return total_steps(options["max_steps"], options["max_epochs"], epoch)
+        accumulate = self.config["trainer"]["accumulate_grad_batches"]
+        return planned_steps(self.config, ceil(len(self.train_order) / accumulate))
 
     def has_plugin(self, *kinds: str) -> bool:
         """Whether a component of these kinds is a plugin."""

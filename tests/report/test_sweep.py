@@ -1,4 +1,4 @@
-from seqkit.report.terminal import sweep_table
+from seqkit.report.sweep import sweep_tables
 
 
 def report(number, overrides, baselines=(("guess", 0.5),), **test):
@@ -9,6 +9,10 @@ def report(number, overrides, baselines=(("guess", 0.5),), **test):
         "training_seconds": 9.6,
         "run": f"runs/timing/s-{number}",
     }
+
+
+def sweep_table(reports):
+    return "\n\n".join(table.text() for table in sweep_tables(reports))
 
 
 def test_sweep_table_shows_each_job_and_the_naive_scores():
@@ -57,4 +61,18 @@ def test_sweep_table_over_seeds_alone():
         "seeds  accuracy",
         "-----  ----------",
         "2      inf +- nan",
+    ]
+
+
+def test_sweep_table_as_a_file_has_the_numbers_of_the_terminal():
+    (table,) = sweep_tables([report(0, ["a=1|2"], accuracy=2 / 3), report(1, ["a=3,4"], accuracy=1.0)])
+    assert table.csv().splitlines() == [
+        "a,accuracy,trained,run", "1|2,0.6667,10 s,s-0", '"3,4",1,10 s,s-1', "guess,0.5,,",
+    ]  # fmt: skip
+    assert table.markdown().splitlines() == [
+        "| a | accuracy | trained | run |",
+        "| --- | --- | --- | --- |",
+        "| 1\\|2 | 0.6667 | 10 s | s-0 |",
+        "| 3,4 | 1 | 10 s | s-1 |",
+        "| guess | 0.5 |  |  |",
     ]

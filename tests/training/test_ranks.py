@@ -1,0 +1,117 @@
+"""Several ranks train as one process does: the losses of all steps, the weights, and a run that goes on on others."""
+
+import pytest
+import torch
+
+from seqkit.hydra_cli import compose
+from seqkit.runs.checkpoint import Checkpoint
+from tests.in_ranks import losses, losses_on_ranks
+
+TOLERANCE = {"32-true": 1e-5, "64-true": 1e-11}  # relative; a sum over rows is put together in another order
+
+
+def text(folder, rows=4, steps=10, **options):
+    """Text in streams of ``steps`` chunks and one of one more, so that the last batch of a pass has one row only."""
+    whole = "".join(f"line {i} of a text that is {i * i} long\n" for i in range(2000))
+    size = (rows * steps + 1) * 10
+    parts = {"train": whole[:size], "valid": whole[size : size + 210], "test": whole[-210:]}
+    for name, content in parts.items():
+        (folder / f"{name}.txt").write_text(content)
+    return [
+        "data=text_files", *(f"data.{name}={folder / name}.txt" for name in parts),
+        "data.seq_len=10", f"data.batch_size={rows}", "data.eval_streams=5",
+    ]  # fmt: skip
+
+
+def config(*overrides):
+    return compose(
+        [
+            "model.hidden_size=6",
+            "optimizer.lr=0.01",
+            "scheduler.warmup=3",
+            "trainer.accelerator=cpu",
+            "trainer.log_every_n_steps=1",
+            *overrides,
+        ]  # fmt: skip
+    )
+
+
+def largest_difference(some, others):
+    """Return the largest relative difference of two lists of losses."""
+    assert len(some) == len(others)
+    return max(abs(one - other) / abs(one) for one, other in zip(some, others, strict=True))
+
+
+def test_two_ranks_train_as_one_does_also_where_one_has_no_row_and_the_run_goes_on_on_fewer(tmp_path, monkeypatch):
+    learned = ["model.num_layers=2", "model.learned_state=true", "trainer.max_steps=24", "trainer.val_check_interval=8"]
+    every = config(*text(tmp_path), *learned, "trainer.checkpoint_every_n_steps=1")
+    random = config(*text(tmp_path), *learned, "model.dropout=0.3", "trainer.checkpoint_every_n_steps=1")
+    one_row = config(*text(tmp_path, rows=1), "trainer.max_steps=3", "trainer.val_check_interval=3")
+    with_strategy = {
+        name: {"config": {**every, "trainer": {**every["trainer"], "strategy": name}}, "folder": str(tmp_path / name)}
+        for name in ("ddp", "fsdp")
+    }
+    sharded = {**random, "trainer": {**random["trainer"], "strategy": "fsdp"}}
+    moved = str(tmp_path / "moved")
+    jobs = [
+        *with_strategy.values(),
+        {"config": one_row, "folder": str(tmp_path / "one row")},
+        {"config": sharded, "folder": str(tmp_path / "whole")},
+        {"config": sharded, "folder": str(tmp_path / "cut"), "stop": 13},
+        {"config": sharded, "folder": str(tmp_path / "cut")},
+        {"config": every, "folder": moved, "stop": 10},
+    ]
+    ddp, fsdp, of_one_row, *_, before = losses_on_ranks(jobs, 2, tmp_path, monkeypatch)
+
+    alone = losses(every, tmp_path / "alone")
+    assert largest_difference(alone, ddp) < TOLERANCE["32-true"]
+    assert largest_difference(alone, fsdp) < TOLERANCE["32-true"]
+    assert of_one_row == losses(one_row, tmp_path / "one row alone")
+    whole, cut = (Checkpoint.read(tmp_path / name / "checkpoints" / "last.ckpt").weights for name in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+    between = losses(every, moved, stop=14)  # on one rank, from the checkpoint of two after step 9
+    after = losses_on_ranks([{**with_strategy["fsdp"], "folder": moved}], 2, tmp_path, monkeypatch)[0]
+    assert largest_difference(alone, before[:-1] + between[:-1] + after) < TOLERANCE["32-true"]
+
+
+KINDS = {
+    "text": lambda folder: text(folder, rows=32, steps=20),
+    "series": lambda folder: [
+        "experiment=sea_temperature", "data.lookback=8", "data.horizon=2", "data.split=[426,40,40]",
+        "data.batch_size=32", "model.dropout=0",
+    ],
+    "audio": lambda folder: [
+        "experiment=morse", "data.train_size=65", "data.valid_size=9", "data.words=[1,2]", "data.batch_size=32",
+    ],
+}  # fmt: skip
+WAYS = {
+    "": [],
+    "accumulation": ["trainer.accumulate_grad_batches=2"],
+    "plateau": ["scheduler=plateau", "scheduler.patience=0", "trainer.gradient_clip_val=0.05"],
+}
+
+
+@pytest.mark.slow
+def test_the_losses_of_50_steps_are_those_of_one_rank(tmp_path, monkeypatch):
+    jobs = []
+    for kind, overrides in KINDS.items():
+        for precision in TOLERANCE:
+            for way, more in WAYS.items():
+                for strategy in ("ddp", "fsdp"):
+                    options = [
+                        f"trainer.precision={precision}", f"trainer.strategy={strategy}", "trainer.max_steps=50",
+                        "trainer.val_check_interval=10", "trainer.early_stopping_patience=3", "model.hidden_size=12",
+                    ]  # fmt: skip
+                    name = f"{kind} {precision} {way} {strategy}"
+                    jobs.append(
+                        {"config": config(*overrides(tmp_path), *more, *options), "folder": str(tmp_path / name)}
+                    )
+    on_two = losses_on_ranks(jobs, 2, tmp_path, monkeypatch)
+    differences = {}
+    for job, theirs in zip(jobs, on_two, strict=True):
+        alone = losses(job["config"], tmp_path / "alone" / job["folder"][1:])
+        differences[job["folder"].rpartition("/")[2]] = largest_difference(alone, theirs), len(alone)
+    print("\n".join(f"{name}: {value:.1e} over {count} losses" for name, (value, count) in differences.items()))
+    for name, (value, _) in differences.items():
+        assert value < TOLERANCE[name.split()[1]], name
