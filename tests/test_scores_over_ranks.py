@@ -14,14 +14,13 @@ PLUGINS = Path(__file__).parent / "plugins"
 FEW = ["model.hidden_size=8", "trainer.accelerator=cpu", "trainer.max_steps=4", "trainer.val_check_interval=4",
        "trainer.limit_val_batches=2", "data.batch_size=4", "id=x"]  # fmt: skip
 SMALL = {  # plugin, and what to train
-    "adding": (None, ["data=adding", "data.length=6", "data.train_size=16", "data.valid_size=8", "data.test_size=9"]),
     "text": (None, ["data=text_files", "data.path=book.txt", "data.split=[0.6,0.2,0.2]", "data.seq_len=8",
                     "data.eval_streams=5"]),
     "piano_roll": ("piano_roll", ["data=piano_roll", "data.steps=8"]),
 }  # fmt: skip
 LARGER = {
     "characters": (None, ["experiment=python_source", "data.seq_len=256", "data.eval_streams=70"]),
-    "words": (None, ["data=text_files", "data.path=book.txt", "data.split=[0.6,0.2,0.2]", "data.tokenizer=word",
+    "words": (None, ["data=text_files", "data.path=book.txt", "data.split=[0.6,0.2,0.2]", "data.unit=word",
                      "data.seq_len=8", "data.eval_streams=67"]),
     "sea_temperature": (None, ["experiment=sea_temperature"]),
     "morse": (None, ["experiment=morse", "data.train_size=8", "data.valid_size=4", "data.test_size=70"]),
@@ -63,9 +62,10 @@ def test_two_ranks_score_as_one_and_as_the_report(monkeypatch):
 
 
 @pytest.mark.slow
-def test_any_batch_size_and_number_of_ranks_gives_the_scores_of_the_report(monkeypatch):
+@pytest.mark.parametrize("name", LARGER)
+def test_any_batch_size_and_number_of_ranks_gives_the_scores_of_the_report(name, monkeypatch):
     sizes = [1, 7, 64]
-    one, two, reports = scores_and_reports(LARGER, sizes, monkeypatch)
+    one, two, reports = scores_and_reports({name: LARGER[name]}, sizes, monkeypatch)
     assert one == {name: [scores] * len(sizes) for name, scores in reports.items()}
     assert two == one
 
