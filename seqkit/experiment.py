@@ -14,7 +14,7 @@ from seqkit.errors import Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.files import working_in
 from seqkit.network import device_of
-from seqkit.ranks import group, wanted_ranks
+from seqkit.ranks import group, in_words, wanted_ranks
 from seqkit.ranks.launch import launch
 from seqkit.ranks.parts import ask
 from seqkit.registry import build
@@ -89,7 +89,6 @@ def _on_ranks(config: Config, data: Any, run: RunFolder, **flags: bool) -> dict[
 def _launched(config: Config, run: RunFolder, size: int, flags: dict[str, bool]) -> dict[str, Any]:
     """Train in ranks that are processes of their own on this machine, and return the report."""
     remember(components(config))
-    LOG.info("run %s, %d ranks", shown(run.path), size)
     end = launch(work, {"folder": str(run.path), **flags}, size, [run.log_of(rank) for rank in range(size)])
     if end is None:
         report = run.read_report()
@@ -155,7 +154,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         ranks.refuse_if_unequal({**same, "torch": str(torch.__version__)})
         if ranks.first:
             remember(about["components"])
-        LOG.info("run %s", shown(run.path))
+        LOG.info("run %s%s", shown(run.path), in_words(config["trainer"], ranks.place))
         for name, value in data.facts.items():
             LOG.info("data %s: %s", name, value)
         refuse_if_too_large(config, data, device)

@@ -49,8 +49,10 @@ def losses(config, folder, stop=None):
     data = build("data", config["data"])
     set_up(data)
     run = RunFolder(Path(folder))
-    run.path.mkdir(parents=True, exist_ok=True)
     last = Checkpoint.read(run.last) if run.last.exists() else None
+    if group().first and last is None:
+        run.path.mkdir(parents=True)
+        run.write_config(config, data.spec)
     group().barrier()
     found = Losses(stop)
     try:

@@ -108,11 +108,15 @@ class Shards(DDPStrategy):
 
     def configure_ddp(self) -> None:
         module: Any = self.lightning_module
+        if getattr(self.precision_plugin, "scaler", None) is not None:
+            raise TrainingError(
+                "trainer.strategy=fsdp does not scale a loss; use trainer.precision=bf16-mixed or 32-true"
+            )
         for name, parameter in module.named_parameters():
             if parameter.dim() == 0:
                 raise TrainingError(
                     f"trainer.strategy=fsdp: {_own(name)} is a single number, which has no rows to shard; make it a "
-                    "tensor of one row, or use trainer.strategy=ddp"
+                    "tensor of one element, or use trainer.strategy=ddp"
                 )
         for tensor in [*module.parameters(), *module.buffers()]:
             dist.broadcast(tensor.detach(), src=0)
@@ -151,6 +155,11 @@ class Shards(DDPStrategy):
                 for name, value in own.items():
                     own[name] = self._share(value, parameters[number])
             optimizer.load_state_dict(content)
+
+    def teardown(self) -> None:
+        """End without moving the network to the CPU: in the middle of a step, where a fault ends it, that fails."""
+        for part in (self.cluster_environment, self.precision_plugin, self.accelerator, self.checkpoint_io):
+            part.teardown()  # type: ignore[union-attr]
 
     def _whole(self, value: Any) -> Any:
         """Return a tensor put together from the shares of all ranks; on rank 0, which alone saves it."""
