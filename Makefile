@@ -4,16 +4,16 @@ BIN := .venv/bin
 # Two workers on two cores; each keeps to one thread.
 WORKERS ?= 2
 
-.PHONY: train test test-plugins test-slow test-gpu golden golden-make lint wheel clean
+.PHONY: train test test-plugins test-slow test-slurm test-gpu verify-grid torture golden golden-make lint wheel clean
 .DELETE_ON_ERROR:
 
 train: .venv/ready
 	$(BIN)/seqkit train experiment=python_source
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu and not slow"
-	@echo "not run here: plugins from an empty environment (make test-plugins); tests marked slow (make test-slow) and gpu (make test-gpu):" \
-	  "$$($(BIN)/python -m pytest -q --collect-only -m 'gpu or slow' -p no:cacheprovider | tail -n 1)"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu and not slow and not slurm"
+	@echo "not run here: plugins from an empty environment (make test-plugins); tests marked slow (make test-slow), slurm (make test-slurm) and gpu (make test-gpu):" \
+	  "$$($(BIN)/python -m pytest -q --collect-only -m 'gpu or slow or slurm' -p no:cacheprovider | tail -n 1)"
 
 # In an empty environment: the wheel, seqkit new, plugins/README.md and the packages in plugins/. A few minutes.
 test-plugins: .venv/ready
@@ -22,8 +22,20 @@ test-plugins: .venv/ready
 test-slow: .venv/ready
 	$(BIN)/python -m pytest -m slow
 
+# A SLURM of one and of two nodes on this machine, under /tmp/seqkit-slurm; needs root and Debian's slurm, or apt.
+test-slurm: .venv/ready
+	$(BIN)/python -m pytest -m slurm tests/slurm
+
 test-gpu: .venv/ready
 	$(BIN)/python -m pytest -m gpu
+
+# Exact resume over a grid of data, models, workers, ranks and precisions; and of two ranks killed at random moments.
+GRID ?= /tmp/seqkit-verify-grid.json
+verify-grid: .venv/ready
+	$(BIN)/python -m tests.verify_grid $(GRID)
+
+torture: .venv/ready
+	$(BIN)/python -m tests.torture
 
 # Goldens of every experiment: make them before a change of structure, compare after it, on one machine.
 GOLDEN ?= /tmp/seqkit-golden.json

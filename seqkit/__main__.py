@@ -2,14 +2,16 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
-from seqkit import __version__
+from seqkit import __version__, slurm
 from seqkit.errors import PluginError, SeqkitError, Stopped, unknown
+from seqkit.stopping import REQUEUING, StopRequest
 
 ON_RANKS = ("train", "resume", "evaluate")
 """Commands that several processes carry out together: rank 0 does, the others follow."""
@@ -18,6 +20,7 @@ COMMANDS = {
     "resume": "go on with a run that was stopped or killed, bit for bit",
     "runs": "list runs: state, score, steps, age, size",
     "compare": "compare runs or a sweep: ranking, mean and spread over seeds, learning curves",
+    "verify-resume": "prove for your config that a killed training goes on exactly",
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",
     "generate": "continue a text with a language model",
@@ -30,13 +33,15 @@ COMMANDS = {
 }
 
 
+STOPPABLE = ("train", "resume")  # commands that a signal stops and that go on later
+
 PLUGIN_HELP = (
     "--plugin NAME, with any command, loads a .py file, a folder or a module first; SEQKIT_PLUGINS names some for all."
 )
 PLUGIN_TAKES = "--plugin takes a .py file, a folder or a module"
 
 
-class _Usage(Exception):  # noqa: N818 - as Stopped
+class _Usage(Exception):  # noqa: N818 - what was typed, not an error of ours
     """Wrong usage of a command, in one line."""
 
 
@@ -49,27 +54,42 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a seqkit command and exit: 0 when it worked, 1 on a refusal, 2 on wrong usage, 130 when interrupted.
+    """Run a seqkit command and exit.
+
+    The code is 0 when it worked, 1 on a refusal, 2 on wrong usage, 130 after Ctrl-C, 75 when a training was stopped
+    by SIGTERM, SIGUSR1 or the time, to be started again.
 
     Args:
         arguments: What follows ``seqkit`` on the command line; None takes it from there.
     """
     _refuse_import()
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # too late to ask for anything; its default action would be a failure
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code."""
+    if not {*STOPPABLE} & {*arguments}:
+        return _run(arguments)
+    request = StopRequest()
+    request.requeue = "trainer.requeue=false" not in arguments  # until the config is known
+    with request.listening():
+        try:
+            return _run(arguments)
+        except Stopped as stopped:
+            return _say_stopped(stopped, request)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run a command; what ends it is said in one line."""
     try:
-        code = _run(*_without_plugins(arguments))
+        code = _run_command(*_without_plugins(arguments))
         sys.stdout.flush()  # here, where a reader that is gone is expected
         return code
     except SeqkitError as error:
         print(f"seqkit: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
-    except Stopped as stopped:
-        print(f"seqkit: {stopped}; go on with: {stopped.again}", file=sys.stderr)
-        return 130
     except _Usage as usage:
         print(f"seqkit: {usage}", file=sys.stderr)
         return 2
@@ -87,6 +107,20 @@ def run(arguments: Sequence[str]) -> int:
             raise
         print(f"seqkit: {refusal}; SEQKIT_TRACEBACK=1 shows the traceback", file=sys.stderr)
         return 1
+
+
+def _say_stopped(stopped: Stopped, request: StopRequest) -> int:
+    """Requeue the job where that was asked for, say how it goes on, and return the exit code."""
+    if os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) != "0":
+        return stopped.code  # rank 0 says it
+    reason = request.name or stopped.reason  # SIGTERM after SIGUSR1 is final
+    on = f"go on with: {stopped.again}" if stopped.again else "before its run was opened; go on with the same command"
+    if reason in REQUEUING and request.requeue and slurm.job():
+        refusal = slurm.requeue()
+        job = f"job {slurm.job()}"
+        on = f"{job} is not requeued ({refusal}); {on}" if refusal else f"{job} is requeued and goes on by itself"
+    print(f"seqkit: {stopped}; {on}", file=sys.stderr)
+    return stopped.code
 
 
 def _refuse_import() -> None:
@@ -118,7 +152,7 @@ def _without_plugins(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return rest, plugins
 
 
-def _run(arguments: list[str], plugins: list[str]) -> int:
+def _run_command(arguments: list[str], plugins: list[str]) -> int:
     taken = [plugin for plugin in plugins if plugin in COMMANDS]
     if taken and (not arguments or arguments[0] not in COMMANDS):
         raise _Usage(f"{PLUGIN_TAKES}, not the command '{taken[0]}'")
@@ -131,7 +165,7 @@ def _run(arguments: list[str], plugins: list[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    command = import_module(f"seqkit.commands.{name}")
+    command = import_module(f"seqkit.commands.{name.replace('-', '_')}")
     if plugins:
         from seqkit.plugins import use
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic_core import PydanticCustomError
 
-from seqkit import registry, schema
+from seqkit import registry, schema, stopping
 from seqkit.errors import ConfigError, nearest
 
 Config = dict[str, Any]
@@ -17,6 +18,17 @@ IDENTITY = ("name", "id", "runs")  # where a run lies, not what it computes
 CIRCUMSTANCES = ("devices", "num_nodes", "strategy", "timeout", "max_time", "requeue", "keep_checkpoints", "dry_run")
 """Options of the trainer that say where and how long at a time a run is trained, not what it computes."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
+
+
+def _duration(text: str) -> str:
+    try:
+        stopping.seconds(text)
+    except ValueError as error:
+        raise PydanticCustomError("duration", str(error)) from None  # type: ignore[arg-type]
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
 Name = Annotated[str, Field(pattern=schema.NAME)]
 
 
@@ -48,6 +60,8 @@ class TrainerOptions:
         deterministic: Refuse operations that are not reproducible on a GPU.
         detect_anomaly: Find the operation behind a NaN; slow.
         dry_run: Try every part once, on a few samples, before the first step; changes nothing of the result.
+        max_time: Time from each start, HH:MM:SS or D-HH:MM:SS, before which training saves and stops; null is no limit.
+        requeue: Requeue a SLURM job that SIGUSR1 or the end of its allocation stops.
     """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -70,6 +84,8 @@ class TrainerOptions:
     deterministic: bool = False
     detect_anomaly: bool = False
     dry_run: bool = True
+    max_time: Duration | None = None
+    requeue: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

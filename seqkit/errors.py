@@ -25,21 +25,22 @@ class TrainingError(SeqkitError):
     """Training that cannot go on: a loss that is not a number, a run that cannot be continued."""
 
 
-class Stopped(Exception):  # noqa: N818 - what was asked for, not an error
-    """Training was asked to stop, and did so after saving a checkpoint.
+class Stopped(BaseException):
+    """Training was asked to stop, and did. Like ``KeyboardInterrupt`` no error, and not caught as one.
 
     Args:
-        reason: Name of the signal.
-        step: Finished optimizer steps.
-        folder: Of the run.
+        reason: Name of the request, a signal's say.
+        step: Finished optimizer steps, saved; None where it was outside the training.
+        folder: Of the run; None before there is one.
     """
 
-    code = 130
+    CODE = 75  # of the process: EX_TEMPFAIL of sysexits.h, to be started again
 
-    def __init__(self, reason: str, step: int | None, folder: Path) -> None:
-        super().__init__(f"stopped by {reason} at step {step}")
+    def __init__(self, reason: str, step: int | None, folder: Path | None) -> None:
+        super().__init__(f"stopped by {reason}" + ("" if step is None else f" at step {step}, saved"))
         self.reason, self.step, self.folder = reason, step, folder
-        self.again = f"seqkit resume {shown(folder)}"  # what goes on with it
+        self.again = f"seqkit resume {shown(folder)}" if folder else ""  # what goes on with it
+        self.code = 130 if reason == "SIGINT" else self.CODE
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from seqkit.data.loading import refuse_if_undescribed, set_up
 from seqkit.errors import Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
 from seqkit.files import working_in
+from seqkit.interrupting import reached
 from seqkit.network import device_of
 from seqkit.ranks import group, in_words, wanted_ranks
 from seqkit.ranks.launch import launch
@@ -28,6 +29,7 @@ from seqkit.runs.opening import open_run
 from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
+from seqkit.stopping import current
 from seqkit.testing.dry_run.run import dry_run
 
 LOG = logging.getLogger("seqkit")
@@ -139,7 +141,8 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
 
     started, ranks = time.monotonic(), group()
     log = run.log_of(ranks.rank)
-    with one_line_about_the_disk(run), logging_to(log, ranks.first), faults_in_one_line(run):
+    stoppable = current().of_run(run.path, config["trainer"]["requeue"])
+    with stoppable, one_line_about_the_disk(run), logging_to(log, ranks.first), faults_in_one_line(run):
         device = device_of(config["trainer"]["accelerator"], ranks.place.local_rank)
         last = _last_checkpoint(run)
         if last:
@@ -175,6 +178,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         except BaseException:
             loggers.close()
             raise
+        reached("report")
         ranks.barrier()
         best = Checkpoint.read(run.best)
         times = {"training_seconds": round(seconds, 1), "best_step": best.step}

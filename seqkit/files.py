@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seqkit.errors import DataError, nearest, shortened
+from seqkit.interrupting import reached
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}(?=[^/])")
 
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 """Errors of a disk that is full or cannot be written."""
 
 TEMPORARY = ".*.tmp"
@@ -87,7 +88,9 @@ def atomic(path: str | Path, keep: int = 1) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         _make_room(place, keep)
+        reached("renaming", place.name)
         os.replace(draft, place)
+        reached("renamed", place.name)
         sync_folder(place.parent)
     finally:
         with suppress(OSError):

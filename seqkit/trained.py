@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from seqkit.config import Config, config_hash
+from seqkit.config import Config
 from seqkit.contracts.batch import Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import set_up
@@ -21,6 +21,7 @@ from seqkit.ranks import group
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference
+from seqkit.runs.length import same_but_for_length
 from seqkit.runs.provenance import change_reason, version_reason
 from seqkit.runs.resuming import missing_best_reason
 from seqkit.specs import spec_to_json
@@ -213,7 +214,7 @@ def _edited_reason(run: RunFolder, config: Config) -> str:
         written, _ = run.read_config()
     except ConfigError:
         return "cannot be read"
-    return "" if config_hash(written) == config_hash(config) else f"edited, {config_difference(config, written)}"
+    return "" if same_but_for_length(config, written) else f"edited, {config_difference(config, written)}"
 
 
 def _checkpoint(path: Path) -> Path:

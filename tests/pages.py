@@ -44,7 +44,7 @@ def unknown_names(text: str) -> set[str]:
     from seqkit.commands.list import inventory
 
     known = inventory()
-    found = set(re.findall(r"(?:^ {4,}|`|# )seqkit ([a-z]\w*)", text, re.M)) - set(COMMANDS)
+    found = set(re.findall(r"(?:^ {4,}|`|# )seqkit ([a-z][\w-]*)", text, re.M)) - set(COMMANDS)
     for kind, group in known.items():
         named = {name for names in re.findall(rf"\b{kind}=([a-z][\w,]*)", text) for name in names.split(",")}
         found |= {f"{kind}={name}" for name in named - set(group) - FOR_EXAMPLE}

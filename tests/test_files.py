@@ -14,6 +14,7 @@ from seqkit.files import (
     existing,
     existing_file,
     existing_folder,
+    older,
     sha256_of,
     write_atomic,
 )
@@ -106,6 +107,51 @@ def test_atomic_gives_a_file_to_write_by_path_too(tmp_path):
     assert not writing.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert place.read_bytes() == b"one two"
     assert os.listdir(tmp_path) == ["a.bin"]
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL."""
+
+
+def test_older_contents_are_kept_whole_whenever_a_kill_comes(tmp_path, monkeypatch):
+    place, moment, calls = tmp_path / "a.ckpt", 0, []
+
+    def dies(original):
+        def call(*arguments, **options):
+            calls.append(original)
+            if len(calls) == moment:
+                raise Killed
+            return original(*arguments, **options)
+
+        return call
+
+    for owner, name in ((os, "replace"), (os, "fsync"), (Path, "unlink")):
+        monkeypatch.setattr(owner, name, dies(getattr(owner, name)))
+    last = 0
+    for number in range(1, 60):
+        calls.clear()
+        moment = number % 7
+        try:
+            with atomic(place, keep=3) as file:
+                file.write(b"%d" % number)
+            assert place.read_bytes() == b"%d" % number
+        except Killed:
+            pass
+        found = [int(entry.read_bytes()) for entry in (place, *older(place)) if entry.exists()]
+        assert found[:1] in ([last], [number]) or last == 0
+        assert found == sorted(set(found), reverse=True)
+        assert len(found) <= 3
+        last = found[0] if found else 0
+    assert last > 50
+
+
+def test_contents_beyond_the_wanted_number_go(tmp_path):
+    place = tmp_path / "a.ckpt"
+    for keep, expected in ((4, 4), (2, 2), (1, 2)):
+        for number in range(6):
+            with atomic(place, keep) as file:
+                file.write(b"%d" % number)
+        assert len([place, *older(place)]) == expected
 
 
 def test_disk_reason_names_a_full_disk():

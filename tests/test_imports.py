@@ -14,9 +14,9 @@ import seqkit
 ROOT = Path(seqkit.__file__).parent
 
 FLOORS = (
-    ("errors",), ("files",), ("padding",), ("rng",), ("process_state",), ("plotting",), ("contracts",), ("schema",), ("distributions",), ("origin",), ("registry",), ("specs",), ("faults",),
+    ("errors",), ("slurm",), ("stopping",), ("interrupting",), ("files",), ("padding",), ("rng",), ("process_state",), ("plotting",), ("contracts",), ("schema",), ("distributions",), ("origin",), ("registry",), ("specs",), ("faults",),
     ("plugins",), ("presets",), ("config",), ("ranks",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("joining",), ("evaluation",), ("runs",),
-    ("training", "inference", "export"), ("report",), ("testing",), ("experiment", "trained"), ("sweeping",), ("hydra_cli",), ("commands",),
+    ("training", "inference", "export"), ("report",), ("testing",), ("experiment", "trained"), ("sweeping",), ("verifying",), ("hydra_cli",), ("commands",),
     ("__main__",),
 )  # fmt: skip
 """Each room may import those on the floors below it, and itself; rooms of one floor never import each other."""

@@ -14,6 +14,7 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.data.ordering import rows_of_rank
 from seqkit.errors import PluginError, SeqkitError
 from seqkit.faults import fault
+from seqkit.interrupting import reached
 from seqkit.process_state import left_alone
 from seqkit.ranks import group
 from seqkit.specs import spec_to_json
@@ -25,6 +26,7 @@ def set_up(data: Data) -> None:
         if hasattr(data, "prepare") and group().place.local_rank == 0:
             data.prepare()
         group().barrier()
+        reached("data")
         data.setup()
 
 

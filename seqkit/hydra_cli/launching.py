@@ -50,8 +50,8 @@ class SweepLauncher(Launcher):
         with past_hydra():
             self._runner = LAUNCHERS[self._name](**self._options)
 
-    def open(self) -> None:
-        """Open the ledger in the place that the overrides shared by all jobs lead to."""
+    def open(self) -> DictConfig:
+        """Open the ledger in the place that the overrides shared by all jobs lead to, and return their config."""
         setup_globals()
         parsed = OverridesParser.create().parse_overrides(list(self._config.hydra.overrides.task))
         shared = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
@@ -59,6 +59,7 @@ class SweepLauncher(Launcher):
         if self.sweep:
             with past_hydra():
                 self.sweep.open(base.runs, base.id)
+        return base
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         self.open()

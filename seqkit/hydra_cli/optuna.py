@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from seqkit import registry
 from seqkit.config import Config
@@ -71,9 +71,13 @@ class OptunaSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         parsed = self._parser.parse_overrides([*(f"{key}={text}" for key, text in self.params.items()), *arguments])
         overrides = {override.key_or_group: override for override in parsed}
-        self._launcher.open()
+        shared = self._launcher.open()
         with past_hydra():
-            space = {key: _distribution(one) for key, one in overrides.items() if one.is_sweep_override()}
+            space = {
+                key: _distribution(one, isinstance(OmegaConf.select(shared, key), int))
+                for key, one in overrides.items()
+                if one.is_sweep_override()
+            }
             fixed = [str(one.input_line) for one in overrides.values() if not one.is_sweep_override()]
             if not space:
                 raise ConfigError(
@@ -110,7 +114,7 @@ class OptunaSweeper(Sweeper):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         known = self._launcher.sweep.ledger.jobs if self._launcher.sweep else {}
-        scored = [job for job in known.values() if job.number < numbers.start and _is_scored(job)]
+        scored = [job for job in known.values() if job.number < numbers.start and job.score is not None]
         study = optuna.create_study(direction=DIRECTIONS[_direction(scored)])
         for job in scored:
             texts = dict(word.partition("=")[::2] for word in job.overrides)
@@ -149,10 +153,6 @@ class OptunaSweeper(Sweeper):
             )
 
 
-def _is_scored(job: Job) -> bool:
-    return job.state == "finished" and job.score is not None and not math.isnan(job.score)
-
-
 def _direction(scored: list[Job]) -> str:
     """Return ``min`` or ``max``, as the jobs say; where there are none yet it does not matter."""
     monitors = [(name, direction, job.number) for job in scored for name, direction in [job.monitor or ("", "min")]]
@@ -165,18 +165,23 @@ def _direction(scored: list[Job]) -> str:
     return monitors[0][1] if monitors else "min"
 
 
-def _distribution(override: Override) -> "BaseDistribution":
-    """Return what Optuna chooses from for a sweep of Hydra's: numbers of an interval or a whole range, else words."""
+def _distribution(override: Override, is_whole: bool) -> "BaseDistribution":
+    """Return what Optuna chooses from for a sweep of Hydra's: numbers of an interval or a whole range, else words.
+
+    Args:
+        override: ``KEY=SWEEP``.
+        is_whole: Whether the option is an integer, for Hydra reads ``interval(32,512)`` as one of floats.
+    """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     sweep: Any = override.value()
     if isinstance(sweep, IntervalSweep):
-        assert sweep.start is not None
-        assert sweep.end is not None
-        log = "log" in sweep.tags
-        if isinstance(sweep.start, int) and isinstance(sweep.end, int):
-            return IntDistribution(sweep.start, sweep.end, log=log)
-        return FloatDistribution(float(sweep.start), float(sweep.end), log=log)
+        start, end, log = sweep.start, sweep.end, "log" in sweep.tags
+        assert start is not None
+        assert end is not None
+        if is_whole or isinstance(start, int):
+            return IntDistribution(math.ceil(start), math.floor(end), log=log)
+        return FloatDistribution(start, end, log=log)
     if isinstance(sweep, RangeSweep) and not sweep.shuffle:
         values = list(sweep.range())
         if all(isinstance(value, int) for value in values):

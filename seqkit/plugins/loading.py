@@ -13,7 +13,7 @@ from types import ModuleType
 import seqkit
 from seqkit import registry
 from seqkit.distributions import package_of
-from seqkit.errors import one_line
+from seqkit.errors import Stopped, one_line
 from seqkit.plugins.record import Plugin
 from seqkit.process_state import left_alone
 
@@ -46,7 +46,7 @@ def load(plugin: Plugin, import_it: Callable[[], ModuleType]) -> Plugin:
         with registry.all_or_nothing(), redirect_stdout(sys.stderr), left_alone("its import"):
             imported = import_it()
             module, file = imported.__name__, imported.__file__ or ""
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         raise
     except BaseException as error:  # SystemExit, or what a test library raises to skip
         fault = _fault(error)

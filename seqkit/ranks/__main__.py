@@ -11,17 +11,25 @@ import os
 import signal
 import sys
 
+from seqkit.errors import Stopped
+from seqkit.stopping import StopRequest
+
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main(function: str, arguments: str) -> int:
     """Do the part of this rank and return its exit code."""
     _end_with_parent()
-    from seqkit.ranks import place_here
-    from seqkit.ranks.ending import exit_code
-    from seqkit.ranks.parts import do
+    with StopRequest().listening():
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())  # held until there was an answer to them
+            from seqkit.ranks import place_here
+            from seqkit.ranks.ending import exit_code
+            from seqkit.ranks.parts import do
 
-    return exit_code(place_here(), lambda: do(function, json.loads(arguments)))
+            return exit_code(place_here(), lambda: do(function, json.loads(arguments)))
+        except Stopped as stopped:
+            return stopped.code
 
 
 def _end_with_parent() -> None:

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from torch import distributed as dist
 
+from seqkit.errors import Stopped
 from seqkit.ranks.heart import END, GRACE, End
 from seqkit.ranks.parts import name_of
 from seqkit.ranks.place import STORE
@@ -30,8 +31,7 @@ POLL = 0.05  # seconds
 def launch(part: Callable[..., object], arguments: dict[str, Any], size: int, logs: Sequence[Path]) -> End | None:
     """Run a function in ranks of their own; return why they ended before they were done.
 
-    Rank 0 speaks on this terminal, the others write to their logs. A signal is passed on to all; a second one kills
-    them. When one fails, the others have ``GRACE`` seconds to end; whatever happens, none is left.
+    Rank 0 speaks on this terminal, the others write to their logs. Signals are passed on to all. When one fails, the others have ``GRACE`` seconds to end; whatever happens, none is left.
 
     Args:
         part: Function of a module, which each rank calls.
@@ -44,11 +44,11 @@ def launch(part: Callable[..., object], arguments: dict[str, Any], size: int, lo
     store = dist.TCPStore("127.0.0.1", 0, None, True, wait_for_workers=False)
     ranks: list[subprocess.Popen] = []
     try:
-        with _signals_passed_on(ranks):
+        with _signals_passed_on(ranks) as passed_on:
             for rank in range(size):
-                with _output(rank, logs[rank]) as output:
+                with _output(rank, logs[rank]) as output, _signals_held():
                     ranks.append(_start(command, rank, size, store.port, output))
-            end = _wait(ranks, store)
+            end = _wait(ranks, store, passed_on)
     finally:
         _kill(ranks)
     return end
@@ -89,7 +89,7 @@ def _output(rank: int, log: Path) -> Iterator[IO | None]:
             yield file
 
 
-def _wait(ranks: Sequence[subprocess.Popen], store: dist.Store) -> End | None:
+def _wait(ranks: Sequence[subprocess.Popen], store: dist.Store, passed_on: Sequence[str]) -> End | None:
     """Wait until every rank has ended; return why, if not because all is done."""
     own = dist.PrefixStore("0", store)
     ended_at = 0.0
@@ -106,7 +106,9 @@ def _wait(ranks: Sequence[subprocess.Popen], store: dist.Store) -> End | None:
     if not any(rank.returncode for rank in ranks):
         return None
     number = next(number for number, rank in enumerate(ranks) if rank.returncode)
-    return _say(own, End(number, f"process {ranks[number].pid} ended with exit code {ranks[number].returncode}"))
+    code, pid = ranks[number].returncode, ranks[number].pid
+    stopped = passed_on[-1] if passed_on and code == Stopped.CODE else ""  # before it could say so
+    return _say(own, End(number, f"process {pid} ended with exit code {code}", code, stopped))
 
 
 def _say(store: dist.Store, end: End) -> End:
@@ -124,22 +126,32 @@ def _kill(ranks: Sequence[subprocess.Popen]) -> None:
 
 
 @contextmanager
-def _signals_passed_on(ranks: Sequence[subprocess.Popen]) -> Iterator[None]:
-    asked = False
+def _signals_held() -> Iterator[None]:
+    """Let a process that is started here get no signal before it can answer; see ``seqkit.ranks.__main__``."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _signals_passed_on(ranks: Sequence[subprocess.Popen]) -> Iterator[list[str]]:
+    """Pass signals on to the ranks, which know what to do with the first and with another; yields their names."""
+    names: list[str] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
+        names.append(signal.Signals(number).name)
         for rank in ranks:
             if rank.poll() is None:
-                os.killpg(rank.pid, signal.SIGKILL) if asked else os.kill(rank.pid, number)
-        asked = True
+                os.kill(rank.pid, number)
 
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield names
         return
     before = {number: signal.signal(number, pass_on) for number in FORWARDED}
     try:
-        yield
+        yield names
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

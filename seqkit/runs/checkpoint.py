@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from seqkit import interrupting
 from seqkit.config import Config
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, SeqkitError, TrainingError, shortened
@@ -184,7 +185,11 @@ def write(path: Path, content: dict[str, Any], keep: int = 1) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         sync_folder(path.parent.parent)
     with atomic(path, keep) as file:
-        for piece in (body, length, MARK, digest.hexdigest().encode()):
+        file.write(body[: len(body) // 2])
+        if interrupting.wanted():
+            file.flush()
+            interrupting.reached("writing", path.name)
+        for piece in (body[len(body) // 2 :], length, MARK, digest.hexdigest().encode()):
             file.write(piece)
 
 

@@ -2,6 +2,8 @@
 
 import csv
 import io
+from errno import ENOSPC
+from os import fsync, strerror
 from pathlib import Path
 
 from seqkit.errors import TrainingError
@@ -28,11 +30,24 @@ class MetricsWriter:
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.kept])
         write_atomic(path, text.getvalue())
+        # Kept open: where another process has taken over the run, its file is a new one, and this one is no more.
+        self._file = path.open("ab", buffering=0)
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Append the metrics of a step."""
-        with self.path.open("a", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows((step, name, value) for name, value in metrics.items())
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows((step, name, value) for name, value in metrics.items())
+        lines = text.getvalue().encode()
+        if self._file.write(lines) < len(lines):
+            raise OSError(ENOSPC, strerror(ENOSPC), str(self.path))
+
+    def sync(self) -> None:
+        """Write out what the operating system still holds."""
+        fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def read_metrics(path: Path) -> list[Row]:

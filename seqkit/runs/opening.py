@@ -95,11 +95,12 @@ def _new_folder(parent: Path) -> Path:
 
 
 def _put_aside(run: RunFolder) -> Path:
-    """Rename the folder of a run, so that another one can be made in its place, and return where it is now."""
+    """Rename the folder of a run, locked by this process, and return where it is now, without the lock."""
     number = 1
     while (place := run.path.with_name(f"{run.path.name}.old-{number}")).exists():
         number += 1
     run.path.rename(place)
+    RunFolder(place).lock_file.unlink()
     sync_folder(place.parent)
     return place
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from seqkit.errors import DataError, PluginError, SeqkitError, Stopped, TrainingError, shown
+from seqkit.errors import DataError, PluginError, SeqkitError, TrainingError, shown
 from seqkit.faults import fault
 from seqkit.files import DISK, disk_reason
 from seqkit.runs.folder import RunFolder
@@ -40,7 +40,7 @@ def faults_in_one_line(run: RunFolder) -> Iterator[None]:
         yield
     except (Exception, SystemExit) as error:
         cause = error.__cause__ if isinstance(error, SeqkitError) else error
-        if cause is None or isinstance(error, Stopped):
+        if cause is None:
             raise
         LOG.debug("%s", error, exc_info=cause)
         trace = f"its traceback is in {shown(run.train_log)}"

@@ -1,6 +1,7 @@
 """The ledger of a sweep, ``RUNS/sweeps/ID/sweep.json``: its jobs, their runs, states and scores."""
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ class Job:
         overrides: Of this job alone, the choice made of every sweep among them.
         run: Its run, as a path from the folder of all runs; empty before it was composed.
         state: A job found ``running`` by a later process was killed.
-        score: Validation score of the best checkpoint.
+        score: Validation score of the best checkpoint; None where that is no number.
         monitor: Name of that score, and ``min`` or ``max``.
         refusal: Why it failed, in one line.
     """
@@ -160,7 +161,8 @@ class Ledger:
         job.state, job.refusal = state, refusal
         if report:
             name, _ = job.monitor = report["monitor"]
-            job.score = report["valid"].get(name)
+            score = report["valid"].get(name)
+            job.score = score if score is not None and math.isfinite(score) else None
         self.write()
 
     def place(self, job: Job, config: Config) -> Config:

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
 from seqkit.config import Config
 from seqkit.errors import ConfigError, Stopped, one_line, shown
 from seqkit.plugins.named import VARIABLE
+from seqkit.stopping import REQUEUING, StopRequest
 from seqkit.sweeping import job
 from seqkit.sweeping.job import Flags, Outcome
 from seqkit.sweeping.runners import Task, refuse_on_ranks
@@ -49,7 +50,7 @@ class Submitit:
 
     def __call__(
         self, tasks: Sequence[Task], flags: Flags, started: Callable[[int, str], None]
-    ) -> Iterator[tuple[int, Outcome]]:
+    ) -> Generator[tuple[int, Outcome], None, None]:
         refuse_on_ranks()
         if not tasks:
             return
@@ -140,9 +141,10 @@ def on_cluster(config: Config, flags: Flags, plugins: str) -> Outcome:
 
     os.environ[VARIABLE] = plugins
     try:
-        return job.run(config, flags)
+        with StopRequest().listening():
+            return job.run(config, flags)
     except Stopped as stopped:
-        if stopped.reason == "SIGUSR1":
+        if stopped.reason in REQUEUING and config["trainer"]["requeue"]:
             submitit.JobEnvironment()._requeue(0)
         sys.exit(stopped.code)  # no result: submitit waits for that of the next start
     except KeyboardInterrupt:

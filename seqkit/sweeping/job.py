@@ -16,6 +16,7 @@ from typing import Literal
 
 from seqkit.config import Config
 from seqkit.errors import SeqkitError, Stopped, one_line
+from seqkit.stopping import MAX_TIME, StopRequest, current
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def run(config: Config, flags: Flags) -> Outcome:
     """Train a run, which leaves its report in its folder.
 
     Raises:
-        Stopped: A signal asked for a stop.
+        Stopped: A signal, or the end of the allocation, asked for a stop.
         KeyboardInterrupt: The same, outside the training.
     """
     from seqkit.experiment import train
@@ -53,8 +54,11 @@ def run(config: Config, flags: Flags) -> Outcome:
     try:
         train(config, flags.fresh, flags.exact, flags.changed_code)
         return Outcome("finished")
-    except Stopped:
-        raise
+    except Stopped as stopped:
+        if stopped.reason != MAX_TIME:  # which is the job's own, not the sweep's
+            raise
+        current().name = ""
+        return Outcome("stopped", one_line(stopped))
     except SeqkitError as error:
         return Outcome("failed", one_line(error))
     except (Exception, SystemExit) as error:
@@ -71,9 +75,10 @@ def main() -> None:
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_stop_with_the_sweep, daemon=True).start()
     try:
-        outcome = run(job["config"], Flags(**job["flags"]))
-    except (Stopped, KeyboardInterrupt):
-        outcome = Outcome("stopped")
+        with StopRequest().listening():
+            outcome = run(job["config"], Flags(**job["flags"]))
+    except (Stopped, KeyboardInterrupt) as stop:
+        outcome = Outcome("stopped", one_line(stop))
     with answers:
         print(json.dumps(asdict(outcome)), file=answers)
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, TypeVar
@@ -46,7 +46,7 @@ class Runner(Protocol):
 
     def __call__(
         self, tasks: Sequence[Task], flags: Flags, started: Callable[[int, str], None]
-    ) -> Iterator[tuple[int, Outcome]]: ...
+    ) -> Generator[tuple[int, Outcome], None, None]: ...
 
 
 class Here:
@@ -56,7 +56,7 @@ class Here:
 
     def __call__(
         self, tasks: Sequence[Task], flags: Flags, started: Callable[[int, str], None]
-    ) -> Iterator[tuple[int, Outcome]]:
+    ) -> Generator[tuple[int, Outcome], None, None]:
         for task in tasks:
             started(task.number, "")
             yield task.number, job.run(task.config, flags)
@@ -78,10 +78,10 @@ class Processes:
 
     def __call__(
         self, tasks: Sequence[Task], flags: Flags, started: Callable[[int, str], None]
-    ) -> Iterator[tuple[int, Outcome]]:
+    ) -> Generator[tuple[int, Outcome], None, None]:
         refuse_on_ranks()
         waiting = list(reversed(tasks))
-        places = min(self.n_jobs, len(tasks))
+        places = self.n_jobs  # also for fewer jobs: those that go on need the share that they had
         running: dict[int, _Process] = {}
         try:
             while waiting or running:

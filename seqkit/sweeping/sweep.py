@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +16,7 @@ from seqkit.report.sweep import sweep_tables
 from seqkit.report.terminal import terminal_summary
 from seqkit.runs import provenance
 from seqkit.runs.sweep import Job, Ledger, open_sweep
-from seqkit.sweeping.job import Flags
+from seqkit.sweeping.job import Flags, Outcome
 from seqkit.sweeping.runners import Runner, Task
 
 
@@ -91,21 +91,25 @@ class Sweep:
             ledger.note(job, "running")
             _say(f"job {number} starts: {self._told(job)}{f' ({more})' * bool(more)}")
 
-        for number, outcome in runner(tasks, self.flags, started):
-            job = ledger.jobs[number]
-            report = ledger.run_of(job).read_report() if outcome.state == "finished" else None
-            ledger.note(job, outcome.state, outcome.refusal, report)
-            if report:
-                self.reports[number] = report
-                if runner.in_sight and not self.as_json:
-                    print(terminal_summary(report), flush=True)
-            self._say_end(job)
+        with closing(runner(tasks, self.flags, started)) as outcomes:  # which ends the jobs, should this loop fail
+            for number, outcome in outcomes:
+                self._note(ledger.jobs[number], outcome, runner.in_sight)
         return every
+
+    def _note(self, job: Job, outcome: Outcome, in_sight: bool) -> None:
+        """Note the end of a job, and show its report where the terminal has shown its training."""
+        report = self.ledger.run_of(job).read_report() if outcome.state == "finished" else None
+        self.ledger.note(job, outcome.state, outcome.refusal, report)
+        if report:
+            self.reports[job.number] = report
+            if in_sight and not self.as_json:
+                print(terminal_summary(report), flush=True)
+        self._say_end(job)
 
     def close(self) -> int:
         """Write and print the table and what failed, and return the exit code."""
         if self.as_json:
-            print(json.dumps([report for _, report in sorted(self.reports.items())], indent=2))
+            print(json.dumps(self._reports(), indent=2))
         tables = self._write_tables()
         if not self.as_json and tables:
             print(tables)
@@ -145,22 +149,26 @@ class Sweep:
         elif isinstance(error, KeyboardInterrupt):
             _say(f"seqkit: go on with: {self.ledger.again}")
 
+    def _reports(self) -> list[dict[str, Any]]:
+        """Return the reports of the finished jobs, each with its overrides."""
+        jobs = self.ledger.jobs
+        return [{**report, "overrides": jobs[number].overrides} for number, report in sorted(self.reports.items())]
+
     def _write_tables(self) -> str:
         """Write the tables as files, and return them for the terminal."""
         ledger = self.ledger
-        reports = [
-            {**report, "overrides": ledger.jobs[number].overrides} for number, report in sorted(self.reports.items())
-        ]
-        if not reports:
+        if not self.reports:
             return ""
-        tables = sweep_tables(reports)
+        tables = sweep_tables(self._reports())
         with suppress(OSError):
             write_atomic(ledger.table_md, "\n\n".join(table.markdown() for table in tables) + "\n")
             write_atomic(ledger.table_csv, tables[0].csv())
         return "\n\n".join(table.text() for table in tables)
 
     def _say_end(self, job: Job) -> None:
-        end = f"{job.monitor[0]} {job.score:.6g}" if job.state == "finished" and job.monitor else job.refusal
+        end = job.refusal
+        if job.state == "finished" and job.monitor and job.score is not None:
+            end = f"{job.monitor[0]} {job.score:.6g}"
         _say(f"job {job.number} {job.state}: {self._told(job)}{f': {end}' * bool(end)}")
 
     def _told(self, job: Job) -> str:

@@ -1,9 +1,6 @@
 """Callbacks of training: checkpoints at moments from which it goes on bit for bit, signals, progress."""
 
-import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +17,9 @@ from seqkit.ranks import group
 from seqkit.runs.checkpoint import read, refuse_if_not_plain, write
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.lock import LockWatch
+from seqkit.stopping import NAMES, StopRequest
 from seqkit.training.module import SequenceModule
 
-REASONS = ("", "SIGINT", "SIGTERM", "SIGUSR1")
 SILENCE = 15.0  # seconds after which training says where it is
 
 
@@ -42,40 +39,6 @@ class CheckpointFiles(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         return read(Path(path))
-
-
-class StopRequest:
-    """Whether the user or the system has asked for a stop; the training looks at it between two steps.
-
-    To be made before Lightning's Trainer, whose handlers ``close`` must not take for those of the user.
-    """
-
-    def __init__(self) -> None:
-        self.name = ""
-        self._before: dict[int, Any] = {}
-        if threading.current_thread() is threading.main_thread():
-            self._before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def __bool__(self) -> bool:
-        return bool(self.name)
-
-    def listen(self) -> None:
-        """Take the first SIGINT or SIGTERM as a request; another one acts at once."""
-
-        def request(number: int, frame: Any) -> None:
-            self.name = signal.Signals(number).name
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.write(2, f"\n{self.name}: stopping after this step; once more stops at once\n".encode())
-
-        for number in self._before:
-            signal.signal(number, request)
-
-    def close(self) -> None:
-        """Put back the handlers that were there when the request was made."""
-        for number, handler in self._before.items():
-            if handler is not None:  # None: it was not set from Python
-                signal.signal(number, handler)
 
 
 class Checkpoints(Checkpoint):
@@ -111,12 +74,10 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, SequenceModule)
+        self._refuse_if_lock_is_lost(trainer, now=True)
         if trainer.is_global_zero:
             self.run.write_scored(module.monitor, module.metadata["fingerprint"])
-        # Only now: Lightning has installed its own handlers, whose SIGTERM ends the process with exit code 0.
-        self.stop.listen()
         self.done = False  # a training that is to be longer than its checkpoint says
-        self._refuse_if_lock_is_lost(trainer, now=True)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._group.tick()
@@ -124,7 +85,8 @@ class Checkpoints(Checkpoint):
             return
         self._refuse_if_lock_is_lost(trainer)
         step = trainer.global_step
-        self._asked = REASONS[self._group.largest(REASONS.index(self.stop.name))]
+        self.stop.look()
+        self._asked = NAMES[self._group.largest(NAMES.index(self.stop.name))]
         if step >= self.total_steps:
             trainer.should_stop = True  # Lightning then validates once more, whatever the interval
         interval = trainer.val_check_batch
@@ -152,7 +114,8 @@ class Checkpoints(Checkpoint):
 
     def _save(self, trainer: pl.Trainer, path: Path) -> None:
         self._refuse_if_lock_is_lost(trainer, now=True)
-        trainer.save_checkpoint(path)
+        with self.stop.saving():
+            trainer.save_checkpoint(path)
 
     def _refuse_if_lock_is_lost(self, trainer: pl.Trainer, now: bool = False) -> None:
         """Stop without saving where another process may train the run by now."""

@@ -18,7 +18,9 @@ from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.length import planned_steps
 from seqkit.runs.metrics_csv import MetricsWriter
-from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar, StopRequest
+from seqkit.stopping import StopRequest, current, time_limits
+from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar
+from seqkit.training.interrupting import moments
 from seqkit.training.lengthening import NewLength
 from seqkit.training.loader import TrainLoader, steps_per_epoch
 from seqkit.training.loggers import Loggers
@@ -76,7 +78,8 @@ def fit(
     _say_which_limit_ends_it(options["max_steps"], options["max_epochs"], epoch)
     steps = planned_steps(config, epoch)
     module = SequenceModule(config, data.spec, steps, {**metadata, "steps_per_epoch": epoch}, loggers, exact)
-    stop = StopRequest()
+    stop = current()
+    stop.limits = time_limits(options["max_time"]) if group().first else []
     interval = min(options["val_check_interval"] or epoch, steps)
     trainer = make_trainer(config, run, steps, interval, stop)
     if last and (before := planned_steps(last.config(), epoch)) != steps:
@@ -87,7 +90,7 @@ def fit(
     valid = evaluation_loader(data, "valid", data.batch_size, workers, pin)
     ranks.watch(options["timeout"])
     try:
-        with warnings.catch_warnings():
+        with stop.training(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             trainer.fit(module, loader, valid, ckpt_path=last.path if last else None, weights_only=True)
     except SystemExit as error:
@@ -95,7 +98,6 @@ def fit(
             raise
         raise KeyboardInterrupt from None  # how Lightning answers Ctrl-C
     finally:
-        stop.close()
         ranks.watch(None)
     return module.seconds
 
@@ -117,9 +119,9 @@ def make_trainer(
     """
     options, place = config["trainer"], group().place
     every, patience = options["checkpoint_every_n_steps"], options["early_stopping_patience"]
-    checkpoints = Checkpoints(run, steps, every, patience, stop or StopRequest())
+    checkpoints = Checkpoints(run, steps, every, patience, StopRequest() if stop is None else stop)
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             accelerator=device_of(options["accelerator"]).type,
             devices=place.local_size,
             num_nodes=place.nodes,
@@ -141,10 +143,13 @@ def make_trainer(
             default_root_dir=run.path,
             # not Lightning's environment for SLURM, which requeues on its own
             plugins=[CheckpointFiles(options["keep_checkpoints"]), RankEnvironment(place)],
-            callbacks=[ProgressBar(steps), checkpoints] if place.rank == 0 else [checkpoints],
+            callbacks=[*[ProgressBar(steps)] * (place.rank == 0), *moments(), checkpoints],
         )
     except pl.utilities.exceptions.MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
+    # Its handler of SIGTERM ends the process with exit code 0, and calls a collective from within the handler.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def _say_which_limit_ends_it(max_steps: int | None, max_epochs: int | None, epoch: int) -> None:

@@ -200,6 +200,8 @@ class SequenceModule(pl.LightningModule):
             self.run_loggers.log_metrics(metrics, step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.run_loggers is not None:
+            self.run_loggers.sync()
         carried = [part.cpu() for part in self._carried] if self._carried is not None else None
         ranks = self._group.gather({"rng": get_rng(), "carried": carried})
         self.seconds = self._before + time.monotonic() - self._started

@@ -177,8 +177,8 @@ class Shards(DDPStrategy):
 
 def _without_gradient(name: str) -> TrainingError:
     return TrainingError(
-        f"{_own(name)} got no gradient in this step, which several ranks cannot train; let the loss depend on it in every "
-        "step, or set its requires_grad to False"
+        f"{_own(name)} got no gradient in this step, which several ranks cannot train; let the loss depend on it in "
+        "every step, or set its requires_grad to False"
     )
 
 

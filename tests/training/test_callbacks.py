@@ -7,7 +7,8 @@ import pytest
 
 import seqkit
 from seqkit.runs.folder import RunFolder
-from seqkit.training.callbacks import Checkpoints, ProgressBar, StopRequest
+from seqkit.stopping import StopRequest
+from seqkit.training.callbacks import Checkpoints, ProgressBar
 from seqkit.training.module import SequenceModule
 from tests.conftest import TINY
 

@@ -28,7 +28,7 @@ class Loggers:
         self.writer, self.logger = writer, logger
         if step is not None and hasattr(logger, "resume"):
             self._attempt(lambda: self.logger.resume(step))
-        if getattr(logger, "replays", False):
+        if writer is not None and getattr(logger, "replays", False):
             for number, rows in groupby(writer.kept, key=lambda row: row[0]):
                 metrics = {name: value for _, name, value in rows}
                 self._attempt(partial(self._log, metrics, number))
@@ -47,8 +47,15 @@ class Loggers:
             figures = [run.path / name for name in report["figures"]]
             self._attempt(lambda: self.logger.publish(report, figures, run.best))
 
+    def sync(self) -> None:
+        """Let ``metrics.csv`` survive a loss of power, as is due before a checkpoint that goes on behind its lines."""
+        if self.writer is not None:
+            self.writer.sync()
+
     def close(self) -> None:
-        """Flush the logger, at the end or at a stop."""
+        """Flush the logger and close the files, at the end or at a stop."""
+        if self.writer is not None:
+            self.writer.close()
         if hasattr(self.logger, "finalize"):
             self._attempt(lambda: self.logger.finalize("success"))
 

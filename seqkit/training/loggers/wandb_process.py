@@ -63,6 +63,7 @@ def open_run(opening: dict[str, Any]) -> tuple[Any, bool]:
         except Exception as error:
             reason = " ".join(str(error).split())
             print(f"wandb: {reason}; so logging offline; later: {opening['later']}", file=sys.stderr)
+            wandb.teardown()  # its service still holds the id
     set_aside(folder, list(folder.glob("offline-run-*")))
     return wandb.init(**options, mode="offline", settings=settings), False
 

@@ -19,12 +19,15 @@ from seqkit.training.loggers.wandb import run_id, sweep_of
 from tests.conftest import TINY
 from tests.training.loggers.wandb_files import history, records
 
+PATIENCE = 300.0  # seconds, on a busy machine
+
 
 @pytest.fixture(autouse=True)
 def _no_account(monkeypatch, tmp_path):
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setattr("seqkit.training.loggers.wandb.STOP_SECONDS", PATIENCE)
 
 
 def uploaded(folder: Path) -> Path:
@@ -46,7 +49,10 @@ def metrics(folder: Path) -> list[tuple[int, dict[str, float]]]:
 
 
 def test_without_a_key_a_run_is_logged_offline_and_nothing_is_asked(capfd):
-    assert run(["train", *TINY, "id=a", "logger=wandb", "logger.tags=[x]", "logger.group=g"]) == 0
+    assert (
+        run(["train", *TINY, "id=a", "logger=wandb", f"logger.wait={PATIENCE}", "logger.tags=[x]", "logger.group=g"])
+        == 0
+    )
     folder = Path("runs/tiny/a")
     hint = f"wandb: no API key, so logging offline; later: wandb sync {folder}/wandb/offline-run-*"
     assert hint in capfd.readouterr().err
@@ -63,7 +69,7 @@ def test_without_a_key_a_run_is_logged_offline_and_nothing_is_asked(capfd):
 def test_a_killed_run_that_goes_on_is_one_curve(halfway):
     def start(steps, checkpoint=None):
         writer = MetricsWriter(halfway / "metrics.csv", keep=checkpoint or -1)
-        logger = build("logger", {"name": "wandb"}, halfway, {"name": "tiny"})
+        logger = build("logger", {"name": "wandb", "wait": PATIENCE}, halfway, {"name": "tiny"})
         loggers = Loggers(writer, logger, checkpoint)
         for step in steps:
             loggers.log_metrics({"train/loss": 1 / step}, step)
@@ -73,7 +79,7 @@ def test_a_killed_run_that_goes_on_is_one_curve(halfway):
 
     _, logger = start(range(1, 6))
     logger._messages.put(None)  # what the end of the training process does to the pipe
-    assert logger._process.wait(60) == 0
+    assert logger._process.wait(PATIENCE) == 0
     uploaded(halfway).write_bytes(uploaded(halfway).read_bytes()[:7])  # where wandb-core has died with it
     loggers, logger = start(range(4, 9), checkpoint=3)
     loggers.close()
@@ -111,11 +117,11 @@ def test_a_process_that_hangs_is_ended_after_a_while(other):
         logger.log_metrics({"train/loss": 0.5, "text": "x" * 100}, step)  # more than a pipe holds
     with pytest.raises(TimeoutError, match=r"within 0.1 s; later, where there is a network: seqkit resume runs/a/b$"):
         logger.finalize("success")
-    assert logger._process.wait(60) == -signal.SIGKILL
+    assert logger._process.wait(PATIENCE) == -signal.SIGKILL
 
 
 def test_a_signal_to_every_process_of_a_job_leaves_it(tmp_path):
-    logger = build("logger", {"name": "wandb"}, tmp_path, {"name": "a"})
+    logger = build("logger", {"name": "wandb", "wait": PATIENCE}, tmp_path, {"name": "a"})
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         logger._process.send_signal(number)
     logger.log_metrics({"train/loss": 0.5}, 1)
@@ -153,12 +159,18 @@ class Server:
         self.opened: list[dict] = []
         self.rows: list[tuple[int, dict]] = []
         self.exit_code: int | None = None
+        self.holds_the_id = False  # as wandb's service does after a refusal
 
     def init(self, **options):
         self.opened.append(options)
         if self.refusal and options["mode"] == "online":
+            self.holds_the_id = True
             raise ConnectionError(self.refusal)
+        assert not self.holds_the_id
         return self
+
+    def teardown(self):
+        self.holds_the_id = False
 
     def log(self, row, step):
         self.rows.append((step, row))
@@ -177,6 +189,7 @@ def talk(monkeypatch):
         lines = "".join(json.dumps(message) + "\n" for message in (opening, *messages))
         monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
         monkeypatch.setattr(wandb_process.wandb, "init", server.init)
+        monkeypatch.setattr(wandb_process.wandb, "teardown", server.teardown)
         wandb_process.main()
 
     return talk
