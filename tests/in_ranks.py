@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from seqkit.training.fit import fit
 REPOSITORY = Path(__file__).parents[1]
 
 
-class Stopped(Exception):
+class Ended(Exception):  # noqa: N818
     """Stands for the end of the processes, on all ranks at once."""
 
 
@@ -35,7 +36,7 @@ class Losses(list):
     def log_metrics(self, metrics, step):
         self += [metrics[name] for name in ("train/loss", "valid/loss") if name in metrics]
         if step == self.stop:
-            raise Stopped
+            raise Ended
 
 
 def losses(config, folder, stop=None):
@@ -55,10 +56,8 @@ def losses(config, folder, stop=None):
         run.write_config(config, data.spec)
     group().barrier()
     found = Losses(stop)
-    try:
+    with suppress(Ended):
         fit(config, data, run, metadata(config, data), last, found, False)
-    except Stopped:
-        pass
     return list(found)
 
 

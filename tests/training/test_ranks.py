@@ -28,16 +28,11 @@ def text(folder, rows=4, steps=4):
 
 
 def config(*overrides):
-    return compose(
-        [
-            "model.hidden_size=6",
-            "optimizer.lr=0.01",
-            "scheduler.warmup=3",
-            "trainer.accelerator=cpu",
-            "trainer.log_every_n_steps=1",
-            *overrides,
-        ]  # fmt: skip
-    )
+    of_all = [
+        "model.hidden_size=6", "optimizer.lr=0.01", "scheduler.warmup=3", "trainer.accelerator=cpu",
+        "trainer.log_every_n_steps=1",
+    ]  # fmt: skip
+    return compose([*of_all, *overrides])
 
 
 def largest_difference(some, others):
