@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from seqkit.errors import SeqkitError, Stopped, one_line
 from seqkit.ranks.group import connected
-from seqkit.ranks.heart import End, Heart
+from seqkit.ranks.heart import GONE, End, Heart
 from seqkit.ranks.place import Place
 
 LOG = logging.getLogger("seqkit")
-LOST = 6.0  # seconds in which a rank that has lost another learns why
+LOST = GONE + 3  # seconds in which a rank that has lost another learns why
 
 
 def exit_code(place: Place, part: Callable[[], object]) -> int:
@@ -38,7 +38,8 @@ def exit_code(place: Place, part: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         end = End(place.rank, "interrupted", 130)
     except Exception as error:
-        known = heart.ended(LOST) if heart else None  # a collective fails where another rank is gone
+        # A collective fails, as a RuntimeError, where another rank is gone.
+        known = heart.ended(LOST) if heart and isinstance(error, RuntimeError) else None
         if known is None:
             LOG.error("rank %d failed", place.rank, exc_info=error)
         end = known or End(place.rank, f"{type(error).__name__}: {one_line(error)}")

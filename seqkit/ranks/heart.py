@@ -22,7 +22,7 @@ from seqkit.ranks.place import Place
 BEAT = 0.5  # seconds between two beats
 TIMEOUT = 600.0  # seconds without a beat, until the config says otherwise
 GRACE = 5.0  # seconds that a rank has to end by itself once the job has ended
-GONE = 4.0  # seconds without a beat after which a rank to which the connection was lost counts as gone
+GONE = 8.0  # seconds without a beat after which a rank to which the connection was lost counts as gone
 END = "end"  # in the store: why the job ends
 
 
@@ -109,9 +109,12 @@ class Heart:
         return None
 
     def _run(self) -> None:
-        beats, number = _Beats(self._own), 0
+        beats, number, last = _Beats(self._own), 0, time.monotonic()
         while True:
             number += 1
+            if time.monotonic() - last > GONE:  # all were suspended, maybe: the others have to wake up too
+                beats, self._ticked = _Beats(self._own), time.monotonic()
+            last = time.monotonic()
             try:
                 self._beat(str(number))
                 end = self._reason_to_end(beats)

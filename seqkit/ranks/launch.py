@@ -31,7 +31,8 @@ POLL = 0.05  # seconds
 def launch(part: Callable[..., object], arguments: dict[str, Any], size: int, logs: Sequence[Path]) -> End | None:
     """Run a function in ranks of their own; return why they ended before they were done.
 
-    Rank 0 speaks on this terminal, the others write to their logs. Signals are passed on to all. When one fails, the others have ``GRACE`` seconds to end; whatever happens, none is left.
+    Rank 0 speaks on this terminal, the others write to their logs. Signals are passed on to all. When one fails, the
+    others have ``GRACE`` seconds to end; whatever happens, none is left.
 
     Args:
         part: Function of a module, which each rank calls.
