@@ -1,6 +1,7 @@
 """How several ranks share a training: what Lightning asks about them, and its strategy."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -120,6 +121,7 @@ class Shards(DDPStrategy):
                 )
         for tensor in [*module.parameters(), *module.buffers()]:
             dist.broadcast(tensor.detach(), src=0)
+        warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")  # nothing is changed in place
         self._mesh = init_device_mesh(self.root_device.type, (self.world_size,))
         for part in list(module.modules()):
             if isinstance(part, Layer):
