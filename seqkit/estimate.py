@@ -13,6 +13,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from seqkit.contracts.components import Data
 from seqkit.errors import ConfigError, one_line
 from seqkit.network import assemble
+from seqkit.ranks import group
 
 PARAMETER = 16  # bytes: the value, its gradient and AdamW's two moments in float32
 ACTIVATION = 12  # bytes: the value, its gradient, and as much for buffers
@@ -22,7 +23,7 @@ INDEX = 8  # bytes of a sample's number in the order of a pass
 
 
 def refuse_if_too_large(config: Mapping[str, Any], data: Data, device: torch.device) -> None:
-    """Refuse a training that cannot fit into memory.
+    """Refuse a training that cannot fit into memory, of which every rank on this machine has its share.
 
     Args:
         config: Of the run, checked.
@@ -32,10 +33,11 @@ def refuse_if_too_large(config: Mapping[str, Any], data: Data, device: torch.dev
     Raises:
         ConfigError: It needs more than there is; the message gives both figures.
     """
+    place = group().place
     workers = config["trainer"]["num_workers"] * WORKER
     part: Any = data.part("train")
     samples = len(part) if hasattr(part, "__len__") else 0
-    there = available_bytes()
+    there = available_bytes() // place.local_size
     for need, cause in (
         (workers, f"trainer.num_workers={config['trainer']['num_workers']}"),
         (samples * INDEX, f"a training part of {samples:,} samples"),
@@ -45,16 +47,18 @@ def refuse_if_too_large(config: Mapping[str, Any], data: Data, device: torch.dev
     network = on_meta(config, data)
     if network is None:
         return
-    there = available_bytes(device)
+    there = available_bytes(device) // (1 if device.type == "cuda" else place.local_size)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    if PARAMETER * parameters > there:
+    states = PARAMETER * parameters // (place.size if config["trainer"]["strategy"] == "fsdp" else 1)
+    in_each = f" in each of {place.size} ranks" if place.size > 1 else ""
+    if states > there:
         raise ConfigError(
-            f"a model of {parameters:,} parameters needs {_words(PARAMETER * parameters)} of memory in training; "
+            f"a model of {parameters:,} parameters needs {_words(states)} of memory in training{in_each}; "
             f"{_words(there)} are there. Make model.hidden_size or model.num_layers smaller"
         )
-    rows = min(data.batch_size, samples)
+    rows = -(-min(data.batch_size, samples) // place.size)
     try:
-        need = PARAMETER * parameters + ACTIVATION * rows * activations_per_sample(network, data)
+        need = states + ACTIVATION * rows * activations_per_sample(network, data)
     except Exception as error:  # of a plugin, whose fault shows in training: an estimate stops nothing
         if isinstance(error, MemoryError) or "allocate memory" in str(error):
             raise ConfigError(f"one sample of the data does not fit into memory; {_words(there)} are there") from None
@@ -62,7 +66,7 @@ def refuse_if_too_large(config: Mapping[str, Any], data: Data, device: torch.dev
     if need > there:
         raise ConfigError(
             f"data.batch_size={data.batch_size}: batches of {rows:,} samples need about {_words(need)} of memory in "
-            f"training; {_words(there)} are there. Make data.batch_size smaller"
+            f"training{in_each}; {_words(there)} are there. Make data.batch_size smaller"
         )
 
 
@@ -126,10 +130,10 @@ def _control_group_limits() -> list[Path]:
     groups = ["/"]
     with suppress(OSError):
         lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
-        groups += [group for _, controllers, group in lines if controllers in ("", "memory")]
+        groups += [name for _, controllers, name in lines if controllers in ("", "memory")]
     found: dict[Path, None] = {}  # a set in order
-    for group in groups:
-        for place in (Path(group), *Path(group).parents):
+    for name in groups:
+        for place in (Path(name), *Path(name).parents):
             inner = str(place).lstrip("/")
             found[Path("/sys/fs/cgroup", inner, "memory.max")] = None
             found[Path("/sys/fs/cgroup/memory", inner, "memory.limit_in_bytes")] = None

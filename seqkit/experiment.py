@@ -15,7 +15,7 @@ from seqkit.estimate import refuse_if_too_large
 from seqkit.files import working_in
 from seqkit.interrupting import reached
 from seqkit.network import device_of
-from seqkit.ranks import group, wanted_ranks
+from seqkit.ranks import group, in_words, wanted_ranks
 from seqkit.ranks.launch import launch
 from seqkit.ranks.parts import ask
 from seqkit.registry import build
@@ -157,7 +157,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         ranks.refuse_if_unequal({**same, "torch": str(torch.__version__)})
         if ranks.first:
             remember(about["components"])
-        LOG.info("run %s", shown(run.path))
+        LOG.info("run %s%s", shown(run.path), in_words(config["trainer"], ranks.place))
         for name, value in data.facts.items():
             LOG.info("data %s: %s", name, value)
         refuse_if_too_large(config, data, device)

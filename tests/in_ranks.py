@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -14,28 +15,30 @@ from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.metadata import metadata
 from seqkit.training.fit import fit
+from seqkit.training.loggers import Loggers
 
 REPOSITORY = Path(__file__).parents[1]
 
 
-class Stopped(Exception):
+class Ended(Exception):  # noqa: N818
     """Stands for the end of the processes, on all ranks at once."""
 
 
-class Losses(list):
-    """Losses of the training steps and of the validations, in their order; ends the training at a step.
+class Losses(Loggers):
+    """Keeps the losses of the training steps and of the validations, in their order; ends the training at a step.
 
     Args:
         stop: Step at which it ends, before that step's checkpoint; None to let it end by itself.
     """
 
     def __init__(self, stop=None):
-        self.stop = stop
+        super().__init__(None)
+        self.stop, self.found = stop, []
 
     def log_metrics(self, metrics, step):
-        self += [metrics[name] for name in ("train/loss", "valid/loss") if name in metrics]
+        self.found += [metrics[name] for name in ("train/loss", "valid/loss") if name in metrics]
         if step == self.stop:
-            raise Stopped
+            raise Ended
 
 
 def losses(config, folder, stop=None):
@@ -49,15 +52,15 @@ def losses(config, folder, stop=None):
     data = build("data", config["data"])
     set_up(data)
     run = RunFolder(Path(folder))
-    run.path.mkdir(parents=True, exist_ok=True)
     last = Checkpoint.read(run.last) if run.last.exists() else None
+    if group().first and last is None:
+        run.path.mkdir(parents=True)
+        run.write_config(config, data.spec)
     group().barrier()
-    found = Losses(stop)
-    try:
-        fit(config, data, run, metadata(config, data), last, found, False)
-    except Stopped:
-        pass
-    return list(found)
+    loggers = Losses(stop)
+    with suppress(Ended):
+        fit(config, data, run, metadata(config, data), last, loggers, False)
+    return loggers.found
 
 
 def part(jobs, results):

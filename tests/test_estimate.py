@@ -8,6 +8,7 @@ import torch
 from seqkit import estimate
 from seqkit.errors import ConfigError
 from seqkit.hydra_cli import compose
+from seqkit.ranks import Group, Place
 from seqkit.registry import build
 
 CPU = torch.device("cpu")
@@ -40,6 +41,16 @@ def test_large_batches(monkeypatch):
     line = refusal("data.batch_size=100000", "data.train_size=100000")
     assert line.startswith("data.batch_size=100000: batches of 100,000 samples need about ")
     assert line.endswith("of memory in training; 1 GB are there. Make data.batch_size smaller")
+
+
+def test_each_rank_has_its_share(monkeypatch):
+    monkeypatch.setattr(estimate, "available_bytes", lambda device=None: 4 * 10**9)
+    monkeypatch.setattr(estimate, "group", lambda: Group(Place(size=4, local_size=2)))
+    line = refusal("data.batch_size=100000", "data.train_size=100000")
+    assert line.startswith("data.batch_size=100000: batches of 25,000 samples need about ")
+    assert "in each of 4 ranks; 2 GB are there" in line
+    assert "needs 64 TB of memory in training in each of 4 ranks" in refusal("model.hidden_size=1000000")
+    assert "needs 16 TB of memory" in refusal("model.hidden_size=1000000", "trainer.strategy=fsdp")
 
 
 def test_the_presets_fit_into_two_gigabytes(monkeypatch):

@@ -136,3 +136,19 @@ def wanted_ranks(options: Mapping[str, Any], place: Place) -> int:
     if place.size != place.local_size * place.nodes:
         raise ConfigError(f"{started}, not as many on each; start as many on each")
     return place.size
+
+
+def in_words(options: Mapping[str, Any], place: Place) -> str:
+    """Return how many ranks train together and why as many, as ", 2 ranks by ddp (...)"; "" for a process by itself."""
+    if place.starter == "nobody":
+        return ""
+    if place.starter != "seqkit":
+        reason = f"as {place.starter} started them on {place.nodes} node{'s' * (place.nodes > 1)}"
+    elif options["devices"] != "auto":
+        reason = f"trainer.devices={options['devices']}"
+    elif options["accelerator"] == "cpu" or not torch.cuda.is_available():
+        reason = "trainer.devices=auto: one, where no GPU is used"
+    else:
+        reason = "trainer.devices=auto: one per GPU"
+    strategy = "fsdp" if options["strategy"] == "fsdp" else "ddp"
+    return f", {place.size} rank{'s' * (place.size > 1)} by {strategy} ({reason})"

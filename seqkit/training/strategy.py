@@ -1,6 +1,7 @@
 """How several ranks share a training: what Lightning asks about them, and its strategy."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -108,14 +109,19 @@ class Shards(DDPStrategy):
 
     def configure_ddp(self) -> None:
         module: Any = self.lightning_module
+        if getattr(self.precision_plugin, "scaler", None) is not None:
+            raise TrainingError(
+                "trainer.strategy=fsdp does not scale a loss; use trainer.precision=bf16-mixed or 32-true"
+            )
         for name, parameter in module.named_parameters():
             if parameter.dim() == 0:
                 raise TrainingError(
                     f"trainer.strategy=fsdp: {_own(name)} is a single number, which has no rows to shard; make it a "
-                    "tensor of one row, or use trainer.strategy=ddp"
+                    "tensor of one element, or use trainer.strategy=ddp"
                 )
         for tensor in [*module.parameters(), *module.buffers()]:
             dist.broadcast(tensor.detach(), src=0)
+        warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")  # nothing is changed in place
         self._mesh = init_device_mesh(self.root_device.type, (self.world_size,))
         for part in list(module.modules()):
             if isinstance(part, Layer):
@@ -151,6 +157,11 @@ class Shards(DDPStrategy):
                 for name, value in own.items():
                     own[name] = self._share(value, parameters[number])
             optimizer.load_state_dict(content)
+
+    def teardown(self) -> None:
+        """End without moving the network to the CPU: in the middle of a step, where a fault ends it, that fails."""
+        for part in (self.cluster_environment, self.precision_plugin, self.accelerator, self.checkpoint_io):
+            part.teardown()  # type: ignore[union-attr]
 
     def _whole(self, value: Any) -> Any:
         """Return a tensor put together from the shares of all ranks; on rank 0, which alone saves it."""
