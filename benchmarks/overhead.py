@@ -24,6 +24,7 @@ from seqkit.hydra_cli import compose
 from seqkit.network import assemble
 from seqkit.registry import build
 from seqkit.runs.folder import RunFolder
+from seqkit.runs.metadata import metadata
 from seqkit.training.fit import make_trainer
 from seqkit.training.loader import TrainLoader
 from seqkit.training.module import SequenceModule
@@ -46,8 +47,10 @@ def seqkit_rate(config: dict, data, warmup: int) -> float:
     """Return steps a second of seqkit's training."""
     with tempfile.TemporaryDirectory() as folder:
         steps = config["trainer"]["max_steps"]
-        module = SequenceModule(config, data.spec, steps, {})
-        trainer = make_trainer(config, RunFolder(Path(folder)), steps, interval=steps)
+        module = SequenceModule(config, data.spec, steps, metadata(config, data))
+        run = RunFolder(Path(folder))
+        run.write_config(config, data.spec)
+        trainer = make_trainer(config, run, steps, interval=steps)
         timer = Timer(warmup)
         trainer.callbacks.append(timer)
         loader = TrainLoader(data, 1, steps, 0, False)

@@ -33,6 +33,7 @@ from seqkit.ranks import Group, group
 from seqkit.ranks.launch import launch
 from seqkit.registry import build
 from seqkit.runs.folder import RunFolder
+from seqkit.runs.metadata import metadata
 from seqkit.training.fit import make_trainer
 from seqkit.training.loader import TrainLoader
 from seqkit.training.module import SequenceModule
@@ -76,8 +77,10 @@ def train(config: dict, data, ranks: Group, threads: int) -> tuple[float, float]
     steps = config["trainer"]["max_steps"]
     try:
         with tempfile.TemporaryDirectory() as folder:
-            network = SequenceModule(config, data.spec, steps, {})
-            trainer = make_trainer(config, RunFolder(Path(folder)), steps, interval=steps)
+            network = SequenceModule(config, data.spec, steps, metadata(config, data))
+            run = RunFolder(Path(folder))
+            run.write_config(config, data.spec)
+            trainer = make_trainer(config, run, steps, interval=steps)
             timer = Timer()
             trainer.callbacks = [one for one in trainer.callbacks if type(one).__name__ != "ProgressBar"] + [timer]
             trainer.fit(network, TrainLoader(data, 1, steps, 0, False, ranks.rank, ranks.size))

@@ -39,3 +39,28 @@ def test_an_experiment_trains_and_evaluates_there(experiment, precision, capsys)
     assert report["device"].startswith("cuda")
     assert run(["evaluate", f"runs/{experiment}/g", "--device", "gpu", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["model"] == report["test"]
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_ranks_on_gpus_train_as_one_process_does(strategy, capsys):
+    few = [
+        "experiment=adding",
+        "data.train_size=100",
+        "data.valid_size=20",
+        "data.test_size=20",
+        "data.length=20",
+        "trainer.max_steps=6",
+        "trainer.val_check_interval=3",
+        "trainer.accelerator=gpu",
+    ]
+    losses = {}
+    for identity, devices in (("one", "trainer.devices=1"), ("all", f"trainer={strategy}")):
+        chosen = [devices] if identity == "one" else [devices, "trainer.devices=auto"]
+        assert run(["train", *few, *chosen, "trainer.precision=32-true", f"id={identity}", "--json"]) == 0
+        losses[identity] = json.loads(capsys.readouterr().out)["valid"]["loss"]
+    assert losses["all"] == pytest.approx(losses["one"], rel=1e-4)
+
+
+def test_a_killed_run_goes_on_to_the_bit_on_gpus():
+    few = ["experiment=adding", "data.train_size=100", "data.length=20", "trainer=ddp", "trainer.accelerator=gpu"]
+    assert run(["verify-resume", *few, "--no-report"]) == 0

@@ -13,6 +13,7 @@ from seqkit.ranks.launch import launch
 PLUGINS = Path(__file__).parent / "plugins"
 FEW = ["model.hidden_size=8", "trainer.accelerator=cpu", "trainer.max_steps=4", "trainer.val_check_interval=4",
        "trainer.limit_val_batches=2", "data.batch_size=4", "id=x"]  # fmt: skip
+WINDOWS = ["data.lookback=48", "data.horizon=4", "data.split=[300,60,130]"]
 SMALL = {  # plugin, and what to train
     "text": (None, ["data=text_files", "data.path=book.txt", "data.split=[0.6,0.2,0.2]", "data.seq_len=8",
                     "data.eval_streams=5"]),
@@ -22,12 +23,12 @@ LARGER = {
     "characters": (None, ["experiment=python_source", "data.seq_len=256", "data.eval_streams=70"]),
     "words": (None, ["data=text_files", "data.path=book.txt", "data.split=[0.6,0.2,0.2]", "data.unit=word",
                      "data.seq_len=8", "data.eval_streams=67"]),
-    "sea_temperature": (None, ["experiment=sea_temperature"]),
+    "sea_temperature": (None, ["experiment=sea_temperature", *WINDOWS]),
     "morse": (None, ["experiment=morse", "data.train_size=8", "data.valid_size=4", "data.test_size=70"]),
     "timing": (None, ["experiment=timing", "data.train_size=16", "data.test_size=130"]),
     "adding": (None, ["experiment=adding", "data.train_size=16", "data.test_size=130"]),
     "piano_roll": ("piano_roll", ["data=piano_roll"]),
-    "quantile": ("quantile", ["experiment=sea_temperature", "head=quantile"]),
+    "quantile": ("quantile", ["experiment=sea_temperature", *WINDOWS, "head=quantile"]),
     "sentences": ("sentences", ["data=sentences"]),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -36,6 +36,7 @@ class End:
         code: Exit code of every rank.
         signal: What asked for a stop; "" where something failed.
         step: Finished optimizer steps at a stop; None before the first.
+        said_by: Rank that found it out.
     """
 
     rank: int
@@ -43,6 +44,7 @@ class End:
     code: int = 1
     signal: str = ""
     step: int | None = None
+    said_by: int | None = None
 
 
 class Heart:
@@ -90,7 +92,11 @@ class Heart:
 
     def end(self, end: End) -> End:
         """Say to all ranks why the job ends, and return the reason that stands: the first one said."""
-        said = End(**json.loads(self.store.compare_set(END, "", json.dumps(asdict(end)))))
+        end = replace(end, said_by=self.place.rank)
+        try:
+            said = End(**json.loads(self.store.compare_set(END, "", json.dumps(asdict(end)))))
+        except RuntimeError:  # the store has gone with rank 0, which has said why
+            return end
         if said == end and not end.signal and self.place.starter != "seqkit":  # whose starter says it
             print(f"seqkit: rank {end.rank}: {end.text}", file=sys.stderr, flush=True)
         return said
@@ -99,13 +105,16 @@ class Heart:
         """Return why the job ends: what a rank has said, or that one is silent; None if not within ``seconds``."""
         beats = _Beats(self.store)
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            if self.store.check([END]):
-                return End(**json.loads(self.store.get(END)))
-            for rank in range(self.place.size):
-                if rank != self.place.rank and beats.silent(rank) > GONE:
-                    return self.end(End(rank, f"{beats.name(rank)} is gone"))
-            time.sleep(BEAT / 5)
+        try:
+            while time.monotonic() < until:
+                if self.store.check([END]):
+                    return End(**json.loads(self.store.get(END)))
+                for rank in range(self.place.size):
+                    if rank != self.place.rank and beats.silent(rank) > GONE:
+                        return self.end(End(rank, f"{beats.name(rank)} is gone"))
+                time.sleep(BEAT / 5)
+        except RuntimeError:
+            return End(0, "it is gone, and the store of the ranks with it")
         return None
 
     def _run(self) -> None:

@@ -149,6 +149,8 @@ def make_trainer(
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
     # Its handler of SIGTERM ends the process with exit code 0, and calls a collective from within the handler.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    # It would broadcast one number at each batch, and wait for it, to learn what `Checkpoints` knows by then.
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     return trainer
 
 

@@ -143,7 +143,7 @@ class Shards(DDPStrategy):
         return {name: self._whole(value) for name, value in module.state_dict().items()}
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        content = super().optimizer_state(optimizer)
+        content: dict[str, Any] = super().optimizer_state(optimizer)
         content["state"] = {
             number: {name: self._whole(value) for name, value in own.items()}
             for number, own in content["state"].items()
