@@ -52,6 +52,7 @@ def up(nodes: int) -> dict[str, str]:
         with HOSTS.open("a") as file:
             file.writelines(f"{address} {name} {MARK}\n" for address, name in zip(addresses, names, strict=True))
     CONF.write_text(_conf(host, names, addresses))
+    CONF.with_name("gres.conf").write_text(f"Name=gpu Count={CPUS}\n")  # there is none behind it
     _check("slurmctld", "-f", CONF)
     for name in names:
         start_node(name, own)
@@ -112,7 +113,7 @@ def wait(until: Callable[[], object], what: str, patience: float = PATIENCE) -> 
 
 def _conf(host: str, names: list[str], addresses: list[str]) -> str:
     lines = [
-        f"NodeName={name} NodeHostname={host} NodeAddr={address} Port={16818 + number} CPUs={CPUS} State=UNKNOWN"
+        f"NodeName={name} NodeHostname={host} NodeAddr={address} Port={16818 + number} CPUs={CPUS} Gres=gpu:{CPUS} State=UNKNOWN"
         for number, (name, address) in enumerate(zip(names, addresses, strict=True))
     ]
     return f"""ClusterName=seqkit
@@ -143,7 +144,9 @@ KillWait=30
 SlurmdTimeout=20
 ReturnToService=2
 SlurmdParameters=config_overrides
+GresTypes=gpu
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=gpu Nodes=ALL MaxTime=INFINITE State=UP
 """ + "".join(f"{line}\n" for line in lines)
 
 

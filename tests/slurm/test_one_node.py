@@ -12,7 +12,7 @@ USR1 = 1 << (10 - 1)  # bit of SIGUSR1 in /proc/PID/status
 
 
 def test_a_job_array_of_which_one_task_is_preempted(submit, weights_of_whole_run):
-    array = submit("--array=0-2", "--ntasks=1")
+    array = submit("--array=0-2", "--ntasks=1", steps=15)
     tasks = [array.__class__(f"{array.number}_{task}", array.environment, array.folder) for task in range(3)]
     tasks[1].wait_for_step(3)
     tasks[1].preempt()
@@ -20,7 +20,7 @@ def test_a_job_array_of_which_one_task_is_preempted(submit, weights_of_whole_run
     for task in tasks:
         task.wait_for_end()
     assert [task.output.count("is requeued") for task in tasks] == [0, 1, 0]
-    whole = weights_of_whole_run("trainer.max_steps=40")
+    whole = weights_of_whole_run("trainer.max_steps=15")
     assert all(same(weights(task.run), whole) for task in tasks)
 
 
