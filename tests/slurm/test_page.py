@@ -17,7 +17,6 @@ import pytest
 
 from seqkit.runs.metrics_csv import read_metrics
 from tests import pages
-from tests.slurm import cluster
 from tests.slurm.conftest import Job, same, weights
 from tests.training.loggers.wandb_files import history
 
