@@ -96,9 +96,8 @@ class Sweep:
             ledger.note(job, "running")
             _say(f"job {number} starts: {self._told(job)}{f' ({more})' * bool(more)}")
 
-        with closing(
-            runner(tasks, replace(self.flags, fresh=False), started)
-        ) as outcomes:  # which ends the jobs, should this loop fail
+        flags = replace(self.flags, fresh=False)
+        with closing(runner(tasks, flags, started)) as outcomes:  # which ends the jobs, should this loop fail
             for number, outcome in outcomes:
                 self._note(ledger.jobs[number], outcome, runner.in_sight)
         return every
