@@ -17,7 +17,6 @@ import pytest
 
 from seqkit.runs.metrics_csv import read_metrics
 from tests import pages
-from tests.slurm import cluster
 from tests.slurm.conftest import Job, same, weights
 from tests.training.loggers.wandb_files import history
 
@@ -164,7 +163,9 @@ def test_a_job_is_preempted_and_its_curve_is_whole(reader):
     assert "wandb: no API key, so logging offline" in said
     [folder] = (reader.folder / "uploaded").read_text().splitlines()
     [curve] = (reader.folder / folder.removeprefix("sync ")).glob("*.wandb")
-    assert [row["step"] for row in history(curve)] == sorted({step for step, *_ in read_metrics(morse.run / "metrics.csv")})
+    assert [row["step"] for row in history(curve)] == sorted(
+        {step for step, *_ in read_metrics(morse.run / "metrics.csv")}
+    )
 
 
 def test_sweeps(reader):
