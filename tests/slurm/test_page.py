@@ -109,8 +109,22 @@ def code(section: str) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def reader(slurm, tmp_path_factory):
+    """Return a reader who has installed seqkit as the page says."""
     folder = tmp_path_factory.mktemp("reader")
-    scripts = {"seqkit": f"{sys.executable} -m seqkit", "torchrun": f"{sys.executable} -m torch.distributed.run"}
+    # What seqkit needs is taken from here: the download is pip's matter.
+    here = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
+    own = {"HOME": str(folder), "SEQKIT_HOME": str(folder / ".seqkit"), "SEQKIT_PLUGINS": "", "PYTHONPATH": here}
+    environment = {**slurm, **own, "OMP_NUM_THREADS": "1"}
+    environment.pop("WANDB_API_KEY", None)
+    installing = Reader(folder / "seqkit", environment)
+    installing.folder.mkdir()
+    for name in ("seqkit", "conf", "plugins", "pyproject.toml", "README.md", "LICENSE"):
+        subprocess.run(["cp", "-r", str(pages.ROOT / name), str(installing.folder)], check=True)
+    said = installing.does("Install", PIP_NO_BUILD_ISOLATION="0", PIP_DISABLE_PIP_VERSION_CHECK="1")
+    shutil.rmtree(installing.folder)
+
+    python = folder / "seqkit-venv" / "bin" / "python"
+    scripts = {"seqkit": f"{python} -m seqkit", "torchrun": f"{python} -m torch.distributed.run"}
     rules = "\n".join(f'case "$*" in *{word}*) less="$less {more}" ;; esac' for word, more in LESS.items())
     (folder / "bin").mkdir()
     for name, command in scripts.items():
@@ -118,24 +132,11 @@ def reader(slurm, tmp_path_factory):
     (folder / "bin" / "wandb").write_text(UPLOAD)
     for script in (folder / "bin").iterdir():
         script.chmod(0o755)
-    own = {"HOME": str(folder), "PATH": f"{folder}/bin:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-    environment = {**slurm, **own, "SEQKIT_HOME": str(folder / ".seqkit"), "SEQKIT_PLUGINS": ""}
-    environment.pop("WANDB_API_KEY", None)
-    return Reader(folder, environment)
+    return Reader(folder, {**environment, "PATH": f"{folder}/bin:{os.environ['PATH']}"}, said)
 
 
 def test_install(reader):
-    copy = reader.folder / "seqkit"
-    copy.mkdir()
-    for name in ("seqkit", "conf", "plugins", "pyproject.toml", "README.md", "LICENSE"):
-        subprocess.run(["cp", "-r", str(pages.ROOT / name), str(copy)], check=True)
-    # What seqkit needs is taken from here: the download is pip's matter.
-    here = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
-    own = Reader(copy, {**reader.environment, "PATH": os.environ["PATH"]})
-    said = own.does("Install", PYTHONPATH=here, PIP_NO_BUILD_ISOLATION="0", PIP_DISABLE_PIP_VERSION_CHECK="1")
-    assert "Successfully installed seqkit-" in said
-    assert str(reader.folder / "seqkit-venv") in said
-    shutil.rmtree(copy)
+    assert "Successfully installed seqkit-" in reader.said
 
 
 def test_several_devices(reader):
@@ -163,7 +164,9 @@ def test_a_job_is_preempted_and_its_curve_is_whole(reader):
     assert "wandb: no API key, so logging offline" in said
     [folder] = (reader.folder / "uploaded").read_text().splitlines()
     [curve] = (reader.folder / folder.removeprefix("sync ")).glob("*.wandb")
-    assert [row["step"] for row in history(curve)] == sorted({step for step, *_ in read_metrics(morse.run / "metrics.csv")})
+    assert [row["step"] for row in history(curve)] == sorted(
+        {step for step, *_ in read_metrics(morse.run / "metrics.csv")}
+    )
 
 
 def test_sweeps(reader):
