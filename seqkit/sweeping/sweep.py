@@ -16,6 +16,7 @@ from seqkit.files import write_atomic
 from seqkit.report.sweep import sweep_tables
 from seqkit.report.terminal import terminal_summary
 from seqkit.runs import provenance
+from seqkit.runs.lock import is_held
 from seqkit.runs.opening import start_over
 from seqkit.runs.sweep import Job, Ledger, open_sweep
 from seqkit.sweeping.job import Flags, Outcome
@@ -82,13 +83,16 @@ class Sweep:
                 job.state, job.refusal = "failed", one_line(refusal)
                 continue
             ledger.components |= provenance.components(config)
+            if is_held(ledger.run_of(job).lock_file):  # a job on a cluster outlives a sweep that was lost
+                job.state, job.refusal = "running", "another process trains it"
+                continue
             job.state, job.refusal = "waiting", ""
             tasks.append(Task(job.number, config, ledger.log_of(job)))
         if refusals and not any(job.run for job in ledger.jobs.values()):
             raise refusals[0]
         ledger.write()
         for job in every:
-            if job.state == "failed":
+            if job.state in ("failed", "running"):
                 self._say_end(job)
 
         def started(number: int, more: str) -> None:
@@ -179,7 +183,8 @@ class Sweep:
 
     def _told(self, job: Job) -> str:
         """Return what makes a job different from the others, as typed."""
-        return " ".join(word for word in job.overrides if word not in self.words) or "as typed"
+        typed = [word.lower() for word in self.words]  # Hydra makes True of true
+        return " ".join(word for word in job.overrides if word.lower() not in typed) or "as typed"
 
 
 def _say(line: str) -> None:

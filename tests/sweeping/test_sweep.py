@@ -309,3 +309,19 @@ def test_a_requeued_job_does_not_start_its_sweep_over(trainings, monkeypatch, ca
     monkeypatch.setenv("SLURM_JOB_ID", "8")  # requeued before it came to start anything
     assert run(["train", *SIZES, "--fresh"]) == 0
     assert trainings.take() == ["s-0", "s-1", "s-2"]
+
+
+@without_hydra
+def test_a_job_that_is_still_trained_is_left_to_it(trainings, capsys):
+    trainings.score = stopping(1)
+    assert run(["train", *SIZES]) == 130
+    trainings.take()
+    trainings.score = lambda config: 0.25
+    Path("runs/adding/s-1").mkdir()
+    with RunFolder(Path("runs/adding/s-1")).lock():
+        assert run(["train", "-m", "--resume", "s"]) == 1
+        assert trainings.take() == ["s-2"]
+        assert states() == ["finished", "running", "finished"]
+    assert "job 1 running: model.hidden_size=5: another process trains it\n" in capsys.readouterr().err
+    assert run(["train", "-m", "--resume", "s"]) == 0
+    assert trainings.take() == ["s-1"]
