@@ -56,6 +56,20 @@ def test_a_fresh_start_keeps_the_run_that_was_there(halfway, caplog):
     assert json.loads(Path("runs/tiny/halfway.old-2/config.json").read_text())["config"]["seed"] == 2
 
 
+def test_a_requeued_job_goes_on_with_the_run_that_it_started_afresh(halfway, monkeypatch, caplog):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")  # requeued before it came to open anything
+    _, path = opened("id=halfway", "seed=2", fresh=True)
+    (path / "checkpoints").mkdir()
+    caplog.clear()
+    opened("id=halfway", "seed=2", fresh=True)
+    assert caplog.messages == ["--fresh was done when this job first started; run runs/tiny/halfway goes on"]
+    assert (path / "checkpoints").exists()
+    monkeypatch.delenv("SLURM_RESTART_COUNT")  # once more in the script of one job
+    opened("id=halfway", "seed=2", fresh=True)
+    assert not (path / "checkpoints").exists()
+
+
 def test_a_fresh_start_of_nothing_is_a_start():
     assert opened("id=a", fresh=True)[1] == Path("runs/tiny/a")
     assert [entry.name for entry in Path("runs/tiny").iterdir()] == ["a"]

@@ -7,8 +7,10 @@ from torch import nn
 
 from seqkit.errors import TrainingError
 from seqkit.hydra_cli import compose
+from seqkit.ranks.group import Group
 from seqkit.runs.checkpoint import Checkpoint
-from seqkit.training.strategy import Copies
+from seqkit.training.module import SequenceModule
+from seqkit.training.strategy import Copies, bits_of
 from tests.in_ranks import losses, losses_on_ranks
 
 TOLERANCE = {"32-true": 1e-5, "64-true": 1e-11}  # relative; a sum over rows is put together in another order
@@ -78,7 +80,7 @@ KINDS = {
     "text": lambda folder: text(folder, rows=32, steps=20),
     "series": lambda folder: [
         "experiment=sea_temperature", "data.lookback=8", "data.horizon=2", "data.split=[426,40,40]",
-        "data.batch_size=32", "model.dropout=0",
+        "data.batch_size=32", "model.dropout=0", "head.dropout=0",
     ],
     "audio": lambda folder: [
         "experiment=morse", "data.train_size=65", "data.valid_size=9", "data.words=[1,2]", "data.batch_size=32",
@@ -175,3 +177,26 @@ def test_ddp_refuses_a_parameter_without_a_gradient_in_any_step_by_its_name():
     loss.backward()
     with pytest.raises(TrainingError, match=r"^head\.weight got no gradient in this step, which several ranks cannot"):
         strategy.post_backward(loss)
+
+
+class OfTwo(Group):
+    """A group in which the other rank has told ``theirs``."""
+
+    def __init__(self, theirs):
+        super().__init__()
+        self.size, self.theirs = 2, theirs
+
+    def gather(self, value):
+        return [value, {name: self.theirs.get(name, own) for name, own in value.items()}]
+
+
+def test_ranks_whose_weights_differ_in_a_bit_are_refused_before_a_checkpoint_is_written():
+    module = SequenceModule({}, None, 1, {})
+    module.network = nn.Linear(2, 2)
+    before = bits_of(module.network)
+    weight = module.network.weight.data
+    weight[0, 1] = torch.nextafter(weight[0, 1], torch.tensor(9.0))
+    module._group = OfTwo({"the weights of step 0": before})
+    with pytest.raises(TrainingError, match=r"^rank 1 .* differs from rank 0 .* in the weights of step 0: weight is "):
+        module.on_save_checkpoint({})
+    assert bits_of(module.network)["bias"] == before["bias"]
