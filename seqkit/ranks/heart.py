@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from torch import distributed as dist
@@ -63,16 +62,17 @@ class Heart:
         self.name = f"{socket.gethostname()}, process {os.getpid()}"
         self.stopped = False
         self._own: Any = store.clone()  # type: ignore[attr-defined] # the thread's: a call in one thread would wait for the other's
-        self._own.set_timeout(timedelta(seconds=30))
         self._timeout, self._watching = TIMEOUT, False
         self._ticks, self._ticked = 0, time.monotonic()
         self._enough = threading.Event()
         self._saying, self._said = threading.Lock(), False
+        self._unanswered = 0  # looks at the store that has not answered in between
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
     def start(self) -> None:
         """Begin to beat."""
         self._thread.start()
+        threading.Thread(target=self._watch_store, name="watch of the store", daemon=True).start()
 
     def stop(self) -> None:
         """Beat no longer: this rank has done its part."""
@@ -89,7 +89,6 @@ class Heart:
         self._watching = seconds is not None
         if seconds is not None:
             self._timeout = seconds
-            self._own.set_timeout(timedelta(seconds=max(seconds, 1.0)))  # its host may be suspended as long
         self.tick()
 
     def tick(self) -> None:
@@ -147,12 +146,20 @@ class Heart:
             try:
                 self._beat(str(number))
                 end = self._reason_to_end(beats)
+                self._unanswered = 0
             except RuntimeError:  # of the store
                 end = None if self._enough.is_set() else self._without_store()
             if end:
                 self._end_process(end)
             if self._enough.wait(BEAT):
                 return
+
+    def _watch_store(self) -> None:
+        """End where the process that keeps the store hangs: a call of the store would wait for it for ever."""
+        while not self._enough.wait(BEAT):
+            self._unanswered += 1  # not by the clock, which goes on while this process is suspended
+            if self._unanswered * BEAT > self._timeout:
+                self._end_process(self._without_store())
 
     def _beat(self, number: str) -> None:
         beat = {"number": number, "ticks": self._ticks, "idle": time.monotonic() - self._ticked, "name": self.name}
