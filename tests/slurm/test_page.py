@@ -29,12 +29,16 @@ TRAINER = (
 LESS = {
     "experiment=morse": f"{TRAINER} trainer.max_steps=12 data.train_size=64 model.hidden_size=8",
     "experiment=adding": f"{TRAINER} trainer.max_steps=12 data.train_size=64 data.length=8",
-    "n_trials=30": "hydra.sweeper.n_trials=3",
     "verify-resume": "--steps 4 --no-report --points step=3",
 }
 SCRIPT = """#!/bin/sh
 less=
 {rules}
+for word; do
+  case "$word" in *.n_trials=30) word=${{word%0}} ;; esac
+  shift
+  set -- "$@" "$word"
+done
 exec {command} "$@" $less
 """
 UPLOAD = '#!/bin/sh\nls "$2"/run-*.wandb && echo "$@" >> uploaded\n'
