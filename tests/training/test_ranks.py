@@ -29,9 +29,9 @@ def text(folder, rows=4, steps=4):
     ]  # fmt: skip
 
 
-def config(*overrides):
+def config(*overrides, rate=0.01):
     of_all = [
-        "model.hidden_size=6", "optimizer.lr=0.01", "scheduler.warmup=3", "trainer.accelerator=cpu",
+        "model.hidden_size=6", f"optimizer.lr={rate}", "scheduler.warmup=3", "trainer.accelerator=cpu",
         "trainer.log_every_n_steps=1",
     ]  # fmt: skip
     return compose([*of_all, *overrides])
@@ -105,9 +105,9 @@ def test_the_losses_of_50_steps_are_those_of_one_rank(tmp_path, monkeypatch):
                         "trainer.val_check_interval=10", "trainer.early_stopping_patience=3", "model.hidden_size=12",
                     ]  # fmt: skip
                     name = f"{kind} {precision} {way} {strategy}"
-                    jobs.append(
-                        {"config": config(*overrides(tmp_path), *more, *options), "folder": str(tmp_path / name)}
-                    )
+                    rate = 0.001 if kind == "audio" else 0.01  # at 0.01 its training amplifies a rounding a hundredfold
+                    chosen = config(*overrides(tmp_path), *more, *options, rate=rate)
+                    jobs.append({"config": chosen, "folder": str(tmp_path / name)})
     on_two = losses_on_ranks(jobs, 2, tmp_path, monkeypatch)
     differences = {}
     for job, theirs in zip(jobs, on_two, strict=True):
