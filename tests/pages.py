@@ -5,6 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+CLUSTER = ROOT / "docs" / "cluster.md"
 PAGES = [README, ROOT / "plugins" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 FOR_EXAMPLE = {

@@ -1,10 +1,12 @@
 """README and docs/: links lead somewhere, code runs, and everything that is named exists."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from seqkit.__main__ import run
 from tests import pages
 from tests.test_imports import FLOORS
 
@@ -85,6 +87,23 @@ def test_layout_names_what_is_there():
 def test_order_of_imports_is_that_of_the_test():
     order = " -> ".join(floor[0] if len(floor) == 1 else "{" + ", ".join(floor) + "}" for floor in FLOORS)
     assert order in " ".join(ARCHITECTURE.read_text().split())
+
+
+def test_commands_of_the_cluster_page_are_run_under_slurm():
+    sections = re.split(r"^## ", pages.CLUSTER.read_text(), flags=re.M)[1:]
+    with_commands = {section.partition("\n")[0] for section in sections if re.search(r"\n\n {4}\S", section)}
+    tests = (pages.ROOT / "tests" / "slurm" / "test_page.py").read_text()
+    assert set(re.findall(r"\.(?:does|submits)\(\"([^\"]+)\"", tests)) == with_commands
+    assert not any("seqkit" in block for block in pages.blocks(pages.CLUSTER, ""))
+
+
+def test_commands_of_the_cluster_page_compose(capsys):
+    text = pages.CLUSTER.read_text().replace("\\\n", " ")
+    commands = [shlex.split(line, comments=True) for line in re.findall(r"^ {4}seqkit (train .+)$", text, re.M)]
+    assert len(commands) >= 8
+    for words in commands:
+        if "--resume" not in words:
+            assert run([*words, "--cfg", "job"]) == 0, capsys.readouterr().err
 
 
 def test_checks_can_fail(tmp_path):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
+from seqkit import slurm
 from seqkit.config import Config
 from seqkit.errors import ConfigError, Stopped, one_line, shown
 from seqkit.plugins.named import VARIABLE
@@ -140,12 +141,20 @@ def on_cluster(config: Config, flags: Flags, plugins: str) -> Outcome:
     import submitit
 
     os.environ[VARIABLE] = plugins
+    request = StopRequest()
     try:
-        with StopRequest().listening():
+        with request.listening():
             return job.run(config, flags)
     except Stopped as stopped:
-        if stopped.reason in REQUEUING and config["trainer"]["requeue"]:
-            submitit.JobEnvironment()._requeue(0)
+        # SIGTERM after SIGUSR1 is final.
+        again = (request.name or stopped.reason) in REQUEUING and config["trainer"]["requeue"]
+        environment, end = submitit.JobEnvironment(), ""
+        if again and environment.cluster == "slurm":
+            refusal = slurm.requeue()
+            end = f"; job {slurm.job()} is " + (f"not requeued ({refusal})" if refusal else "requeued")
+        print(f"seqkit: {stopped}{end}", file=sys.stderr, flush=True)
+        if again and environment.cluster == "local":
+            environment._requeue(0)
         sys.exit(stopped.code)  # no result: submitit waits for that of the next start
     except KeyboardInterrupt:
         return Outcome("stopped")

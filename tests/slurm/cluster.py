@@ -24,6 +24,7 @@ PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 HOSTS = Path("/etc/hosts")
 MARK = "# seqkit-slurm"
 CPUS = 4  # that each node claims, so that its tasks start at once, however few there are
+NO_GPUS = ("null", "zero", "full")  # devices that SLURM hands out as GPUs
 PATIENCE = 120.0
 
 
@@ -52,10 +53,14 @@ def up(nodes: int) -> dict[str, str]:
         with HOSTS.open("a") as file:
             file.writelines(f"{address} {name} {MARK}\n" for address, name in zip(addresses, names, strict=True))
     CONF.write_text(_conf(host, names, addresses))
+    CONF.with_name("gres.conf").write_text("".join(f"Name=gpu File=/dev/{device}\n" for device in NO_GPUS))
     _check("slurmctld", "-f", CONF)
     for name in names:
         start_node(name, own)
-    wait(lambda: _output("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * nodes, f"idle nodes, see {FOLDER}/log")
+    wait(
+        lambda: _output("sinfo", "-h", "-N", "-p", "debug", "-o", "%T").split() == ["idle"] * nodes,
+        f"idle nodes, see {FOLDER}/log",
+    )
     return environment()
 
 
@@ -112,7 +117,7 @@ def wait(until: Callable[[], object], what: str, patience: float = PATIENCE) -> 
 
 def _conf(host: str, names: list[str], addresses: list[str]) -> str:
     lines = [
-        f"NodeName={name} NodeHostname={host} NodeAddr={address} Port={16818 + number} CPUs={CPUS} State=UNKNOWN"
+        f"NodeName={name} NodeHostname={host} NodeAddr={address} Port={16818 + number} CPUs={CPUS} Gres=gpu:{len(NO_GPUS)} State=UNKNOWN"
         for number, (name, address) in enumerate(zip(names, addresses, strict=True))
     ]
     return f"""ClusterName=seqkit
@@ -143,7 +148,9 @@ KillWait=30
 SlurmdTimeout=20
 ReturnToService=2
 SlurmdParameters=config_overrides
+GresTypes=gpu
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=gpu Nodes=ALL MaxTime=INFINITE State=UP
 """ + "".join(f"{line}\n" for line in lines)
 
 

@@ -1,6 +1,7 @@
 """Jobs of a SLURM that is brought up for these tests, and what a job leaves behind."""
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ SMALL = [
     "data.batch_size=8", "model.hidden_size=8", "trainer.accelerator=cpu", "trainer.val_check_interval=1000",
     "trainer.log_every_n_steps=1", "trainer.dry_run=false", "name=slow",
 ]  # fmt: skip
-TRAIN = f"{BIN}/seqkit --plugin {SLOW} train {' '.join(SMALL)}"
+TRAIN = f"{BIN}/seqkit --plugin slow.py train {' '.join(SMALL)}"
 PATIENCE = 600.0
 
 
@@ -95,6 +96,7 @@ class Job:
 def submit(slurm, tmp_path):
     """Return a function that submits a script, with options of sbatch, and the seconds per batch of each rank."""
     jobs = []
+    shutil.copy(SLOW, tmp_path)  # alone, so that a change of other tests is no change of the plugin's code
 
     def submit(*options: str, command: str = f"srun {TRAIN}", steps: int = 40, slow: str = "0.3") -> Job:
         script = tmp_path / "job.sh"

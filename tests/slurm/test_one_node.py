@@ -1,10 +1,13 @@
+import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.slurm import cluster
-from tests.slurm.conftest import same, weights
+from tests.slurm.conftest import PATIENCE, SLOW, TRAIN, same, weights
 
 pytestmark = pytest.mark.slurm
 NODES = 1
@@ -12,7 +15,7 @@ USR1 = 1 << (10 - 1)  # bit of SIGUSR1 in /proc/PID/status
 
 
 def test_a_job_array_of_which_one_task_is_preempted(submit, weights_of_whole_run):
-    array = submit("--array=0-2", "--ntasks=1")
+    array = submit("--array=0-2", "--ntasks=1", steps=15)
     tasks = [array.__class__(f"{array.number}_{task}", array.environment, array.folder) for task in range(3)]
     tasks[1].wait_for_step(3)
     tasks[1].preempt()
@@ -20,8 +23,29 @@ def test_a_job_array_of_which_one_task_is_preempted(submit, weights_of_whole_run
     for task in tasks:
         task.wait_for_end()
     assert [task.output.count("is requeued") for task in tasks] == [0, 1, 0]
-    whole = weights_of_whole_run("trainer.max_steps=40")
+    whole = weights_of_whole_run("trainer.max_steps=15")
     assert all(same(weights(task.run), whole) for task in tasks)
+
+
+def test_a_job_of_a_sweep_is_preempted(slurm, tmp_path, weights_of_whole_run):
+    pytest.importorskip("submitit")
+    shutil.copy(SLOW, tmp_path)
+    words = "-m hydra/launcher=submitit_slurm seed=1,2,3 id=s trainer.max_steps=15"
+    sweep = subprocess.Popen(
+        f"{TRAIN} {words}".split(), cwd=tmp_path, env={**slurm, "SLOW": "0.5", "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    metrics = tmp_path / "runs/slow/s-1/metrics.csv"
+    cluster.wait(lambda: metrics.exists() and metrics.read_text().count("\n") > 3, "step 3 of job 1", PATIENCE)
+    [job] = {path.name.partition("_submitted")[0] for path in tmp_path.glob("runs/sweeps/s/submitit/*_1_submitted.pkl")}
+    subprocess.run(["scancel", "--signal=USR1", job], env=slurm, check=True)
+    _, said = sweep.communicate(timeout=PATIENCE)
+    assert sweep.returncode == 0, said
+    log = (tmp_path / f"runs/sweeps/s/submitit/{job}_0_log.err").read_text()
+    assert re.search(rf"stopped by SIGUSR1 at step \d+, saved; job {job} is requeued", log)
+    ledger = json.loads((tmp_path / "runs/sweeps/s/sweep.json").read_text())
+    assert [job["state"] for job in ledger["jobs"]] == ["finished"] * 3
+    assert same(weights(metrics.parent), weights_of_whole_run("seed=2", "trainer.max_steps=15"))
 
 
 def test_scancel_is_final(submit):

@@ -80,7 +80,7 @@ KINDS = {
     "text": lambda folder: text(folder, rows=32, steps=20),
     "series": lambda folder: [
         "experiment=sea_temperature", "data.lookback=8", "data.horizon=2", "data.split=[426,40,40]",
-        "data.batch_size=32", "model.dropout=0",
+        "data.batch_size=32", "model.dropout=0", "head.dropout=0",
     ],
     "audio": lambda folder: [
         "experiment=morse", "data.train_size=65", "data.valid_size=9", "data.words=[1,2]", "data.batch_size=32",
