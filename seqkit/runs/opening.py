@@ -1,7 +1,7 @@
 """Opening a run: a new folder, one to go on with, or one to start over in place of an earlier one."""
 
-import logging
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -13,8 +13,6 @@ from seqkit.files import TEMPORARY, disk_reason, sync_folder
 from seqkit.runs.folder import KEPT_ASIDE, RunFolder, config_difference, new_id
 from seqkit.runs.length import refuse_other_config, same_but_for_length
 from seqkit.runs.resuming import checkpoint_to_continue
-
-LOG = logging.getLogger("seqkit")
 
 
 @contextmanager
@@ -115,7 +113,7 @@ def put_aside(run: RunFolder) -> Path:
 
 
 def _say_aside(folder: Path) -> None:
-    LOG.warning("the run that was there is kept as %s", shown(folder))
+    print(f"the run that was there is kept as {shown(folder)}", file=sys.stderr)  # Hydra silences loggers
 
 
 def _is_own(run: RunFolder) -> bool:
@@ -125,7 +123,7 @@ def _is_own(run: RunFolder) -> bool:
     except ConfigError:
         return False
     if own:
-        LOG.warning("--fresh was done when this job first started; run %s goes on", shown(run.path))
+        print(f"--fresh was done when this job first started; run {shown(run.path)} goes on", file=sys.stderr)
     return own
 
 

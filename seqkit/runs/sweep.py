@@ -1,9 +1,9 @@
 """The ledger of a sweep, ``RUNS/sweeps/ID/sweep.json``: its jobs, their runs, states and scores."""
 
 import json
-import logging
 import math
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,8 +17,6 @@ from seqkit.errors import ConfigError, nearest, one_line, shortened, shown
 from seqkit.files import disk_reason, write_atomic
 from seqkit.runs.folder import KEPT_ASIDE, RunFolder, new_id
 from seqkit.runs.opening import put_aside
-
-LOG = logging.getLogger("seqkit")
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 STATES = ("waiting", "running", "finished", "failed", "stopped")
@@ -211,13 +209,13 @@ def open_sweep(runs: str, id: str | None, words: list[str], fresh: bool) -> Iter
             if fresh and not slurm.is_requeued(saved.slurm_job):
                 aside = _put_aside(saved)
                 locks.pop_all().close()  # that of the folder put aside
-                LOG.warning("the sweep that was there is kept as %s", shown(aside))
+                print(f"the sweep that was there is kept as {shown(aside)}", file=sys.stderr)
                 path.mkdir(exist_ok=True)
                 locks.enter_context(RunFolder(path).lock())
                 yield ledger
                 return
             if fresh:
-                LOG.warning("--fresh was done when this job first started; sweep %s goes on", shown(path))
+                print(f"--fresh was done when this job first started; sweep {shown(path)} goes on", file=sys.stderr)
             if saved.words != words:
                 raise ConfigError(
                     f"sweep {shown(path)} exists with other overrides ({_difference(saved.words, words)}); go on with "

@@ -260,13 +260,13 @@ def test_configs_of_jobs_are_shown_without_a_sweep(trainings, capsys):
 
 
 @without_hydra
-def test_a_fresh_sweep_keeps_the_one_that_was_there_with_its_runs(trainings, capsys, caplog):
+def test_a_fresh_sweep_keeps_the_one_that_was_there_with_its_runs(trainings, capsys):
     trainings.score = failing(1)
     assert run(["train", *SIZES]) == 1
     before, config = ledger(), Path("runs/adding/s-0/config.json").read_bytes()
     capsys.readouterr()
     assert run(["train", *SIZES, "--fresh"]) == 1
-    assert caplog.messages == ["the sweep that was there is kept as runs/sweeps/s.old-1"]
+    assert capsys.readouterr().err.splitlines()[0] == "the sweep that was there is kept as runs/sweeps/s.old-1"
     assert trainings.take() == ["s-0", "s-1", "s-2"] * 2
     aside = ledger("runs/sweeps/s.old-1")
     for job in before["jobs"]:
@@ -296,7 +296,7 @@ def test_a_fresh_sweep_takes_no_run_of_a_sweep_whose_ledger_is_gone(trainings):
 
 
 @without_hydra
-def test_a_requeued_job_does_not_start_its_sweep_over(trainings, monkeypatch, caplog):
+def test_a_requeued_job_does_not_start_its_sweep_over(trainings, monkeypatch, capsys):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     trainings.score = stopping(1)
     assert run(["train", *SIZES, "--fresh"]) == 130
@@ -305,7 +305,7 @@ def test_a_requeued_job_does_not_start_its_sweep_over(trainings, monkeypatch, ca
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert run(["train", *SIZES, "--fresh"]) == 0
     assert trainings.take() == ["s-1", "s-2"]
-    assert caplog.messages == ["--fresh was done when this job first started; sweep runs/sweeps/s goes on"]
+    assert "--fresh was done when this job first started; sweep runs/sweeps/s goes on\n" in capsys.readouterr().err
     monkeypatch.setenv("SLURM_JOB_ID", "8")  # requeued before it came to start anything
     assert run(["train", *SIZES, "--fresh"]) == 0
     assert trainings.take() == ["s-0", "s-1", "s-2"]
