@@ -1,5 +1,6 @@
 """Jobs of a SLURM that is brought up for these tests, and what a job leaves behind."""
 
+import fcntl
 import re
 import shutil
 import subprocess
@@ -25,13 +26,15 @@ PATIENCE = 600.0
 
 @pytest.fixture(scope="module")
 def slurm(request):
-    """Bring up as many nodes as the module says, for its tests."""
-    try:
-        environment = cluster.up(request.module.NODES)
-    except cluster.Unavailable as reason:
-        pytest.skip(f"no SLURM here: {reason}")
-    yield environment
-    cluster.down()
+    """Bring up as many nodes as the module says, for its tests; there is one cluster at a time on a machine."""
+    with cluster.FOLDER.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            environment = cluster.up(request.module.NODES)
+        except cluster.Unavailable as reason:
+            pytest.skip(f"no SLURM here: {reason}")
+        yield environment
+        cluster.down()
 
 
 @dataclass
