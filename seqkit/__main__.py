@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from seqkit import __version__, slurm
 from seqkit.errors import PluginError, SeqkitError, Stopped, unknown
-from seqkit.stopping import REQUEUING, StopRequest
+from seqkit.stopping import REQUEUING, StopRequest, current
+
+if TYPE_CHECKING:
+    from seqkit.ranks.heart import End
 
 ON_RANKS = ("train", "resume", "evaluate")
 """Commands that several processes carry out together: rank 0 does, the others follow."""
@@ -63,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What follows ``seqkit`` on the command line; None takes it from there.
     """
     _refuse_import()
+    os.environ.setdefault(
+        "TORCH_CPP_LOG_LEVEL", "ERROR"
+    )  # a rank that is gone, with stack traces; it is said in one line
     code = run(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # too late to ask for anything; its default action would be a failure
     sys.exit(code)
@@ -188,7 +194,12 @@ def _run_command(arguments: list[str], plugins: list[str]) -> int:
     return command.run(known) or 0
 
 
-def _started_with_others() -> Callable[[Callable[[], object]], int] | None:
+def _last_words(end: "End") -> None:
+    request = current()
+    _say_stopped(Stopped(end.signal, end.step, request.folder), request)
+
+
+def _started_with_others() -> Callable[[Callable[[], int | None]], int] | None:
     """Return how to run a command where srun or torchrun started this process as one of several; None where alone."""
     if not any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS")):
         return None
@@ -199,10 +210,10 @@ def _started_with_others() -> Callable[[Callable[[], object]], int] | None:
     if place.starter == "nobody":
         return None
 
-    def on_ranks(run: Callable[[], object]) -> int:
+    def on_ranks(run: Callable[[], int | None]) -> int:
         from seqkit.ranks.parts import follow, lead
 
-        return exit_code(place, follow if place.rank else lambda: lead(run))
+        return exit_code(place, follow) if place.rank else exit_code(place, lambda: lead(run), _last_words)
 
     return on_ranks
 

@@ -79,3 +79,8 @@ def after_last(part_TBH: Tensor, lengths_B: Tensor | None, initial_BH: Tensor) -
 def beside(mask: Tensor, values: Tensor) -> Tensor:
     """Return ``mask`` with axes of size 1 at its end, as many as ``values`` has further axes."""
     return mask.view(*mask.shape, *[1] * (values.dim() - mask.dim()))
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Return a tensor of half precision in float32, any other as it is."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

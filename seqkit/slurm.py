@@ -18,6 +18,11 @@ def job() -> str:
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
 
 
+def is_requeued(first: str) -> bool:
+    """Whether this process is a later start of the job ``first``, as ``job`` returned it in an earlier one."""
+    return bool(first) and first == job() and os.environ.get("SLURM_RESTART_COUNT", "0") not in ("", "0")
+
+
 def seconds_left() -> float | None:
     """Return the seconds to the job's time limit as it is now; None where there is no limit, or it is not told."""
     if not job():

@@ -79,6 +79,8 @@ class StopRequest:
         """Take SIGINT, SIGTERM and SIGUSR1 as requests. Outside the main thread the process's handlers stay."""
         with _handled_by(self._take, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             self._inside = True
+            if self.name == MAX_TIME:  # of a job before this one in a sweep, which was done by then
+                self.name = ""
             try:
                 yield
             finally:

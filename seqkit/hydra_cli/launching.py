@@ -62,7 +62,8 @@ class SweepLauncher(Launcher):
         return base
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        self.open()
+        if self.sweep is None or not self.sweep.is_open:
+            self.open()
         jobs = [(number, list(overrides)) for number, overrides in enumerate(job_overrides, initial_job_idx)]
         if self.sweep is None:
             for number, overrides in jobs:

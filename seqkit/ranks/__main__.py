@@ -30,14 +30,15 @@ def main(function: str, arguments: str) -> int:
             return exit_code(place_here(), lambda: do(function, json.loads(arguments)))
         except Stopped as stopped:
             return stopped.code
+        except KeyboardInterrupt:
+            return 130
 
 
 def _end_with_parent() -> None:
     """Let the kernel end this process when the one that started it is gone, however that went."""
-    parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
+    if os.getppid() != int(os.environ["SEQKIT_STARTED_BY"]):  # before it could be asked
         os._exit(1)
 
 

@@ -1,5 +1,6 @@
 """The ranks that train together, connected: what they tell each other outside of the gradient."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +17,11 @@ from seqkit.ranks.place import Place
 T = TypeVar("T")
 CONNECT = timedelta(minutes=10)  # for all ranks to be there
 COLLECTIVE = timedelta(hours=24)  # a hanging rank is found by the heart, which knows its name, not by this
+POLL = 0.1  # seconds
+
+
+class LostError(BaseException):
+    """A collective failed, as it does where another rank is gone. Like ``Stopped`` no error that may be forgiven."""
 
 
 class Group:
@@ -30,8 +36,7 @@ class Group:
     def __init__(self, place: Place | None = None, control: Any = None, heart: Heart | None = None) -> None:
         self.place = place or Place()
         self.rank, self.size = self.place.rank, self.place.size
-        self._control, self.heart = control, heart
-        self._asked: tuple[Tensor, Any] | None = None
+        self.control, self.heart = control, heart
 
     @property
     def first(self) -> bool:
@@ -43,7 +48,8 @@ class Group:
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
-        dist.all_gather_object(values, value, group=self._control)
+        with self._collective():
+            dist.all_gather_object(values, value, group=self.control)
         return values
 
     def broadcast(self, value: Any = None) -> Any:
@@ -51,7 +57,8 @@ class Group:
         if self.size == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0, group=self._control)
+        with self._collective():
+            dist.broadcast_object_list(box, src=0, group=self.control)
         return box[0]
 
     def barrier(self) -> None:
@@ -82,24 +89,18 @@ class Group:
     def sum(self, tensor: Tensor) -> Tensor:
         """Add up a tensor over the ranks, in place, on its device."""
         if self.size > 1:
-            dist.all_reduce(tensor)
+            with self._collective():
+                dist.all_reduce(tensor)
         return tensor
 
-    def largest(self, number: int) -> int:
-        """Return the largest of the numbers that the ranks gave in the call before this one, 0 at the first.
-
-        All ranks get the same answer at the same call, and none waits: the numbers travel meanwhile.
-        """
-        if self.size == 1:
-            return number
-        before, self._asked = self._asked, None
-        found = 0
-        if before is not None:
-            before[1].wait()
-            found = int(before[0])
-        mine = torch.tensor(number)
-        self._asked = mine, dist.all_reduce(mine, dist.ReduceOp.MAX, group=self._control, async_op=True)
-        return found
+    @contextmanager
+    def _collective(self) -> Iterator[None]:
+        """Count a collective as progress, so that of ranks where one hangs, those that wait for it have more ticks."""
+        self.tick()
+        try:
+            yield
+        except RuntimeError as error:
+            raise LostError(one_line(error)) from error
 
     def part(self) -> None:
         """Note that all ranks have agreed to end: that another one is gone is no fault any more."""
@@ -146,6 +147,31 @@ def _difference(other: Any, ours: Any) -> str:
     return f"{other}, not {ours}"
 
 
+class DelayedMax:
+    """The largest of the numbers that the ranks gave in the call before, 0 in the first call; of one rank, its own.
+
+    All ranks get the same answer at the same call, and none waits: the numbers travel meanwhile.
+    """
+
+    def __init__(self, ranks: Group) -> None:
+        self._ranks = ranks
+        self._pending: tuple[Tensor, Any] | None = None
+
+    def __call__(self, number: int) -> int:
+        if self._ranks.size == 1:
+            return number
+        found = 0
+        with self._ranks._collective():
+            if self._pending is not None:
+                largest, work = self._pending
+                work.wait()
+                found = int(largest)
+            mine = torch.tensor(number)
+            work = dist.all_reduce(mine, dist.ReduceOp.MAX, group=self._ranks.control, async_op=True)
+        self._pending = mine, work
+        return found
+
+
 _group = Group()
 
 
@@ -155,57 +181,55 @@ def group() -> Group:
 
 
 @contextmanager
-def connected(place: Place) -> Iterator[Group]:
+def connected(heart: Heart) -> Iterator[Group]:
     """Connect the ranks, and make them the group of this process.
 
-    Raises:
-        ConfigError: They do not find each other.
+    Args:
+        heart: Of this rank, beating.
     """
     global _group
-    if place.starter == "nobody":
-        yield _group
-        return
-    store = _store(place)
-    _wait_for_all(store, place)
+    place = heart.place
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
-    own = dist.PrefixStore("torch", store)
+    own = dist.PrefixStore("torch", heart.store)
     dist.init_process_group(backend, store=own, rank=place.rank, world_size=place.size, timeout=COLLECTIVE)
     control = dist.new_group(backend="gloo", timeout=COLLECTIVE)
-    heart = Heart(place, store)
     before, _group = _group, Group(place, control, heart)
-    heart.start()
-    try:
+    try:  # where ranks have lost each other, the process group is left as it is: taking it down might wait for ever
         yield _group
+        _group.barrier()  # until all are done, each is watched
+        heart.stop()
+        dist.destroy_process_group()
     except Stopped:
         if heart.stopped:  # all ranks have agreed on it
             dist.destroy_process_group()
         raise
-    else:
-        heart.stop()
-        dist.destroy_process_group()
-    finally:  # where ranks have lost each other, the process group is left as it is: taking it down might wait for ever
-        heart.stop()
+    finally:
         _group = before
 
 
-def _store(place: Place) -> dist.Store:
+def shared_store(place: Place) -> dist.Store:
+    """Return the store through which the ranks find each other, once all of them are there.
+
+    Raises:
+        ConfigError: It is not reached.
+        TrainingError: Names the ranks that do not come.
+    """
     host, port = place.address
     try:
-        store = dist.TCPStore(host, port, None, place.hosts_store, CONNECT, wait_for_workers=False)
+        store: dist.Store = dist.TCPStore(host, port, None, place.hosts_store, CONNECT, wait_for_workers=False)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
             f"rank {place.rank} of {place.size} does not reach the others at {host}:{port} "
             f"({one_line(error)[:200]}); MASTER_ADDR and MASTER_PORT name the host of rank 0 and a free port"
         ) from None
-    return dist.PrefixStore(place.start, store)
-
-
-def _wait_for_all(store: dist.Store, place: Place) -> None:
+    store = dist.PrefixStore(place.start, store)
     keys = [f"here/{rank}" for rank in range(place.size)]
     store.set(keys[place.rank], "")
-    try:
-        store.wait(keys, CONNECT)
-    except RuntimeError:
-        missing = ", ".join(str(rank) for rank, key in enumerate(keys) if not store.check([key]))
-        minutes = CONNECT.seconds // 60
-        raise TrainingError(f"of {place.size} ranks these did not start within {minutes} minutes: {missing}") from None
+    until = time.monotonic() + CONNECT.total_seconds()
+    while not store.check(keys):  # store.wait would keep a signal waiting too
+        if time.monotonic() > until:
+            missing = ", ".join(str(rank) for rank, key in enumerate(keys) if not store.check([key]))
+            minutes = CONNECT.seconds // 60
+            raise TrainingError(f"of {place.size} ranks these did not start within {minutes} minutes: {missing}")
+        time.sleep(POLL)
+    return store

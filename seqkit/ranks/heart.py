@@ -11,8 +11,9 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from torch import distributed as dist
@@ -53,22 +54,25 @@ class Heart:
     Args:
         place: Of the rank.
         store: That all ranks share.
+        last_words: Said before a stop ends this process in a collective.
     """
 
-    def __init__(self, place: Place, store: dist.Store) -> None:
-        self.place, self.store = place, store
+    def __init__(self, place: Place, store: dist.Store, last_words: Callable[[End], object] | None = None) -> None:
+        self.place, self.store, self._last_words = place, store, last_words
         self.name = f"{socket.gethostname()}, process {os.getpid()}"
         self.stopped = False
         self._own: Any = store.clone()  # type: ignore[attr-defined] # the thread's: a call in one thread would wait for the other's
-        self._own.set_timeout(timedelta(seconds=30))
         self._timeout, self._watching = TIMEOUT, False
         self._ticks, self._ticked = 0, time.monotonic()
         self._enough = threading.Event()
+        self._saying, self._said = threading.Lock(), False
+        self._unanswered = 0  # looks at the store that has not answered in between
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
     def start(self) -> None:
         """Begin to beat."""
         self._thread.start()
+        threading.Thread(target=self._watch_store, name="watch of the store", daemon=True).start()
 
     def stop(self) -> None:
         """Beat no longer: this rank has done its part."""
@@ -77,12 +81,14 @@ class Heart:
         self.stopped = True
         self._enough.set()
         self._thread.join()
-        self._beat("done")
+        with suppress(RuntimeError):  # the store is gone with the rank that kept it
+            self._beat("done")
 
     def watch(self, seconds: float | None) -> None:
         """See ``Group.watch``."""
         self._watching = seconds is not None
-        self._timeout = seconds or self._timeout
+        if seconds is not None:
+            self._timeout = seconds
         self.tick()
 
     def tick(self) -> None:
@@ -95,11 +101,24 @@ class Heart:
         end = replace(end, said_by=self.place.rank)
         try:
             said = End(**json.loads(self.store.compare_set(END, "", json.dumps(asdict(end)))))
-        except RuntimeError:  # the store has gone with rank 0, which has said why
-            return end
+        except RuntimeError:
+            return end if end.signal else self._without_store()
         if said == end and not end.signal and self.place.starter != "seqkit":  # whose starter says it
-            print(f"seqkit: rank {end.rank}: {end.text}", file=sys.stderr, flush=True)
+            self._print(end)
         return said
+
+    def _without_store(self) -> End:
+        """Return that the store is gone, and say so: on each node one rank does, since none can tell the others."""
+        with self._saying:
+            end = End(0, f"the store of the ranks at {':'.join(map(str, self.place.address))} does not answer")
+            speaker = 1 if self.place.node == 0 and self.place.local_size > 1 else 0
+            if self.place.local_rank == speaker and not self._said:
+                self._print(end)
+            self._said = True
+            return end
+
+    def _print(self, end: End) -> None:
+        print(f"seqkit: rank {end.rank}: {end.text}", file=sys.stderr, flush=True)
 
     def ended(self, seconds: float) -> End | None:
         """Return why the job ends: what a rank has said, or that one is silent; None if not within ``seconds``."""
@@ -114,7 +133,7 @@ class Heart:
                         return self.end(End(rank, f"{beats.name(rank)} is gone"))
                 time.sleep(BEAT / 5)
         except RuntimeError:
-            return End(0, "it is gone, and the store of the ranks with it")
+            return self._without_store()
         return None
 
     def _run(self) -> None:
@@ -127,12 +146,20 @@ class Heart:
             try:
                 self._beat(str(number))
                 end = self._reason_to_end(beats)
-            except RuntimeError as error:  # of the store
-                end = End(0, f"the store of the ranks does not answer ({' '.join(str(error).split())[:100]})")
+                self._unanswered = 0
+            except RuntimeError:  # of the store
+                end = None if self._enough.is_set() else self._without_store()
             if end:
                 self._end_process(end)
             if self._enough.wait(BEAT):
                 return
+
+    def _watch_store(self) -> None:
+        """End where the process that keeps the store hangs: a call of the store would wait for it for ever."""
+        while not self._enough.wait(BEAT):
+            self._unanswered += 1  # not by the clock, which goes on while this process is suspended
+            if self._unanswered * BEAT > self._timeout:
+                self._end_process(self._without_store())
 
     def _beat(self, number: str) -> None:
         beat = {"number": number, "ticks": self._ticks, "idle": time.monotonic() - self._ticked, "name": self.name}
@@ -149,14 +176,19 @@ class Heart:
             everyone = [beats.read(rank) for rank in range(self.place.size)]
             if min(beat["idle"] for beat in everyone) > self._timeout:
                 rank = min(range(self.place.size), key=lambda rank: everyone[rank]["ticks"])
+                if everyone[rank]["ticks"] == max(beat["ticks"] for beat in everyone):
+                    return self.end(End(rank, f"no rank has got on for {self._timeout:g} s (trainer.timeout)"))
+                name = everyone[rank]["name"]
                 return self.end(
-                    End(rank, f"{everyone[rank]['name']} is where nothing has got on for {self._timeout:g} s")
+                    End(rank, f"{name} is where nothing has got on for {self._timeout:g} s (trainer.timeout)")
                 )
         return None
 
     def _end_process(self, end: End) -> None:
         """Let the process end by itself; where it waits in a collective, end it."""
         if not self._enough.wait(GRACE):
+            if end.signal and self._last_words is not None:
+                self._last_words(end)
             os._exit(end.code)
 
 

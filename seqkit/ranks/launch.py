@@ -22,10 +22,11 @@ from torch import distributed as dist
 from seqkit.errors import Stopped
 from seqkit.ranks.heart import END, GRACE, End
 from seqkit.ranks.parts import name_of
-from seqkit.ranks.place import STORE
+from seqkit.ranks.place import STARTED_BY
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 POLL = 0.05  # seconds
+CLOSING = 60.0  # seconds that rank 0 has, once all have stopped as asked, to close its loggers
 
 
 def launch(part: Callable[..., object], arguments: dict[str, Any], size: int, logs: Sequence[Path]) -> End | None:
@@ -45,11 +46,11 @@ def launch(part: Callable[..., object], arguments: dict[str, Any], size: int, lo
     store = dist.TCPStore("127.0.0.1", 0, None, True, wait_for_workers=False)
     ranks: list[subprocess.Popen] = []
     try:
-        with _signals_passed_on(ranks) as passed_on:
+        with _signals_taken() as taken:
             for rank in range(size):
                 with _output(rank, logs[rank]) as output, _signals_held():
                     ranks.append(_start(command, rank, size, store.port, output))
-            end = _wait(ranks, store, passed_on)
+            end = _wait(ranks, store, taken)
     finally:
         _kill(ranks)
     return end
@@ -60,7 +61,7 @@ def _start(command: Sequence[str], rank: int, size: int, port: int, output: IO |
     environment = {
         "OMP_NUM_THREADS": str(threads),  # unless its user has said so
         **os.environ,
-        STORE: "launch",
+        STARTED_BY: str(os.getpid()),
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(size),
@@ -90,26 +91,35 @@ def _output(rank: int, log: Path) -> Iterator[IO | None]:
             yield file
 
 
-def _wait(ranks: Sequence[subprocess.Popen], store: dist.Store, passed_on: Sequence[str]) -> End | None:
-    """Wait until every rank has ended; return why, if not because all is done."""
+def _wait(ranks: Sequence[subprocess.Popen], store: dist.Store, taken: Sequence[signal.Signals]) -> End | None:
+    """Pass signals on until every rank has ended; return why, if not because all is done."""
     own = dist.PrefixStore("0", store)
-    ended_at = 0.0
+    passed_on, until = 0, float("inf")
     while None in [rank.poll() for rank in ranks]:
+        for name in taken[passed_on:]:
+            passed_on += 1
+            for rank in ranks:
+                rank.send_signal(name)
         for number, rank in enumerate(ranks):
-            if (rank.returncode or 0) < 0:
-                killed_by = signal.Signals(-rank.returncode).name
-                _say(own, End(number, f"process {rank.pid} was killed by {killed_by}"))
-        if not ended_at and own.check([END]):
-            ended_at = time.monotonic()
-        if ended_at and time.monotonic() - ended_at > GRACE + 2:
+            if rank.returncode:
+                _say(own, _end_of(number, rank, taken))
+        if until == float("inf") and own.check([END]):
+            stops = End(**json.loads(own.get(END))).signal
+            until = time.monotonic() + (CLOSING if stops else GRACE + 2)
+        if time.monotonic() > until:
             _kill(ranks)
         time.sleep(POLL)
-    if not any(rank.returncode for rank in ranks):
-        return None
-    number = next(number for number, rank in enumerate(ranks) if rank.returncode)
-    code, pid = ranks[number].returncode, ranks[number].pid
-    stopped = passed_on[-1] if passed_on and code == Stopped.CODE else ""  # before it could say so
-    return _say(own, End(number, f"process {pid} ended with exit code {code}", code, stopped))
+    failed = next((number for number, rank in enumerate(ranks) if rank.returncode), None)
+    return None if failed is None else _say(own, _end_of(failed, ranks[failed], taken))
+
+
+def _end_of(number: int, rank: subprocess.Popen, taken: Sequence[signal.Signals]) -> End:
+    """Return how the process of a rank ended, should it not have said why itself."""
+    code = rank.returncode
+    if code < 0:
+        return End(number, f"process {rank.pid} was killed by {signal.Signals(-code).name}")
+    stopped = taken[-1].name if taken and code == Stopped.CODE else ""  # before it could say so
+    return End(number, f"process {rank.pid} ended with exit code {code}", code, stopped)
 
 
 def _say(store: dist.Store, end: End) -> End:
@@ -137,22 +147,19 @@ def _signals_held() -> Iterator[None]:
 
 
 @contextmanager
-def _signals_passed_on(ranks: Sequence[subprocess.Popen]) -> Iterator[list[str]]:
-    """Pass signals on to the ranks, which know what to do with the first and with another; yields their names."""
-    names: list[str] = []
+def _signals_taken() -> Iterator[list[signal.Signals]]:
+    """Note signals for the ranks, which know what to do with the first and with another."""
+    taken: list[signal.Signals] = []
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        names.append(signal.Signals(number).name)
-        for rank in ranks:
-            if rank.poll() is None:
-                os.kill(rank.pid, number)
+    def note(number: int, frame: FrameType | None) -> None:
+        taken.append(signal.Signals(number))
 
     if threading.current_thread() is not threading.main_thread():
-        yield names
+        yield taken
         return
-    before = {number: signal.signal(number, pass_on) for number in FORWARDED}
+    before = {number: signal.signal(number, note) for number in FORWARDED}
     try:
-        yield names
+        yield taken
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

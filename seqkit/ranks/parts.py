@@ -25,10 +25,11 @@ def ask(part: Part, **arguments: Any) -> None:
     group().broadcast((name_of(part), arguments))
 
 
-def lead(command: Callable[[], object]) -> None:
-    """Carry out a command on rank 0 of ranks that were started together; the others ``follow``."""
-    command()
+def lead(command: Callable[[], int | None]) -> int | None:
+    """Carry out a command on rank 0 of ranks that were started together, and return its code; others ``follow``."""
+    code = command()
     group().broadcast(None)
+    return code
 
 
 def follow() -> None:

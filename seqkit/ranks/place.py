@@ -12,7 +12,7 @@ from seqkit.errors import ConfigError
 
 Starter = Literal["nobody", "seqkit", "torchrun", "srun"]
 PORTS = 20_000  # first of the ports for jobs of SLURM that name none
-STORE = "SEQKIT_STORE"  # in the environment of the ranks that seqkit starts
+STARTED_BY = "SEQKIT_STARTED_BY"  # pid, in the environment of the ranks that seqkit starts
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def place_here(environment: Mapping[str, str] = os.environ) -> Place:
     """
     found = environment.get
     try:
-        if found("TORCHELASTIC_RUN_ID") or found(STORE):
+        if found("TORCHELASTIC_RUN_ID") or found(STARTED_BY):
             return Place(
                 int(environment["RANK"]),
                 int(environment["WORLD_SIZE"]),
@@ -60,9 +60,11 @@ def place_here(environment: Mapping[str, str] = os.environ) -> Place:
                 int(environment["LOCAL_WORLD_SIZE"]),
                 int(environment["GROUP_RANK"]),
                 int(environment["GROUP_WORLD_SIZE"]),
-                "seqkit" if found(STORE) else "torchrun",
+                "seqkit" if found(STARTED_BY) else "torchrun",
                 (environment["MASTER_ADDR"], int(environment["MASTER_PORT"])),
-                environment["RANK"] == "0" and not found(STORE) and found("TORCHELASTIC_USE_AGENT_STORE") != "True",
+                environment["RANK"] == "0"
+                and not found(STARTED_BY)
+                and found("TORCHELASTIC_USE_AGENT_STORE") != "True",
                 found("TORCHELASTIC_RESTART_COUNT", "0"),
             )
         # Of a step, as only srun sets them: a batch script has SLURM_NTASKS and SLURM_PROCID too.

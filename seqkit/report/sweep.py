@@ -1,4 +1,4 @@
-"""The tables of a sweep: what each job changed, its test scores, its run; mean and spread over the seeds."""
+"""The tables of a sweep: what each job changed, its scores, its run; mean and spread over the seeds."""
 
 import csv
 import io
@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqkit.report.comparison import mean, rank
+from seqkit.report.comparison_tables import spread
 from seqkit.report.text import columns_of, markdown_table, number, text_table
+from seqkit.runs.listing import finite
 
 
 @dataclass(frozen=True)
@@ -43,23 +46,26 @@ class Table:
 
 
 def sweep_tables(reports: list[dict[str, Any]]) -> list[Table]:
-    """Return the tables over the jobs of a sweep.
+    """Return the tables over the jobs of a sweep, best first by the validation score that decides.
 
     Where the jobs differ in their seed, a second table gives the mean and the standard deviation over the seeds.
 
     Args:
-        reports: Of the finished jobs, each with its ``overrides``.
+        reports: Of the finished jobs, each with its ``overrides``. Those of several tasks stay in their order.
     """
     changed = _changed([report["overrides"] for report in reports])
-    columns = columns_of(report["test"] for report in reports)
+    reports = [{**report, "scores": _scores(report)} for report in reports]
+    columns = sorted(columns_of(report["scores"] for report in reports), key=lambda name: name.startswith("test."))
     rows = []
-    for report in reports:
+    for report in sorted(reports, key=lambda one: _place([one], reports)):
         words = _words(report["overrides"])
         end = {"trained": f"{report['training_seconds']:.0f} s", "run": Path(report["run"]).name}
-        rows.append({**{key: words.get(key, "") for key in changed}, **_numbers(report["test"], columns), **end})
+        scores = {name: number(report["scores"].get(name)) for name in columns}
+        rows.append({**{key: words.get(key, "") for key in changed}, **scores, **end})
     same = all(report["baselines"] == reports[0]["baselines"] for report in reports)
-    for name, scores in reports[0]["baselines"].items() if same else ():
-        rows.append({(changed or ["run"])[0]: name, **_numbers(scores, columns)})
+    for name, baseline in reports[0]["baselines"].items() if same else ():
+        tested = {f"test.{metric}": number(score) for metric, score in baseline.items()}
+        rows.append({(changed or ["run"])[0]: name, **tested})
     table = Table("", [*changed, *columns, "trained", "run"], rows)
     return [table, _over_seeds(reports, changed, columns)] if "seed" in changed else [table]
 
@@ -67,27 +73,35 @@ def sweep_tables(reports: list[dict[str, Any]]) -> list[Table]:
 def _over_seeds(reports: list[dict[str, Any]], changed: list[str], columns: list[str]) -> Table:
     """Return a table of the scores over the seeds, one line for each choice of everything else."""
     others = [key for key in changed if key != "seed"]
-    groups: dict[tuple[str, ...], list[dict[str, float]]] = {}
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for report in reports:
         words = _words(report["overrides"])
-        groups.setdefault(tuple(words.get(key, "") for key in others), []).append(report["test"])
+        groups.setdefault(tuple(words.get(key, "") for key in others), []).append(report)
     rows = []
-    for choice, scores in groups.items():
-        spreads = {name: _spread([score[name] for score in scores if name in score]) for name in columns}
-        rows.append({**dict(zip(others, choice, strict=True)), "seeds": str(len(scores)), **spreads})
-    return Table("mean +- standard deviation over seeds", [*others, "seeds", *columns], rows)
+    for choice, group in sorted(groups.items(), key=lambda one: _place(one[1], reports)):
+        spreads = {name: spread(_each(name, group)) for name in columns}
+        rows.append({**dict(zip(others, choice, strict=True)), "seeds": str(len(group)), **spreads})
+    return Table("mean ± standard deviation over seeds", [*others, "seeds", *columns], rows)
 
 
-def _spread(values: list[float]) -> str:
-    if len(values) < 2:
-        return number(values[0] if values else None)
-    mean = sum(values) / len(values)
-    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return f"{number(mean)} +- {number(variance**0.5)}"
+def _scores(report: dict[str, Any]) -> dict[str, float]:
+    """Return the validation score that decides, and the test scores."""
+    name = report["monitor"][0]
+    scores = {f"valid.{name}": report["valid"].get(name)} | {
+        f"test.{name}": score for name, score in report["test"].items()
+    }
+    return {name: score for name, score in scores.items() if score is not None}
 
 
-def _numbers(scores: dict[str, float], columns: list[str]) -> dict[str, str]:
-    return {name: number(scores.get(name)) for name in columns}
+def _place(some: list[dict[str, Any]], reports: list[dict[str, Any]]) -> tuple[bool, float]:
+    """Return a key that sorts reports by the mean of the score that decides, if it is the same one for all."""
+    monitors = {tuple(report["monitor"]) for report in reports}
+    monitor = monitors.pop() if len(monitors) == 1 else None
+    return rank(finite(mean(_each(f"valid.{monitor[0]}", some))) if monitor else None, monitor)
+
+
+def _each(name: str, reports: list[dict[str, Any]]) -> list[float]:
+    return [report["scores"][name] for report in reports if name in report["scores"]]
 
 
 def _words(overrides: list[str]) -> dict[str, str]:

@@ -75,7 +75,7 @@ def print_table(made: Table) -> None:
     least = Measurement.get(console, console.options.update(max_width=1000), made).minimum
     console.width = max(console.width, least)
     with console.capture() as captured:
-        console.print(made)
+        console.print(made, crop=False)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import seqkit
+from seqkit import slurm
 from seqkit.config import Config, config_hash, content
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, nearest
@@ -123,6 +124,7 @@ class RunFolder:
             "seqkit": seqkit.__version__,
             "hash": config_hash(config),
             "folder": os.getcwd(),
+            "job": slurm.job(),
             "components": provenance.components(config, spec),
             "config": config,
         }

@@ -1,11 +1,12 @@
 """Opening a run: a new folder, one to go on with, or one to start over in place of an earlier one."""
 
-import logging
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from seqkit import slurm
 from seqkit.config import Config, config_hash
 from seqkit.errors import ConfigError, SeqkitError, shown
 from seqkit.files import TEMPORARY, disk_reason, sync_folder
@@ -13,16 +14,15 @@ from seqkit.runs.folder import KEPT_ASIDE, RunFolder, config_difference, new_id
 from seqkit.runs.length import refuse_other_config, same_but_for_length
 from seqkit.runs.resuming import checkpoint_to_continue
 
-LOG = logging.getLogger("seqkit")
-
 
 @contextmanager
 def open_run(config: Config, fresh: bool) -> Iterator[tuple[Config, RunFolder]]:
     """Lock the folder for ``config``, write its ``config.json``, and yield the config, id included, and the folder.
 
     A run without an id gets a new one. The folder of an id that is there already is continued if it holds checkpoints
-    of the same config, or of one that ends earlier; with ``fresh`` it is renamed and a new one made. A new folder goes
-    again if its run is refused, unless its log holds the traceback of the refusal.
+    of the same config, or of one that ends earlier; with ``fresh`` it is renamed and a new one made, but for one that a
+    SLURM job made before it was requeued. A new folder goes again if its run is refused, unless its log holds the
+    traceback of the refusal.
 
     Raises:
         ConfigError: The folder cannot be written, or holds a run with another config.
@@ -40,10 +40,10 @@ def open_run(config: Config, fresh: bool) -> Iterator[tuple[Config, RunFolder]]:
     with ExitStack() as locks:
         _refuse_other_things(run)
         locks.enter_context(run.lock())
-        if fresh and run.config_json.exists():
-            aside = _put_aside(run)
+        if fresh and run.config_json.exists() and not _is_own(run):
+            aside = put_aside(run)
             locks.pop_all().close()  # that of the folder put aside
-            LOG.warning("the run that was there is kept as %s", shown(aside))
+            _say_aside(aside)
             path.mkdir(exist_ok=True)
             locks.enter_context(run.lock())
         started = run.started
@@ -94,8 +94,15 @@ def _new_folder(parent: Path) -> Path:
             return folder
 
 
-def _put_aside(run: RunFolder) -> Path:
-    """Rename the folder of a run, locked by this process, and return where it is now, without the lock."""
+def start_over(run: RunFolder) -> None:
+    """Put a run aside, if there is one; raises as ``RunFolder.lock``."""
+    if run.config_json.is_file():
+        with run.lock():
+            _say_aside(put_aside(run))
+
+
+def put_aside(run: RunFolder) -> Path:
+    """Rename the folder of a run or a sweep, locked by this process, and return where it is now, without the lock."""
     number = 1
     while (place := run.path.with_name(f"{run.path.name}.old-{number}")).exists():
         number += 1
@@ -103,6 +110,21 @@ def _put_aside(run: RunFolder) -> Path:
     RunFolder(place).lock_file.unlink()
     sync_folder(place.parent)
     return place
+
+
+def _say_aside(folder: Path) -> None:
+    print(f"the run that was there is kept as {shown(folder)}", file=sys.stderr)  # Hydra silences loggers
+
+
+def _is_own(run: RunFolder) -> bool:
+    """Whether this job of SLURM made a run before it was requeued, which ``--fresh`` then leaves as it is."""
+    try:
+        own = slurm.is_requeued(run.read_record().get("job", ""))
+    except ConfigError:
+        return False
+    if own:
+        print(f"--fresh was done when this job first started; run {shown(run.path)} goes on", file=sys.stderr)
+    return own
 
 
 def _refuse_other_things(run: RunFolder) -> None:

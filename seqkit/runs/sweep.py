@@ -3,17 +3,20 @@
 import json
 import math
 import os
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import seqkit
+from seqkit import slurm
 from seqkit.config import Config
 from seqkit.errors import ConfigError, nearest, one_line, shortened, shown
 from seqkit.files import disk_reason, write_atomic
-from seqkit.runs.folder import RunFolder, new_id
+from seqkit.runs.folder import KEPT_ASIDE, RunFolder, new_id
+from seqkit.runs.opening import put_aside
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 STATES = ("waiting", "running", "finished", "failed", "stopped")
@@ -51,6 +54,7 @@ class Ledger:
         path: Folder of the sweep, ``RUNS/sweeps/ID``.
         words: What was typed after ``seqkit train``.
         started_in: Folder that paths in ``words`` are relative to.
+        slurm_job: That started it, as ``slurm.job`` names it; empty outside SLURM.
         components: Provenance of the components of all jobs, by which ``--resume`` finds plugins.
         jobs: By number.
     """
@@ -58,6 +62,7 @@ class Ledger:
     path: Path
     words: list[str]
     started_in: str
+    slurm_job: str = ""
     components: dict[str, dict[str, str]] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)
 
@@ -112,7 +117,8 @@ class Ledger:
             jobs = [Job(**job) for job in content["jobs"]]
             if not all(isinstance(text, str) for job in jobs for text in (job.run, *job.overrides)):
                 raise TypeError("a run or an override in it is no text")
-            ledger = cls(path, list(content["words"]), str(content["folder"]), dict(content["components"]))
+            ledger = cls(path, list(content["words"]), str(content["folder"]), str(content.get("job", "")))
+            ledger.components = dict(content["components"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(f"{file} is not the ledger of a sweep: {one_line(error)}") from None
         ledger.jobs = {job.number: job for job in jobs}
@@ -130,6 +136,7 @@ class Ledger:
             "seqkit": seqkit.__version__,
             "words": self.words,
             "folder": self.started_in,
+            "job": self.slurm_job,
             "components": self.components,
             "jobs": [asdict(self.jobs[number]) for number in sorted(self.jobs)],
         }
@@ -180,22 +187,35 @@ def open_sweep(runs: str, id: str | None, words: list[str], fresh: bool) -> Iter
         runs: Folder of all runs.
         id: Of the sweep; None takes it from the scheduler's job, else from the time.
         words: What was typed after ``seqkit train``.
-        fresh: Start over where the sweep exists already.
+        fresh: Start over where the sweep exists already; it is kept aside with its runs.
 
     Raises:
         ConfigError: The folder cannot be written, or holds a sweep with other overrides.
-        TrainingError: Another process holds it.
+        TrainingError: Another process holds it, or with ``fresh`` one of its runs.
     """
     parent = Path(runs).expanduser() / FOLDER
+    if id and KEPT_ASIDE.search(id):
+        raise ConfigError(f"id={id}: such names are of sweeps that --fresh has put aside; give another id")
     try:
         path = parent / (id or _free_id(parent))
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"runs={runs}: no folder can be made there ({disk_reason(error)})") from None
-    with RunFolder(path).lock():
-        ledger = Ledger(path, words, os.getcwd())
-        if ledger.file.exists() and not fresh:
+    with ExitStack() as locks:
+        locks.enter_context(RunFolder(path).lock())
+        ledger = Ledger(path, words, os.getcwd(), slurm.job())
+        if ledger.file.exists():
             saved = Ledger.read(path)
+            if fresh and not slurm.is_requeued(saved.slurm_job):
+                aside = _put_aside(saved)
+                locks.pop_all().close()  # that of the folder put aside
+                print(f"the sweep that was there is kept as {shown(aside)}", file=sys.stderr)
+                path.mkdir(exist_ok=True)
+                locks.enter_context(RunFolder(path).lock())
+                yield ledger
+                return
+            if fresh:
+                print(f"--fresh was done when this job first started; sweep {shown(path)} goes on", file=sys.stderr)
             if saved.words != words:
                 raise ConfigError(
                     f"sweep {shown(path)} exists with other overrides ({_difference(saved.words, words)}); go on with "
@@ -203,6 +223,18 @@ def open_sweep(runs: str, id: str | None, words: list[str], fresh: bool) -> Iter
                 )
             ledger = saved
         yield ledger
+
+
+def _put_aside(ledger: Ledger) -> Path:
+    """Put a sweep aside with its runs, which its ledger then names as they are called there; return its folder."""
+    with ExitStack() as locks:
+        runs = {job.number: run for job in ledger.jobs.values() if (run := ledger.run_of(job)).config_json.exists()}
+        for run in runs.values():
+            locks.enter_context(run.lock())
+        for number, run in runs.items():
+            ledger.jobs[number].run = os.path.relpath(put_aside(run), ledger.runs)
+        ledger.write()
+        return put_aside(RunFolder(ledger.path))
 
 
 def find_sweep(name: str, runs: str = "runs") -> Path:

@@ -44,13 +44,19 @@ class Outcome:
 def run(config: Config, flags: Flags) -> Outcome:
     """Train a run, which leaves its report in its folder.
 
+    On ranks that srun or torchrun started, whatever ends a job ends the sweep: the others are in the middle of it.
+
     Raises:
         Stopped: A signal, or the end of the allocation, asked for a stop.
         KeyboardInterrupt: The same, outside the training.
     """
     from seqkit.experiment import train
     from seqkit.faults import fault
+    from seqkit.ranks import group
 
+    if group().place.starter != "nobody":
+        train(config, flags.fresh, flags.exact, flags.changed_code)
+        return Outcome("finished")
     try:
         train(config, flags.fresh, flags.exact, flags.changed_code)
         return Outcome("finished")

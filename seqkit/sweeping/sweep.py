@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +16,8 @@ from seqkit.files import write_atomic
 from seqkit.report.sweep import sweep_tables
 from seqkit.report.terminal import terminal_summary
 from seqkit.runs import provenance
+from seqkit.runs.lock import is_held
+from seqkit.runs.opening import start_over
 from seqkit.runs.sweep import Job, Ledger, open_sweep
 from seqkit.sweeping.job import Flags, Outcome
 from seqkit.sweeping.runners import Runner, Task
@@ -71,19 +74,25 @@ class Sweep:
                 self.reports[job.number] = report
                 continue
             try:
+                is_new = not job.run
                 config = ledger.place(job, compose(job.number, job.overrides))
+                if is_new and self.flags.fresh:
+                    start_over(ledger.run_of(job))  # here, once: a cluster may start the job again
             except SeqkitError as refusal:
                 refusals.append(refusal)
                 job.state, job.refusal = "failed", one_line(refusal)
                 continue
             ledger.components |= provenance.components(config)
+            if is_held(ledger.run_of(job).lock_file):  # a job on a cluster outlives a sweep that was lost
+                job.state, job.refusal = "running", "another process trains it"
+                continue
             job.state, job.refusal = "waiting", ""
             tasks.append(Task(job.number, config, ledger.log_of(job)))
         if refusals and not any(job.run for job in ledger.jobs.values()):
             raise refusals[0]
         ledger.write()
         for job in every:
-            if job.state == "failed":
+            if job.state in ("failed", "running"):
                 self._say_end(job)
 
         def started(number: int, more: str) -> None:
@@ -91,7 +100,8 @@ class Sweep:
             ledger.note(job, "running")
             _say(f"job {number} starts: {self._told(job)}{f' ({more})' * bool(more)}")
 
-        with closing(runner(tasks, self.flags, started)) as outcomes:  # which ends the jobs, should this loop fail
+        flags = replace(self.flags, fresh=False)
+        with closing(runner(tasks, flags, started)) as outcomes:  # which ends the jobs, should this loop fail
             for number, outcome in outcomes:
                 self._note(ledger.jobs[number], outcome, runner.in_sight)
         return every
@@ -173,7 +183,8 @@ class Sweep:
 
     def _told(self, job: Job) -> str:
         """Return what makes a job different from the others, as typed."""
-        return " ".join(word for word in job.overrides if word not in self.words) or "as typed"
+        typed = [word.lower() for word in self.words]  # Hydra makes True of true
+        return " ".join(word for word in job.overrides if word.lower() not in typed) or "as typed"
 
 
 def _say(line: str) -> None:

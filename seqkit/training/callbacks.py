@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seqkit.errors import Stopped, TrainingError
-from seqkit.ranks import group
+from seqkit.ranks import DelayedMax, group
 from seqkit.runs.checkpoint import read, refuse_if_not_plain, write
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.lock import LockWatch
@@ -58,6 +58,7 @@ class Checkpoints(Checkpoint):
         self.run, self.total_steps, self.every = run, total_steps, every
         self.patience, self.stop = patience, stop
         self._group = group()
+        self._largest = DelayedMax(self._group)
         self.best: float | None = None
         self.best_loss: float | None = None
         self.waited = 0
@@ -86,7 +87,7 @@ class Checkpoints(Checkpoint):
         self._refuse_if_lock_is_lost(trainer)
         step = trainer.global_step
         self.stop.look()
-        self._asked = NAMES[self._group.largest(NAMES.index(self.stop.name))]
+        self._asked = NAMES[self._largest(NAMES.index(self.stop.name))]
         if step >= self.total_steps:
             trainer.should_stop = True  # Lightning then validates once more, whatever the interval
         interval = trainer.val_check_batch

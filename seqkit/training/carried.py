@@ -12,7 +12,7 @@ def shared_anew(saved: Sequence[Rows], size: int) -> list[Rows]:
 
     Row b of a batch was with rank b % len(saved) and goes to rank b % size.
     """
-    parts = [rows for rows in saved if rows is not None]
+    parts = [rows for rows in saved if rows]  # not the state of a model that has none
     if not parts:
         return [None] * size
     count = sum(rows[0].shape[1] for rows in parts)

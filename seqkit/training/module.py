@@ -23,6 +23,7 @@ from seqkit.training.carried import shared_anew
 from seqkit.training.diagnosis import kept_graph, part_making_nan
 from seqkit.training.loggers import Loggers
 from seqkit.training.optimizers import parameter_groups
+from seqkit.training.strategy import bits_of
 
 LOG = logging.getLogger("seqkit")
 
@@ -202,6 +203,8 @@ class SequenceModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.run_loggers is not None:
             self.run_loggers.sync()
+        if self._group.size > 1:
+            self._group.refuse_if_unequal({f"the weights of step {self.global_step}": bits_of(self.network)})
         carried = [part.cpu() for part in self._carried] if self._carried is not None else None
         ranks = self._group.gather({"rng": get_rng(), "carried": carried})
         self.seconds = self._before + time.monotonic() - self._started

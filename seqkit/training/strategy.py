@@ -5,9 +5,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import torch
 from lightning.pytorch.plugins.environments import ClusterEnvironment
 from lightning.pytorch.strategies import DDPStrategy, Strategy
-from torch import Tensor
+from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
@@ -17,6 +18,9 @@ from torch.optim import Optimizer
 from seqkit.errors import TrainingError
 from seqkit.models.stack import Layer
 from seqkit.ranks import Place
+
+INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Integers by their size in bytes."""
 
 
 class RankEnvironment(ClusterEnvironment):
@@ -175,6 +179,13 @@ class Shards(DDPStrategy):
         if not isinstance(value, Tensor) or not isinstance(parameter, DTensor) or value.shape != parameter.shape:
             return value
         return distribute_tensor(value, self._mesh, parameter.placements, src_data_rank=None)
+
+
+def bits_of(network: nn.Module) -> dict[str, int]:
+    """Return a checksum of each parameter that every rank has whole: the sum of its bits, read as integers."""
+    whole = {name: value.detach() for name, value in network.named_parameters() if not isinstance(value, DTensor)}
+    sums = [value.contiguous().view(INTEGERS[value.itemsize]).sum(dtype=torch.int64) for value in whole.values()]
+    return dict(zip(whole, torch.stack(sums).tolist(), strict=True)) if sums else {}
 
 
 def _without_gradient(name: str) -> TrainingError:

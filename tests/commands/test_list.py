@@ -27,7 +27,7 @@ def test_everything_has_a_provider_and_a_line(capsys):
     everything = json.loads(capsys.readouterr().out)
     assert list(everything) == ["experiment", *registry.KINDS, *registry.SPEC_KINDS]
     assert {"cifg_lstm", "elman", "gru", "lstm", "peephole_lstm"} <= set(everything["model"])
-    assert set(everything["trainer"]) == {"auto", "cpu", "gpu"}
+    assert set(everything["trainer"]) == {"auto", "cpu", "gpu", "ddp", "fsdp"}
     for group in everything.values():
         assert all(entry["summary"] and entry["provider"] for entry in group.values())
 

@@ -1,7 +1,6 @@
 """Opening a run: new, continued, continued longer, started over."""
 
 import json
-import logging
 from pathlib import Path
 
 import pytest
@@ -44,16 +43,30 @@ def test_runs_without_an_id_get_different_folders(monkeypatch):
     assert [opened()[1].name, opened()[1].name] == ["a", "b"]
 
 
-def test_a_fresh_start_keeps_the_run_that_was_there(halfway, caplog):
+def test_a_fresh_start_keeps_the_run_that_was_there(halfway, capsys):
     before = files(halfway)
-    with caplog.at_level(logging.WARNING, "seqkit"):
-        config, path = opened("id=halfway", "seed=2", fresh=True)
-    assert caplog.messages == ["the run that was there is kept as runs/tiny/halfway.old-1"]
+    config, path = opened("id=halfway", "seed=2", fresh=True)
+    assert capsys.readouterr().err == "the run that was there is kept as runs/tiny/halfway.old-1\n"
     assert files(Path("runs/tiny/halfway.old-1")) == before
     assert (path, config["seed"], sorted(files(path))) == (Path("runs/tiny/halfway"), 2, ["config.json"])
     opened("id=halfway", "seed=3", fresh=True)
     assert files(Path("runs/tiny/halfway.old-1")) == before
     assert json.loads(Path("runs/tiny/halfway.old-2/config.json").read_text())["config"]["seed"] == 2
+
+
+def test_a_requeued_job_goes_on_with_the_run_that_it_started_afresh(halfway, monkeypatch, capsys):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")  # requeued before it came to open anything
+    _, path = opened("id=halfway", "seed=2", fresh=True)
+    (path / "checkpoints").mkdir()
+    capsys.readouterr()
+    opened("id=halfway", "seed=2", fresh=True)
+    line = "--fresh was done when this job first started; run runs/tiny/halfway goes on\n"
+    assert capsys.readouterr().err == line
+    assert (path / "checkpoints").exists()
+    monkeypatch.delenv("SLURM_RESTART_COUNT")  # once more in the script of one job
+    opened("id=halfway", "seed=2", fresh=True)
+    assert not (path / "checkpoints").exists()
 
 
 def test_a_fresh_start_of_nothing_is_a_start():

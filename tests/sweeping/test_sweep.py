@@ -6,10 +6,13 @@ import pytest
 
 from seqkit.__main__ import run
 from seqkit.errors import ConfigError, TrainingError
+from seqkit.runs.folder import RunFolder
 from seqkit.runs.sweep import Ledger
 from tests.sweeping.conftest import SMALL, ledger, states
 
 SIZES = [*SMALL, "model.hidden_size=4,5,6", "-m"]
+ONE = [*SMALL, "model.hidden_size=4", "-m"]
+without_hydra = pytest.mark.usefixtures("_no_hydra")
 
 
 def failing(number):
@@ -43,15 +46,16 @@ def test_ledger_says_all_of_every_job(trainings, capsys):
     out, err = capsys.readouterr()
     assert "job 2 finished: model.hidden_size=6: mse 0.75\n" in err
     table = Path("runs/sweeps/s/table.csv").read_text().splitlines()
-    assert table[:2] == ["model.hidden_size,mse,trained,run", "4,0.5,1 s,s-0"]
+    assert table[:2] == ["model.hidden_size,valid.mse,test.mse,trained,run", "4,0.5,0.5,1 s,s-0"]
     shown = [re.split(r"\s{2,}", line) for line in out.splitlines()[-6:]]
     assert [",".join(line) for line in shown if not line[0].startswith("-")][: len(table) - 1] == table[:-1]
-    assert Path("runs/sweeps/s/table.md").read_text().startswith("| model.hidden_size | mse |")
+    assert Path("runs/sweeps/s/table.md").read_text().startswith("| model.hidden_size | valid.mse | test.mse |")
     # nothing of Hydra's is left
     assert {path.name for path in Path().iterdir()} - {".seqkit"} == {"runs"}
     assert {path.name for path in Path("runs").iterdir()} == {"adding", "sweeps"}
 
 
+@without_hydra
 def test_a_failed_job_is_named_and_the_others_are_trained(trainings, capsys):
     trainings.score = failing(1)
     assert run(["train", *SIZES]) == 1
@@ -78,12 +82,14 @@ def test_a_job_that_cannot_be_composed_fails_alone(trainings, capsys):
     )
 
 
+@without_hydra
 def test_a_sweep_of_which_nothing_can_be_composed_is_refused_and_leaves_nothing(trainings, capsys):
     assert run(["train", *SMALL, "model.hidden_size=0,-1", "-m"]) == 1
     assert capsys.readouterr().err == "seqkit: model.hidden_size=0: input should be greater than 0\n"
     assert not Path("runs/sweeps").exists()
 
 
+@without_hydra
 def test_a_fault_that_is_no_refusal_costs_one_job(trainings, capsys):
     def score(config):
         return {"s-0": 1}[config["id"]]
@@ -94,6 +100,7 @@ def test_a_fault_that_is_no_refusal_costs_one_job(trainings, capsys):
     assert "KeyError" in ledger()["jobs"][1]["refusal"]
 
 
+@without_hydra
 def test_a_stop_ends_the_sweep_and_says_how_to_go_on(trainings, capsys):
     trainings.score = stopping(1)
     assert run(["train", *SIZES]) == 130
@@ -107,9 +114,7 @@ def test_a_stop_ends_the_sweep_and_says_how_to_go_on(trainings, capsys):
     assert states() == ["finished"] * 3
 
 
-ONE = [*SMALL, "model.hidden_size=4", "-m"]
-
-
+@without_hydra
 def test_a_killed_sweep_goes_on(trainings):
     class Killed(BaseException):
         pass
@@ -130,6 +135,7 @@ def test_a_killed_sweep_goes_on(trainings):
     assert trainings.take() == ["s-1", "s-2"]
 
 
+@without_hydra
 def test_going_on_from_another_folder_after_a_move(trainings, tmp_path, monkeypatch):
     trainings.score = failing(1)
     assert run(["train", *SIZES]) == 1
@@ -143,6 +149,7 @@ def test_going_on_from_another_folder_after_a_move(trainings, tmp_path, monkeypa
     assert not (tmp_path / "runs").exists()
 
 
+@without_hydra
 def test_a_job_whose_report_is_gone_is_trained_again(trainings):
     assert run(["train", *ONE]) == 0
     assert trainings.take() == ["s-0"]
@@ -151,6 +158,7 @@ def test_a_job_whose_report_is_gone_is_trained_again(trainings):
     assert trainings.take() == ["s-0"]
 
 
+@without_hydra
 def test_the_same_command_goes_on_and_another_is_refused(trainings, capsys):
     trainings.score = failing(2)
     assert run(["train", *SIZES]) == 1
@@ -170,6 +178,7 @@ def test_the_same_command_goes_on_and_another_is_refused(trainings, capsys):
     assert len(ledger()["jobs"]) == 2
 
 
+@without_hydra
 def test_a_requeued_job_of_slurm_goes_on_with_its_sweep(trainings, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     words = [word for word in ONE if word != "id=s"]
@@ -217,6 +226,7 @@ def test_a_damaged_ledger_is_refused(tmp_path):
             Ledger.read(tmp_path)
 
 
+@without_hydra
 def test_a_job_that_would_now_be_another_is_refused(trainings, capsys):
     assert run(["train", *ONE]) == 0
     file = Path("runs/sweeps/s/sweep.json")
@@ -235,6 +245,7 @@ def test_launchers_that_keep_no_ledger_are_refused(trainings, capsys):
     )
 
 
+@without_hydra
 def test_json_is_the_reports_of_all_jobs(trainings, capsys):
     assert run(["train", *SIZES, "--json"]) == 0
     reports = json.loads(capsys.readouterr().out)
@@ -246,3 +257,71 @@ def test_configs_of_jobs_are_shown_without_a_sweep(trainings, capsys):
     assert run(["train", *SIZES, "--cfg", "job", "--package", "model.hidden_size"]) == 0
     assert capsys.readouterr().out.split() == ["4", "5", "6"]
     assert not Path("runs").exists()
+
+
+@without_hydra
+def test_a_fresh_sweep_keeps_the_one_that_was_there_with_its_runs(trainings, capsys):
+    trainings.score = failing(1)
+    assert run(["train", *SIZES]) == 1
+    before, config = ledger(), Path("runs/adding/s-0/config.json").read_bytes()
+    capsys.readouterr()
+    assert run(["train", *SIZES, "--fresh"]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == "the sweep that was there is kept as runs/sweeps/s.old-1"
+    assert trainings.take() == ["s-0", "s-1", "s-2"] * 2
+    aside = ledger("runs/sweeps/s.old-1")
+    for job in before["jobs"]:
+        job["run"] += ".old-1" * (job["state"] == "finished")
+    assert aside == before
+    assert Path("runs/adding/s-0.old-1/config.json").read_bytes() == config
+    assert run(["train", *SIZES[:3], "id=s.old-1", "-m"]) == 1
+    assert "such names are of sweeps that --fresh has put aside" in capsys.readouterr().err
+
+
+@without_hydra
+def test_a_fresh_sweep_is_refused_while_a_run_of_the_old_one_is_trained(trainings, capsys):
+    assert run(["train", *SIZES]) == 0
+    before = ledger()
+    with RunFolder(Path("runs/adding/s-2")).lock():
+        assert run(["train", *SIZES, "--fresh"]) == 1
+    assert "runs/adding/s-2" in capsys.readouterr().err.splitlines()[-1]
+    assert (ledger(), [path.name for path in Path("runs/sweeps").iterdir()]) == (before, ["s"])
+
+
+@without_hydra
+def test_a_fresh_sweep_takes_no_run_of_a_sweep_whose_ledger_is_gone(trainings):
+    assert run(["train", *ONE]) == 0
+    Path("runs/sweeps/s/sweep.json").unlink()
+    assert run(["train", *ONE, "--fresh"]) == 0
+    assert sorted(path.name for path in Path("runs/adding").iterdir()) == ["s-0", "s-0.old-1"]
+
+
+@without_hydra
+def test_a_requeued_job_does_not_start_its_sweep_over(trainings, monkeypatch, capsys):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    trainings.score = stopping(1)
+    assert run(["train", *SIZES, "--fresh"]) == 130
+    assert trainings.take() == ["s-0", "s-1"]
+    trainings.score = lambda config: 0.25
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert run(["train", *SIZES, "--fresh"]) == 0
+    assert trainings.take() == ["s-1", "s-2"]
+    assert "--fresh was done when this job first started; sweep runs/sweeps/s goes on\n" in capsys.readouterr().err
+    monkeypatch.setenv("SLURM_JOB_ID", "8")  # requeued before it came to start anything
+    assert run(["train", *SIZES, "--fresh"]) == 0
+    assert trainings.take() == ["s-0", "s-1", "s-2"]
+
+
+@without_hydra
+def test_a_job_that_is_still_trained_is_left_to_it(trainings, capsys):
+    trainings.score = stopping(1)
+    assert run(["train", *SIZES]) == 130
+    trainings.take()
+    trainings.score = lambda config: 0.25
+    Path("runs/adding/s-1").mkdir()
+    with RunFolder(Path("runs/adding/s-1")).lock():
+        assert run(["train", "-m", "--resume", "s"]) == 1
+        assert trainings.take() == ["s-2"]
+        assert states() == ["finished", "running", "finished"]
+    assert "job 1 running: model.hidden_size=5: another process trains it\n" in capsys.readouterr().err
+    assert run(["train", "-m", "--resume", "s"]) == 0
+    assert trainings.take() == ["s-1"]

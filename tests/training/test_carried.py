@@ -24,3 +24,7 @@ def test_each_row_goes_to_the_rank_that_reads_on_in_it(rows, before, now):
 
 def test_nothing_carried_stays_nothing():
     assert shared_anew([None, None], 3) == [None, None, None]
+
+
+def test_a_model_without_state_goes_on_on_any_number_of_ranks():
+    assert shared_anew([[], []], 3) == [None, None, None]

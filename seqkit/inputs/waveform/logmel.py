@@ -133,7 +133,7 @@ class LogMel(nn.Module):
             lengths_B = self._frame_count(lengths_B)
         waveform_BS = nn.functional.pad(waveform_BS, (0, max(0, self.window - waveform_BS.shape[1])))
         with torch.autocast(waveform_BS.device.type, enabled=False):  # powers span more than half precision holds
-            windowed_BTW = waveform_BS.float().unfold(1, self.window, self.hop) * self.shape
+            windowed_BTW = waveform_BS.to(self.shape.dtype).unfold(1, self.window, self.hop) * self.shape
             power_BTF = torch.view_as_real(torch.fft.rfft(windowed_BTW, self.fft)).square().sum(-1)
             x_BTM = (power_BTF @ self.filters + FLOOR).log()
             return self._normalise(x_BTM, lengths_B), lengths_B
@@ -160,7 +160,7 @@ class LogMel(nn.Module):
             count_B11 = valid_BT1.sum(1, keepdim=True) * (x_BTM.shape[2] if len(axes) == 2 else 1)
             mean = (x_BTM * valid_BT1).sum(axes, keepdim=True) / count_B11
             variance = ((x_BTM - mean) * valid_BT1).square().sum(axes, keepdim=True) / count_B11
-            x_BTM = ((x_BTM - mean) / (variance + 1e-5).sqrt()).float()
+            x_BTM = ((x_BTM - mean) / (variance + 1e-5).sqrt()).to(self.shape.dtype)
         return x_BTM.masked_fill(~valid_BT1, 0)
 
     def _mask(self, x_BTM: Tensor, lengths_B: Tensor | None) -> Tensor:

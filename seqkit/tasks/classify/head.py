@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec, wrong_task
 from seqkit.errors import ConfigError
-from seqkit.padding import sequence_summary, valid
+from seqkit.padding import sequence_summary, valid, widened
 from seqkit.registry import register_head
 from seqkit.schema import Probability
 from seqkit.tasks.classify.prediction import ClassPrediction
@@ -64,7 +64,7 @@ class Classify(nn.Module):
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
         """Map y_BTH to logits_BC."""
-        return self.output(self.dropout(self.pool(y_BTH, lengths_B))).float()
+        return widened(self.output(self.dropout(self.pool(y_BTH, lengths_B))))
 
     def pool(self, y_BTH: Tensor, lengths_B: Tensor | None) -> Tensor:
         """Map y_BTH to pooled_BH, from the valid steps only."""
@@ -75,7 +75,7 @@ class Classify(nn.Module):
             return y_BTH.masked_fill(~valid_BT1, -torch.inf).amax(1)
         if self.attention is None:
             return (y_BTH * valid_BT1).sum(1) / valid_BT1.sum(1)
-        weights_BT1 = self.attention(y_BTH).float().masked_fill(~valid_BT1, -torch.inf).softmax(1)
+        weights_BT1 = widened(self.attention(y_BTH)).masked_fill(~valid_BT1, -torch.inf).softmax(1)
         return (y_BTH * weights_BT1).sum(1)
 
     def stream(
@@ -106,7 +106,7 @@ class Classify(nn.Module):
                 faded_B1 = (memory[0] - best_B1).exp()
                 total_B1, summed_BH = total_B1 + faded_B1 * memory[1], summed_BH + faded_B1 * memory[2]
             pooled_BH, memory = (summed_BH / total_B1).to(y_BTH.dtype), (best_B1, total_B1, summed_BH)
-        outputs = self.output(self.dropout(pooled_BH)).float()
+        outputs = widened(self.output(self.dropout(pooled_BH)))
         return outputs, self.task.answers(ClassPrediction(outputs), self.spec)[0], memory
 
     def loss(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> tuple[Tensor, int]:

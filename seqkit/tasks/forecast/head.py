@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec, wrong_task
 from seqkit.errors import ConfigError
-from seqkit.padding import last_valid, sequence_summary
+from seqkit.padding import last_valid, sequence_summary, widened
 from seqkit.registry import register_head
 from seqkit.schema import Probability
 from seqkit.tasks.forecast.prediction import SeriesPrediction
@@ -90,7 +90,7 @@ class Forecast(nn.Module):
 
         With several rows per sequence the first axis of ``y_BTH`` is B * I.
         """
-        forecast = self.output(self.dropout(sequence_summary(y_BTH, lengths_B, self.causal))).float()
+        forecast = widened(self.output(self.dropout(sequence_summary(y_BTH, lengths_B, self.causal))))
         if self.rows_per_sequence > 1:
             forecast_BFC = forecast.view(len(batch), self.rows_per_sequence, -1)[:, self.columns].transpose(1, 2)
         else:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec, wrong_task
+from seqkit.padding import widened
 from seqkit.registry import register_head
 from seqkit.tasks.transcribe.ctc import ctc
 from seqkit.tasks.transcribe.decoding import DECODERS
@@ -20,7 +21,7 @@ from seqkit.tasks.transcribe.spec import Transcript
 class Transcribe(nn.Module):
     """A transcript of each sequence by CTC (Graves et al. 2006).
 
-    The loss is in nats per symbol of the transcripts and computed in float32; on the CPU its gradient is deterministic.
+    The loss is in nats per symbol of the transcripts, in float32 or wider; on the CPU its gradient is deterministic.
 
     Args:
         decoder: Decoder: greedy (best path) takes the argmax of each step, merges repeats and drops blanks.
@@ -44,7 +45,7 @@ class Transcribe(nn.Module):
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
         """Map y_BTH to log_probabilities_BTV."""
-        return self.output(y_BTH).float().log_softmax(2)
+        return widened(self.output(y_BTH)).log_softmax(2)
 
     def stream(self, y_BTH: Tensor, batch: Batch, before_B1V: Tensor | None) -> tuple[Tensor, dict[str, Any], Tensor]:
         """Return the log probabilities of new steps, the text that they add, and the memory for the next call.
