@@ -17,7 +17,7 @@ from seqkit.ranks import DelayedMax, group
 from seqkit.runs.checkpoint import read, refuse_if_not_plain, write
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.lock import LockWatch
-from seqkit.stopping import NAMES, StopRequest
+from seqkit.stopping import MAX_TIME, NAMES, StopRequest
 from seqkit.training.module import SequenceModule
 
 SILENCE = 15.0  # seconds after which training says where it is
@@ -87,7 +87,7 @@ class Checkpoints(Checkpoint):
         self._refuse_if_lock_is_lost(trainer)
         step = trainer.global_step
         self.stop.look()
-        self._asked = NAMES[self._largest(NAMES.index(self.stop.name))]
+        self._ask()
         if step >= self.total_steps:
             trainer.should_stop = True  # Lightning then validates once more, whatever the interval
         interval = trainer.val_check_batch
@@ -110,8 +110,15 @@ class Checkpoints(Checkpoint):
             self.best, self.best_loss = score, loss
             self._save(trainer, self.run.best)
         self._save(trainer, self.run.last)
-        if not self.done:
+        if self.done:  # what is asked in the last validation stops it before the report, which may be long
+            self._ask()
+            self._ask()  # the first answer is to what was asked before
+        if not self.done or self._asked != MAX_TIME:
             self._stop_if_asked(trainer)
+
+    def _ask(self) -> None:
+        """Learn what any rank has been asked for, up to the call before this one."""
+        self._asked = NAMES[self._largest(NAMES.index(self.stop.name))]
 
     def _save(self, trainer: pl.Trainer, path: Path) -> None:
         self._refuse_if_lock_is_lost(trainer, now=True)
