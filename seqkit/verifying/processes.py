@@ -116,5 +116,6 @@ def _run(command: Command, environment: dict[str, str], folder: Path) -> None:
     file = os.open(command.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(file, 1)
     os.dup2(file, 2)
+    multiprocessing.set_start_method(None, force=True)  # its workers are started as those of any training, not as this
     sys.argv = ["seqkit", *command.words]
     runpy.run_module("seqkit", run_name="__main__", alter_sys=True)
