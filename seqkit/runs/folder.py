@@ -133,8 +133,11 @@ class RunFolder:
     def write_scored(self, monitor: tuple[str, str], fingerprint: str) -> None:
         """Note in ``config.json`` what ranks the run: the monitored metric, its direction, the data.
 
-        They are known only when the network is built, and readers of the run do not build it.
+        They are known only when the network is built, and readers of the run do not build it. A training that is no
+        run, as a check's, has no ``config.json``.
         """
+        if not self.config_json.exists():
+            return
         content = json.loads(self.config_json.read_text())
         scored = {"monitor": list(monitor), "data": fingerprint}
         if content.get("scored") != scored:
