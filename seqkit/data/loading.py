@@ -5,6 +5,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,8 @@ from seqkit.interrupting import reached
 from seqkit.process_state import left_alone
 from seqkit.ranks import group
 from seqkit.specs import spec_to_json
+
+TELLS_SENDER = hasattr(signal, "sigwaitinfo")  # of a signal; not on macOS
 
 
 def set_up(data: Data) -> None:
@@ -181,10 +184,25 @@ class FromWorkers:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch in self.loader:
+        with _signals_held():
+            batches = iter(self.loader)
+        for batch in batches:
             if isinstance(batch, Failure):
                 raise batch.refusal from (RuntimeError(batch.trace) if batch.trace else None)
             yield batch
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let a process that is forked here get no SIGTERM before it can tell whose it is."""
+    if not TELLS_SENDER:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _heed_parent_only(worker: int) -> None:
@@ -192,7 +210,7 @@ def _heed_parent_only(worker: int) -> None:
 
     A scheduler sends one to every process of a job, and the training needs batches until the boundary where it stops.
     """
-    if hasattr(signal, "sigwaitinfo"):  # it tells the sender; not on macOS
+    if TELLS_SENDER:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_when_asked_by_parent, daemon=True).start()
 

@@ -66,7 +66,9 @@ class Signalled(Numbers):
 def test_workers_outlive_a_signal_to_all_processes_and_end_with_the_training():
     loader = evaluation_loader(Signalled(), "test", 2, 1)
     assert len(list(loader)) == 3
-    [process] = (iterator := iter(loader.loader))._workers
+    iterator = iter(loader.loader)
+    next(iterator)  # its worker has started
+    [process] = iterator._workers
     process.terminate()  # as multiprocessing does at exit
     process.join(30)
     assert process.exitcode == 0
