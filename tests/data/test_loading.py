@@ -64,9 +64,8 @@ class Signalled(Numbers):
 
 
 def test_workers_outlive_a_signal_to_all_processes_and_end_with_the_training():
-    loader = evaluation_loader(Signalled(), "test", 2, 1)
-    assert len(list(loader)) == 3
-    iterator = iter(loader.loader)
+    assert len(list(evaluation_loader(Signalled(), "test", 2, 1))) == 3
+    iterator = iter(evaluation_loader(Numbers(), "test", 2, 1).loader)
     next(iterator)  # its worker has started
     [process] = iterator._workers
     process.terminate()  # as multiprocessing does at exit
