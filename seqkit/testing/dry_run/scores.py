@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from seqkit.contracts.batch import Split
+from seqkit.errors import PluginError
 from seqkit.evaluation import MODEL, Scorer, Scores, check_monitor
 from seqkit.network import Network
 from seqkit.testing.dry_run.trial import Trial
@@ -36,7 +37,11 @@ def try_scores(trial: Trial, network: Network) -> Any:
             others = _samples(trial, "test")
             if _splitting_reason(trial, network, others, _scored(trial, network, [others])[1]):
                 raise trial.refuse(*SCORED_BY, reason=reason)
-        if reason := _joining_reason(trial, network, samples, whole):
+        try:
+            reason = _joining_reason(trial, network, samples, whole)
+        except PluginError as refusal:  # which knows the metric, not whose it is
+            reason = str(refusal)
+        if reason:
             raise trial.refuse(*SCORED_BY, reason=reason)
     return scorer.metric
 
