@@ -16,7 +16,7 @@ from seqkit.files import working_in
 from seqkit.interrupting import reached
 from seqkit.network import device_of
 from seqkit.ranks import group, in_words, wanted_ranks
-from seqkit.ranks.launch import launch
+from seqkit.ranks.launch import failure, launch
 from seqkit.ranks.parts import ask
 from seqkit.registry import build
 from seqkit.report.facts import write_report
@@ -66,8 +66,9 @@ def resume(folder: Path, exact: bool = False, report: bool = False, changed_code
     config, started_in = run.read_config()
     with run.lock(), working_in(started_in):
         done = None if report else _finished(config, run)
-        data = build("data", config["data"])
-        return done or _on_ranks(config, data, run, exact=exact, changed_code=changed_code)
+        if done:
+            return done
+        return _on_ranks(config, build("data", config["data"]), run, exact=exact, changed_code=changed_code)
 
 
 def _on_ranks(config: Config, data: Any, run: RunFolder, **flags: bool) -> dict[str, Any]:
@@ -91,17 +92,15 @@ def _on_ranks(config: Config, data: Any, run: RunFolder, **flags: bool) -> dict[
 def _launched(config: Config, run: RunFolder, size: int, flags: dict[str, bool]) -> dict[str, Any]:
     """Train in ranks that are processes of their own on this machine, and return the report."""
     remember(components(config))
-    end = launch(work, {"folder": str(run.path), **flags}, size, [run.log_of(rank) for rank in range(size)])
+    logs = [run.log_of(rank) for rank in range(size)]
+    end = launch(work, {"folder": str(run.path), **flags}, size, logs)
     if end is None:
         report = run.read_report()
         assert report is not None
         return report
     if end.signal:
         raise Stopped(end.signal, end.step, run.path)
-    if end.code == 130:
-        raise KeyboardInterrupt
-    place = f" (its log: {shown(run.log_of(end.rank))})"
-    raise TrainingError(f"rank {end.rank}: {end.text}{place if end.rank else ''}")
+    raise failure(end, logs)
 
 
 def work(folder: str, exact: bool = False, changed_code: bool = False) -> dict[str, Any]:

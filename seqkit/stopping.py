@@ -210,6 +210,16 @@ def _handled_by(handler: Callable[[int, Any], None], *numbers: signal.Signals) -
                 signal.signal(number, old)
 
 
+@contextmanager
+def held(*numbers: signal.Signals) -> Iterator[None]:
+    """Let a process that is started here get no such signal before it can answer it: it waits, also in that process."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _act_at_once(number: int) -> None:
     if number == signal.SIGINT:
         raise KeyboardInterrupt

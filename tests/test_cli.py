@@ -96,7 +96,7 @@ def test_an_experiment_that_is_not_there(capsys):
 def test_train_evaluate_describe_resume(capsys):
     assert run(["train", *TINY, "id=a", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report == json.loads(Path("runs/adding/a/report.json").read_text())
+    assert report == json.loads(Path("runs/adding/a/report.json").read_text()) | {"overrides": [*TINY, "id=a"]}
     assert run(["evaluate", "runs/adding/a", "--batch-size", "3", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"model": report["test"], **report["baselines"]}
     assert run(["evaluate", "runs/adding/a/checkpoints/best.ckpt", "--split", "valid", "--json"]) == 0

@@ -17,6 +17,7 @@ WINDOWS = ["data.lookback=48", "data.horizon=4", "data.split=[300,60,130]"]
 SMALL = {  # plugin, and what to train
     "text": (None, ["data=text_files", "data.path=book.txt", "data.split=[0.6,0.2,0.2]", "data.seq_len=8",
                     "data.eval_streams=5"]),
+    "piano_roll": ("piano_roll", ["data=piano_roll", "data.steps=8"]),
 }  # fmt: skip
 LARGER = {
     "characters": (None, ["experiment=python_source", "data.seq_len=256", "data.eval_streams=70"]),

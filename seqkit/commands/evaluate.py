@@ -75,8 +75,7 @@ def work(
 
 def _launched(wanted: dict[str, Any], size: int) -> dict[str, Any]:
     """Evaluate in ranks that are processes of their own on this machine."""
-    from seqkit.errors import TrainingError
-    from seqkit.ranks.launch import launch
+    from seqkit.ranks.launch import failure, launch
     from seqkit.runs.provenance import components, remember
     from seqkit.trained import load
 
@@ -92,7 +91,4 @@ def _launched(wanted: dict[str, Any], size: int) -> dict[str, Any]:
         scores = json.loads(result.read_text())
         shutil.rmtree(folder)
         return scores
-    if end.code == 130:
-        raise KeyboardInterrupt
-    log_too = f" (its log: {logs[end.rank]})" if end.rank else ""
-    raise TrainingError(f"rank {end.rank}: {end.text}{log_too}")
+    raise failure(end, logs)

@@ -42,9 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     flags = Flags(arguments.fresh, arguments.exact, arguments.changed_code)
 
-    def job(config: Config) -> None:
+    def job(config: Config, overrides: list[str]) -> None:
         report = train(config, flags.fresh, flags.exact, flags.changed_code)
-        print(json.dumps(report, indent=2) if arguments.json else terminal_summary(report))
+        print(json.dumps({**report, "overrides": overrides}, indent=2) if arguments.json else terminal_summary(report))
 
     if arguments.resume is not None:
         return _resume(arguments, flags)
@@ -73,5 +73,5 @@ def _resume(arguments: argparse.Namespace, flags: Flags) -> int:
         return sweep.close()
 
 
-def _no_job(config: Config) -> None:
+def _no_job(config: Config, overrides: list[str]) -> None:
     raise AssertionError(config)

@@ -5,7 +5,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from seqkit.interrupting import reached
 from seqkit.process_state import left_alone
 from seqkit.ranks import group
 from seqkit.specs import spec_to_json
+from seqkit.stopping import held
 
 TELLS_SENDER = hasattr(signal, "sigwaitinfo")  # of a signal; not on macOS
 
@@ -184,25 +185,12 @@ class FromWorkers:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Batch]:
-        with _signals_held():
+        with held(signal.SIGTERM) if TELLS_SENDER else nullcontext():  # until a worker can tell whose it is
             batches = iter(self.loader)
         for batch in batches:
             if isinstance(batch, Failure):
                 raise batch.refusal from (RuntimeError(batch.trace) if batch.trace else None)
             yield batch
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Let a process that is forked here get no SIGTERM before it can tell whose it is."""
-    if not TELLS_SENDER:
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _heed_parent_only(worker: int) -> None:

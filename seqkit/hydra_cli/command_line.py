@@ -18,12 +18,12 @@ from seqkit.sweeping.sweep import Sweep
 SHOW = ("--cfg", "--resolve", "--package")
 
 
-def hydra_main(arguments: Sequence[str], job: Callable[[Config], None], sweep: Sweep) -> None:
+def hydra_main(arguments: Sequence[str], job: Callable[[Config, list[str]], None], sweep: Sweep) -> None:
     """Run Hydra's own command line: sweeps (``-m``), launchers, ``--cfg job``, ``--help``.
 
     Args:
         arguments: What follows ``seqkit train``.
-        job: Called with the config outside a sweep.
+        job: Called with the config and its overrides outside a sweep.
         sweep: Opened and run by the launcher in one.
 
     Raises:
@@ -52,7 +52,7 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config], None], sweep: S
                 chosen = HydraConfig.get().runtime.choices["hydra/launcher"]
                 raise unknown("hydra/launcher", chosen, LAUNCHERS, "others keep no ledger")
             else:
-                job(check(plain(config, HydraConfig.get())))
+                job(check(plain(config, HydraConfig.get())), list(HydraConfig.get().overrides.task))
 
     setattr(task, SWEEP, None if shown else sweep)
     main = hydra.main(config_path="pkg://seqkit.conf", config_name="train", version_base="1.3")(task)
@@ -63,9 +63,7 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config], None], sweep: S
         # Hydra's sweepers leave files of their own; the ledger says all that they do.
         away = [] if "--cfg" in flags or "--info" in flags else [f"hydra.sweep.dir={scratch}"]
         sys.argv = ["seqkit train", *overrides, *away, *flag_words(flags)]
-        os.environ["HYDRA_FULL_ERROR"] = (
-            "1"  # so that Hydra raises what it finds, for us to rewrite, and prints nothing
-        )
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it finds, for us to rewrite, and prints nothing
         try:
             with_plugins(main, lambda: not ran and not sweep.is_open)
         except PastHydra as carried:

@@ -12,6 +12,7 @@ import signal
 import sys
 
 from seqkit.errors import Stopped
+from seqkit.ranks.place import STARTED_BY
 from seqkit.stopping import StopRequest
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -38,7 +39,7 @@ def _end_with_parent() -> None:
     """Let the kernel end this process when the one that started it is gone, however that went."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(os.environ["SEQKIT_STARTED_BY"]):  # before it could be asked
+    if os.getppid() != int(os.environ[STARTED_BY]):  # before it could be asked
         os._exit(1)
 
 

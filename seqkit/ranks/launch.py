@@ -19,10 +19,11 @@ from typing import IO, Any
 
 from torch import distributed as dist
 
-from seqkit.errors import Stopped
+from seqkit.errors import Stopped, TrainingError, shown
 from seqkit.ranks.heart import END, GRACE, End
 from seqkit.ranks.parts import name_of
 from seqkit.ranks.place import STARTED_BY
+from seqkit.stopping import held
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 POLL = 0.05  # seconds
@@ -48,12 +49,20 @@ def launch(part: Callable[..., object], arguments: dict[str, Any], size: int, lo
     try:
         with _signals_taken() as taken:
             for rank in range(size):
-                with _output(rank, logs[rank]) as output, _signals_held():
+                with _output(rank, logs[rank]) as output, held(*FORWARDED):  # until `__main__` answers
                     ranks.append(_start(command, rank, size, store.port, output))
             end = _wait(ranks, store, taken)
     finally:
         _kill(ranks)
     return end
+
+
+def failure(end: End, logs: Sequence[Path]) -> BaseException:
+    """Return what a process that has launched ranks raises where they failed or were interrupted."""
+    if end.code == 130:
+        return KeyboardInterrupt()
+    log = f" (its log: {shown(logs[end.rank])})" if end.rank else ""
+    return TrainingError(f"rank {end.rank}: {end.text}{log}")
 
 
 def _start(command: Sequence[str], rank: int, size: int, port: int, output: IO | None) -> subprocess.Popen:
@@ -134,16 +143,6 @@ def _kill(ranks: Sequence[subprocess.Popen]) -> None:
             with suppress(ProcessLookupError):
                 os.killpg(rank.pid, signal.SIGKILL)
             rank.wait()
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Let a process that is started here get no signal before it can answer; see ``seqkit.ranks.__main__``."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
