@@ -1,12 +1,15 @@
 """The scores of a run are the same to the last digit for any number of ranks and any batch size."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 import seqkit
+from seqkit import registry
 from seqkit.__main__ import run
+from seqkit.plugins.loading import loaded
 from seqkit.ranks import group
 from seqkit.ranks.launch import launch
 
@@ -31,6 +34,17 @@ LARGER = {
     "quantile": ("quantile", ["experiment=sea_temperature", *WINDOWS, "head=quantile"]),
     "sentences": ("sentences", ["data=sentences"]),
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _plugins_anew(monkeypatch):
+    """Forget for one test that other tests of this process have imported the plugins."""
+    registry.load_built_in()
+    monkeypatch.setattr(registry, "_components", {kind: dict(found) for kind, found in registry._components.items()})
+    for key in list(loaded):
+        monkeypatch.delitem(loaded, key)
+    for plugin in ("piano_roll", "quantile", "sentences"):
+        monkeypatch.delitem(sys.modules, f"tests.plugins.{plugin}", raising=False)
 
 
 def evaluate_all(runs: list[str], batch_sizes: list[int], result: str) -> None:
