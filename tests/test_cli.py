@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 from seqkit import registry
 from seqkit.__main__ import COMMANDS, run
@@ -63,8 +64,12 @@ def _only_built_in(monkeypatch):
     """Forget what other tests of this process have registered, which a refusal would list."""
     registry.load_built_in()
     for kind, components in registry._components.items():
-        own = {name: one for name, one in components.items() if one.factory.__module__.startswith("seqkit.")}
+        own = {name: component for name, component in components.items() if component.provider == "seqkit"}
         monkeypatch.setitem(registry._components, kind, own)
+    store = ConfigStore.instance()  # Hydra's, where the names are looked up, keeps what it was given
+    monkeypatch.setattr(
+        store, "repo", {group: nodes for group, nodes in store.repo.items() if group not in registry.KINDS}
+    )
 
 
 @pytest.mark.usefixtures("_only_built_in")
