@@ -49,9 +49,12 @@ class Job:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True).stdout.strip()
 
     @property
+    def log(self) -> Path:
+        return self.folder / f"{self.number}.out"
+
+    @property
     def output(self) -> str:
-        file = self.folder / f"{self.number}.out"
-        return file.read_text() if file.exists() else ""
+        return self.log.read_text() if self.log.exists() else ""
 
     @property
     def run(self) -> Path:

@@ -52,9 +52,8 @@ class Named(Job):
     id: str = ""
 
     @property
-    def output(self) -> str:
-        file = self.folder / f"{self.name}-{self.number}.out"
-        return file.read_text() if file.exists() else ""
+    def log(self) -> Path:
+        return self.folder / f"{self.name}-{self.number}.out"
 
     @property
     def run(self) -> Path:
