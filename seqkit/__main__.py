@@ -71,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )  # a rank that is gone, with stack traces; it is said in one line
     code = run(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # too late to ask for anything; its default action would be a failure
+    if "seqkit.ranks.ending" in sys.modules:  # this was one of several ranks
+        from seqkit.ranks.ending import leave
+
+        leave(code)
     sys.exit(code)
 
 

@@ -25,10 +25,10 @@ def main(function: str, arguments: str) -> int:
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())  # held until there was an answer to them
             from seqkit.ranks import place_here
-            from seqkit.ranks.ending import exit_code
+            from seqkit.ranks.ending import exit_code, leave
             from seqkit.ranks.parts import do
 
-            return exit_code(place_here(), lambda: do(function, json.loads(arguments)))
+            leave(exit_code(place_here(), lambda: do(function, json.loads(arguments))))
         except Stopped as stopped:
             return stopped.code
         except KeyboardInterrupt:

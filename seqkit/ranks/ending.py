@@ -1,5 +1,6 @@
 """How a rank ends when something goes wrong: the cause is said once, by the rank that has it, and all end by it."""
 
+import atexit
 import logging
 import os
 import signal
@@ -7,6 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
 
 from seqkit.errors import SeqkitError, Stopped, one_line
 from seqkit.ranks.group import LostError, connected, shared_store
@@ -58,9 +61,24 @@ def exit_code(place: Place, part: Callable[[], int | None], last_words: Callable
             last_words(end)
         _keep_store(place)
         logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
+        _exit(end.code)  # what is left of the process group would wait for ranks that are gone
+
+
+def leave(code: int) -> NoReturn:
+    """End the process of a rank that is done, once all that is registered for its end is done too.
+
+    The interpreter is not taken down. A thread of gloo may still hold tensors of the last collective, and asks for the
+    interpreter's lock to free them; where that is too late, the thread aborts the process.
+    """
+    atexit._run_exitfuncs()
+    _exit(code)
+
+
+def _exit(code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # a reader that is gone
             stream.flush()
-        os._exit(end.code)  # at once: what is left of the process group would wait for ranks that are gone
+    os._exit(code)
 
 
 def _may_be_lost(error: BaseException) -> bool:

@@ -47,6 +47,7 @@ def main() -> None:
         # server has is never changed.
         run.log(row, step=step)
     run.finish(exit_code)
+    give_up.cancel()
 
 
 def open_run(opening: dict[str, Any]) -> tuple[Any, bool]:

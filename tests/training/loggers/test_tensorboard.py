@@ -24,8 +24,12 @@ def test_metrics_scores_and_figures_are_there():
 
 
 @pytest.mark.parametrize("checkpoint", [3, None])
-def test_a_killed_run_that_goes_on_is_one_curve(checkpoint):
+def test_a_killed_run_that_goes_on_is_one_curve(checkpoint, monkeypatch):
+    files = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
+
     def start(steps, value):
+        # Files are read by the order of their names: second, host, process, and a counter that begins anew in each.
+        monkeypatch.setattr(files, "_global_uid", files.AtomicCounter(steps.stop))
         logger = build("logger", {"name": "tensorboard"}, Path(), {})
         if steps.start > 1:
             logger.resume(steps.start - 1)
