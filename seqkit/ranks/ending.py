@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
+from torch import distributed as dist
+
 from seqkit.errors import SeqkitError, Stopped, one_line
 from seqkit.ranks.group import LostError, connected, shared_store
 from seqkit.ranks.heart import GONE, GRACE, End, Heart
@@ -83,9 +85,12 @@ def _exit(code: int) -> NoReturn:
 
 def _may_be_lost(error: BaseException) -> bool:
     """Whether a collective may have failed, as it does where another rank is gone."""
+    cause: BaseException | None = error
     if isinstance(error, SeqkitError):  # a plugin is blamed whose network was in a collective, as with FSDP
-        return any(name in str(error.__cause__) for name in ("gloo", "NCCL"))
-    return isinstance(error.__context__ if isinstance(error, Stopped) else error, LostError | RuntimeError)
+        cause = error.__cause__
+    elif isinstance(error, Stopped):
+        cause = error.__context__
+    return isinstance(cause, LostError | dist.DistError) or any(name in str(cause) for name in ("gloo", "NCCL"))
 
 
 def _reason(place: Place, error: BaseException) -> End:

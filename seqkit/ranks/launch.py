@@ -66,7 +66,8 @@ def failure(end: End, logs: Sequence[Path]) -> BaseException:
 
 
 def _start(command: Sequence[str], rank: int, size: int, port: int, output: IO | None) -> subprocess.Popen:
-    threads = max(1, len(os.sched_getaffinity(0)) // size)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(1, cores // size)
     environment = {
         "OMP_NUM_THREADS": str(threads),  # unless its user has said so
         **os.environ,
