@@ -4,6 +4,7 @@ Which one is the fastest is measured where that pays (``measure``). Everywhere e
 the rules of ``default`` decide.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -12,9 +13,11 @@ import torch
 from seqkit.errors import ConfigError
 from seqkit.models.backends.fused.functions import IN_C, IN_TORCH, IN_TRITON, choose_loops, takes_loops
 from seqkit.models.backends.fused.problem import Loops
+from seqkit.models.backends.timings import are_seconds
 from seqkit.models.cell import backends_of
 
 Backend = Literal["auto", "native", "fused", "reference"]
+MEASURED = "measured: "
 NEAR = 2  # powers of two between the steps, or the batch, of a call and those that were measured
 
 
@@ -51,6 +54,11 @@ class LayerBackend(NamedTuple):
     loops: str = ""
 
     @property
+    def measured(self) -> bool:
+        """Whether it was chosen by measurement."""
+        return self.reason.startswith(MEASURED)
+
+    @property
     def conditions(self) -> str:
         """What decides its bits: backend and loops, without the reason."""
         return f"{self.name}, its loop {self.loops}" if self.loops else self.name
@@ -84,7 +92,31 @@ class Choice(NamedTuple):
         others = sorted((time, label) for label, time in self.seconds.items() if label != self.label)
         words = " and ".join(f"{_time(time)} ({label})" for time, label in others)
         near = ", too close to leave the default" if others[0][0] < own else ""
-        return f"measured: {_time(own)} against {words}{near}, for {self.steps} steps of batch {self.batch}"
+        return f"{MEASURED}{_time(own)} against {words}{near}, for {self.steps} steps of batch {self.batch}"
+
+
+def choices_to_json(choices: Iterable[Choice]) -> list[dict[str, Any]]:
+    """Return choices as plain JSON."""
+    return [choice._asdict() for choice in choices]
+
+
+def choices_from_json(values: Any) -> tuple[Choice, ...]:
+    """Return the choices that ``choices_to_json`` returned; raises ``ValueError`` for anything else."""
+    fields: dict[str, type] = {"gradients": bool, "padded": bool, "device": str, "steps": int, "batch": int}
+    for value in values if isinstance(values, list) else [None]:
+        if not isinstance(value, dict) or value.keys() != set(Choice._fields):
+            raise ValueError("not a list of choices between backends")
+        if any(not isinstance(value[name], kind) for name, kind in fields.items()):
+            raise ValueError("a choice between backends has a value of another type")
+        if value["label"] not in BY_LABEL or not are_seconds(value["seconds"], value["label"]):
+            raise ValueError("a choice between backends without the times that were measured")
+    return tuple(Choice(**value) for value in values)
+
+
+def use_choices(model: Any, choices: Any) -> None:
+    """Let a model run as choices in plain JSON say, if it is one that can."""
+    if hasattr(model, "use_choices"):
+        model.use_choices(choices_from_json(choices))
 
 
 @dataclass(frozen=True)

@@ -135,13 +135,15 @@ def _calls(
 ) -> dict[str, Call]:
     """Return a call of the first layer by each candidate, with its backward pass if there are gradients."""
     layer = model.layers[0]
+    mixed = gradients and torch.is_autocast_enabled(x_BTI.device.type)  # evaluation is in full precision
     x_TBI = x_BTI.detach().transpose(0, 1).requires_grad_(x_BTI.requires_grad and gradients)
+    x_TBI = x_TBI if mixed else x_TBI.to(layer[0].bias_ih.dtype)
     state = tuple(part[: model.directions].detach() for part in model.initial_state(len(x_BTI)))
     wanted = [tensor for tensor in (*layer.parameters(), x_TBI) if tensor.requires_grad]
 
     def run(candidate: Candidate, steps: int) -> None:
         lengths = None if lengths_B is None else lengths_B.clamp(max=steps)
-        with torch.set_grad_enabled(gradients):
+        with torch.set_grad_enabled(gradients), torch.autocast(x_TBI.device.type, enabled=mixed):
             y_TBO, _ = layer(model.run_layer, candidate, x_TBI[:steps], lengths, state)
         if y_TBO.requires_grad:
             torch.autograd.grad(y_TBO, wanted, torch.ones_like(y_TBO), allow_unused=True)
@@ -183,7 +185,7 @@ def _work(model: Any, x_BTI: Tensor, at: Circumstances, candidates: list[Candida
         "variational dropout": at.variational_dropout,
         "weight dropout": bool(model.weight_dropout) and at.gradients,
         f"projected to {projection}": projection > 0,
-        "autocast": torch.is_autocast_enabled(device.type),
+        "autocast": at.gradients and torch.is_autocast_enabled(device.type),
     }
     return ", ".join(
         [
