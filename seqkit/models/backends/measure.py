@@ -107,13 +107,15 @@ def race(
         return []
     timed = int(min(steps, possible * few))
     rounds: list[dict[str, float]] = []
-    while len(rounds) < MOST and (len(rounds) < LEAST or clock() < deadline):
-        found = dict(probe)
+    took = 0.0
+    while len(rounds) < MOST and (len(rounds) < LEAST or clock() + took <= deadline):
+        begun, found = clock(), dict(probe)
         for name in names[:: 1 if len(rounds) % 2 else -1]:
             if len(rounds) < LEAST and clock() >= deadline:
                 return []
             found[name] = _seconds(calls[name], timed, clock)
         rounds.append({name: time * steps / (timed if name in names else few) for name, time in found.items()})
+        took = clock() - begun
     return rounds
 
 
