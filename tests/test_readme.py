@@ -1,5 +1,6 @@
 """What the README says, done."""
 
+import json
 import re
 import subprocess
 import sys
@@ -37,7 +38,7 @@ def test_a_plugin_is_one_file():
     assert trained.returncode == 0, trained.stderr
     evaluated = seqkit("evaluate", "runs/adding/a", "--batch-size", "3", "--json")
     report = json.loads(Path("runs/adding/a/report.json").read_text())
-    assert json.loads(evaluated.stdout)["test"] == report["test"], evaluated.stderr
+    assert json.loads(evaluated.stdout)["model"] == report["test"], evaluated.stderr
     exported = seqkit("export", "runs/adding/a")
     assert "2 x a scan over MGU.step; differs from the network by at most" in exported.stdout, exported.stderr
     inside = """
