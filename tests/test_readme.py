@@ -58,4 +58,6 @@ print(whole, last)
     assert abs(whole - last) < 1e-6, seen.stdout + seen.stderr
     wrong = seqkit("train", "model=mgu", "model.hiden_size=3")
     assert wrong.stdout == ""
-    assert wrong.stderr.splitlines()[-1].startswith("seqkit: no option 'hiden_size' in model=mgu. Did you mean 'hidden_size'?")
+    assert wrong.stderr.splitlines()[-1].startswith(
+        "seqkit: no option 'hiden_size' in model=mgu. Did you mean 'hidden_size'?"
+    )

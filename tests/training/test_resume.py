@@ -148,7 +148,8 @@ MID_EPOCH, LAST_BATCH, VALIDATING = ("training_step", -3), ("training_step", 0),
 
 
 @pytest.mark.parametrize(
-    ("kind", "moments"), [(text_file, [MID_EPOCH, LAST_BATCH, VALIDATING]), (series, [LAST_BATCH]), (audio, [MID_EPOCH])]
+    ("kind", "moments"),
+    [(text_file, [MID_EPOCH, LAST_BATCH, VALIDATING]), (series, [LAST_BATCH]), (audio, [MID_EPOCH])],
 )
 def test_sigkill_mid_epoch_at_its_last_batch_and_while_validating(kind, moments, tmp_path):
     torch.set_num_threads(1)
