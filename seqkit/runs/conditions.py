@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 import seqkit
+from seqkit.models.backends.fused import library
 from seqkit.network import Network
 
 
@@ -40,6 +41,8 @@ def _backends(model: Any) -> dict[str, str]:
     for padded in (False, True):
         for choice in model.backends(padded=padded, training=True):
             found[f"layer {choice.layer}{', padded' * padded}"] = f"{choice.name}: {choice.reason}"
+    if any("compiled from C" in reason for reason in found.values()):  # other compilers round otherwise
+        found["compiled loops"] = library.fingerprint(next(model.parameters()).dtype)
     return found
 
 

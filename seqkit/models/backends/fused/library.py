@@ -56,13 +56,12 @@ def fingerprint(dtype: torch.dtype) -> str:
 @cache
 def target() -> str:
     """Return the target of SEQKIT_COMPILED, else the best one in the wheel for this processor, else ``NATIVE``."""
-    runnable = _runnable()
-    asked = os.environ.get("SEQKIT_COMPILED", "")
-    if asked not in ("", "1", NATIVE, *runnable):
-        raise UnavailableError(f"SEQKIT_COMPILED={asked} is none of 0, {', '.join((NATIVE, *runnable))}")
-    if asked not in ("", "1"):
-        return asked
-    return next((found for found in runnable if _shipped(found, torch.float32)), NATIVE)
+    asked, can = os.environ.get("SEQKIT_COMPILED", ""), runnable_targets()
+    if asked in ("", "1"):
+        return next((found for found in can if _shipped(found, torch.float32)), NATIVE)
+    if asked not in (NATIVE, *can):
+        raise UnavailableError(f"SEQKIT_COMPILED={asked} is none of 0, {', '.join((NATIVE, *can))}")
+    return asked
 
 
 @cache
@@ -76,12 +75,17 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "seqkit"
 
 
-def _runnable() -> tuple[str, ...]:
+def runnable_targets() -> tuple[str, ...]:
     """Return the targets of wheels that this processor runs, best first."""
     if platform.machine() != "x86_64":
         return wheel_targets()
     found = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    has = set(found[1].split()) if found else set()
+    return levels(found[1] if found else "")
+
+
+def levels(flags: str) -> tuple[str, ...]:
+    """Return the levels of x86-64 that a processor has, highest first, by its flags in /proc/cpuinfo."""
+    has = set(flags.split())
     upwards = itertools.takewhile(lambda level: has.issuperset(LEVELS[level].split()), reversed(LEVELS))
     return tuple(upwards)[::-1]
 
