@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("recurrence.c")
-PATIENCE = 120  # seconds for the compiler
 NATIVE = "native"
 """The target that uses every instruction of this processor."""
 
@@ -49,7 +48,7 @@ def file_name(target: str, number: str) -> str:
     return f"recurrence-{target}-{number}.so"
 
 
-def compile_loops(place: Path, target: str, number: str) -> None:
+def compile_loops(place: Path, target: str, number: str, patience: float | None = None) -> None:
     """Compile the loops into a shared library.
 
     Its OpenMP symbols stay undefined, for the library that torch has loaded: a second one would start a second pool of
@@ -59,6 +58,7 @@ def compile_loops(place: Path, target: str, number: str) -> None:
         place: File to write, whole or not at all.
         target: ``NATIVE``, a level of x86-64, or a machine's name for no instructions beyond its baseline.
         number: Dtype, one of ``NUMBERS``.
+        patience: Seconds that the compiler may take; None for any.
 
     Raises:
         UnavailableError: There is no compiler, or it fails.
@@ -74,12 +74,12 @@ def compile_loops(place: Path, target: str, number: str) -> None:
             ["-shared", "-s", f"{made}.o", "-o", f"{made}.so"],
         ):
             try:
-                subprocess.run([*compiler(), *options], check=True, capture_output=True, timeout=PATIENCE)
+                subprocess.run([*compiler(), *options], check=True, capture_output=True, timeout=patience)
             except subprocess.CalledProcessError as error:
                 said = error.stderr.decode(errors="replace").strip() or "no message"
                 raise UnavailableError(f"{name} failed: {said.splitlines()[0]}") from None
             except subprocess.TimeoutExpired:
-                raise UnavailableError(f"{name} took more than {PATIENCE} seconds") from None
+                raise UnavailableError(f"{name} took more than {patience} seconds") from None
         if b"GOMP_parallel" not in Path(f"{made}.so").read_bytes():
             raise UnavailableError(f"{name} compiles OpenMP for another library than GNU's, which torch uses")
         os.replace(f"{made}.so", place)

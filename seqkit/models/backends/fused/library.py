@@ -25,6 +25,7 @@ from seqkit.models.backends.fused.compiling import (
 )
 
 LOG = logging.getLogger("seqkit")
+PATIENCE = 120  # seconds for the compiler, on first use
 IN_THE_WHEEL = SOURCE.parent
 """The folder of the libraries that came with the wheel; a checkout has none."""
 
@@ -116,7 +117,7 @@ def _compiled(target: str, dtype: torch.dtype) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes that start together one compiles
         if not place.exists():
             LOG.info("compiling the loops over time for this machine, once, into %s", folder)
-            compile_loops(place, target, _number(dtype))
+            compile_loops(place, target, _number(dtype), PATIENCE)
     return place
 
 

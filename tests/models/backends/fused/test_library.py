@@ -77,6 +77,12 @@ def test_a_compiler_that_fails_is_quoted(set_to, tmp_path, compiler, said):
     assert list((tmp_path / "cache" / "seqkit").glob("*.so")) == []
 
 
+def test_a_compiler_that_hangs_is_ended(set_to, monkeypatch, tmp_path):
+    set_to(CC=script(tmp_path / "slow-cc", "exec sleep 600"))
+    monkeypatch.setattr(library, "PATIENCE", 0.1)
+    assert reason() == f"{tmp_path}/slow-cc took more than 0.1 seconds"
+
+
 def test_without_a_compiler_the_model_runs_and_says_so(set_to):
     set_to(CC="no-such-compiler")
     model = Recurrent(PeepholeLSTM, 3, hidden_size=4)
