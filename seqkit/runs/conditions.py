@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 import seqkit
+from seqkit.models.backends.fused import library
 from seqkit.models.backends.timings import processor
 from seqkit.network import Network
 from seqkit.runs.checkpoint import Checkpoint
@@ -75,4 +76,6 @@ def _backends(model: Any) -> dict[str, str]:
             for choice in model.backends(padded=padded, training=training):
                 calls = f"layer {choice.layer}{'' if training else ', evaluation'}{', padded' * padded}"
                 found[calls] = choice.conditions
+    if any("compiled from C" in condition for condition in found.values()):  # other compilers round otherwise
+        found["compiled loops"] = library.fingerprint(next(model.parameters()).dtype)
     return found

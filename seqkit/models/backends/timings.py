@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import platform
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +12,8 @@ import torch
 
 import seqkit
 from seqkit.files import write_atomic
-from seqkit.models.backends.fused.c_loops import SOURCE, cache_folder
+from seqkit.models.backends.fused.compiling import SOURCE
+from seqkit.models.backends.fused.library import cache_folder
 
 LOG = logging.getLogger("seqkit")
 
@@ -76,5 +78,6 @@ def processor() -> str:
 
 def _key() -> str:
     """Return a name for this machine and the code that was measured."""
-    where = processor(), torch.backends.cpu.get_cpu_capability(), str(torch.__version__), seqkit.__version__
-    return sha256(repr((where, SOURCE.read_bytes())).encode()).hexdigest()[:16]
+    machine = processor(), torch.backends.cpu.get_cpu_capability(), str(torch.__version__)
+    code = seqkit.__version__, SOURCE.read_bytes(), os.environ.get("SEQKIT_COMPILED", "")
+    return sha256(repr((machine, code)).encode()).hexdigest()[:16]

@@ -83,7 +83,7 @@ def test_an_lstm_takes_torchs_kernel_where_that_is_the_faster_one(build, monkeyp
     monkeypatch.setattr(CLoops, "unavailable_reason", lambda self, device, dtype: "")
     assert (
         model.backends()[0].reason
-        == "on a CPU torch's kernel for LSTM is slower in training up to 256 units; its loop runs compiled from C"
+        == "on a CPU torch's kernel for LSTM is slower in training up to 256 units; its loop runs compiled from C, for this processor"
     )
     with torch.no_grad():
         assert model.backends()[0].name == "native"

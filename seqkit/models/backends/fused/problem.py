@@ -64,8 +64,11 @@ class Loops(Protocol):
 
     language: str
     """What they are written in: "C"."""
-    description: str
-    """Where they run, in words."""
+
+    @property
+    def description(self) -> str:
+        """Where they run, in words."""
+        ...
 
     def unavailable_reason(self, device: torch.device, dtype: torch.dtype) -> str:
         """Return why these loops cannot be used, or an empty string. The first call may take seconds."""
