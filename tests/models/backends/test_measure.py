@@ -9,7 +9,7 @@ from seqkit.models.backends import choose as choosing
 from seqkit.models.backends import measure as measuring
 from seqkit.models.backends.choose import Choice, choices_from_json, choices_to_json
 from seqkit.models.backends.fused.c_loops import CLoops
-from seqkit.models.backends.fused.functions import IN_TORCH
+from seqkit.models.backends.fused.functions import IN_C, IN_TORCH
 from seqkit.models.backends.measure import fastest, measure, race
 from seqkit.models.backends.timings import Timings
 from seqkit.rng import get_rng
@@ -112,7 +112,7 @@ def test_the_fastest_is_used_in_training_and_in_evaluation_and_says_why(build, t
     for layer in (0, 1):
         assert model.backends()[layer].reason == (
             "measured: 29 ms against 33 ms (native) and 60 ms (fused in torch), for 20 steps of batch 8; its loop runs "
-            f"{CLoops.description}"
+            f"{IN_C.description}"
         )
     assert [choice.gradients for choice in model.choices] == [True, False]
     assert model.backends(padded=True)[0].reason.startswith("on a CPU torch's kernel for LSTM is slower when lengths")
