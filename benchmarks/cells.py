@@ -7,8 +7,9 @@ Peers: ``torch.nn.LSTM`` (oneDNN or cuDNN) for lstm, peephole_lstm and cifg_lstm
 ``torch.nn.RNN`` for elman. A cell that states nothing but ``step``, as a plugin's does, stands beside the backend that
 everybody writes: two linear layers and the equations at every step. Each pair takes turns, after one warm-up; the
 figure is the median over the rounds of ours by theirs, forward (no gradients) and forward with backward. Below 1 is
-faster. With ``--backends auto`` the choice is made by measurement, as a training makes it, and the line below a row has
-the times of the candidates in training. ``--memory`` gives the peak memory of a training step in a process of its own, above what torch takes itself.
+faster. Ours runs by the backend that is measured to be the fastest, as in a training; the line below a row has the
+times of the candidates. ``--memory`` gives the peak memory of a training step in a process of its own, above what torch
+takes itself.
 """
 
 import argparse
@@ -168,7 +169,7 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
         for half in (False, True) if device.type == "cuda" else (False,):
             for cell, peer, ours, theirs in pairs(arguments.cells, I, H, arguments.backends):
                 ours, theirs = ours.to(device), theirs.to(device)
-                if cell in PEERS and "auto" in arguments.backends:
+                with torch.autocast(device.type, torch.bfloat16, enabled=half):
                     ours.measure_backends(x_BTI)
                 forward, train = (ratio(ours, theirs, x_BTI, train, arguments.rounds, half) for train in (False, True))
                 with torch.no_grad():
