@@ -62,6 +62,9 @@ class GRUProblem(NamedTuple):
 class Loops(Protocol):
     """Loops over time, forwards and backwards. The problem of a backward pass is as the forward pass left it."""
 
+    language: str
+    """What they are written in: "C"."""
+
     @property
     def description(self) -> str:
         """Where they run, in words."""
