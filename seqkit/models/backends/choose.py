@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from seqkit.errors import ConfigError
-from seqkit.models.backends.fused.functions import IN_C, IN_TORCH, IN_TRITON, choose_loops, takes_loops
+from seqkit.models.backends.fused import functions
+from seqkit.models.backends.fused.functions import IN_C, IN_TORCH, IN_TRITON, takes_loops
 from seqkit.models.backends.fused.problem import Loops
 from seqkit.models.backends.timings import are_seconds
 from seqkit.models.cell import backends_of
@@ -187,13 +188,13 @@ def exact_candidates(cell: Any, weight: torch.Tensor, at: Circumstances) -> list
         names = [name for name in backends_of(cell) if name != "native" or not at.unknown_to_native]
         if "native" in names or "fused" in names:
             names.remove("reference")
-    with_loops = "fused" in names and takes_loops(cell)
+    loops: tuple[Loops | None, ...] = (None,)
+    if "fused" in names and takes_loops(cell):
+        loops = _usual_loops(weight, at)[0], IN_TORCH
     return [
         candidate
         for candidate in CANDIDATES
-        if candidate.backend in names
-        and (candidate.backend != "fused" or (candidate.loops is not None) == with_loops)
-        and not (candidate.loops and _unavailable_reason(candidate.loops, weight, at))
+        if candidate.backend in names and (candidate.backend != "fused" or candidate.loops in loops)
     ]
 
 
@@ -262,7 +263,7 @@ def choose_in_words(
     candidate, reason = choose(cell, weight, at, measured)
     if candidate.loops is None:
         return LayerBackend(layer, candidate.backend, reason)
-    usual, words = choose_loops(weight.device, weight.dtype, at.layer_norm)
+    usual, words = _usual_loops(weight, at)
     if usual is not candidate.loops:
         words = candidate.loops.description
     return LayerBackend(layer, candidate.backend, f"{reason}; its loop runs {words}", words)
@@ -272,17 +273,15 @@ def _with_loops(backend: str, cell: Any, weight: torch.Tensor, at: Circumstances
     """Return the candidate of a backend, of the fused one that with the loops which run on this device."""
     if backend != "fused" or not takes_loops(cell):
         return BY_LABEL[backend]
-    loops, _ = choose_loops(weight.device, weight.dtype, at.layer_norm)
+    loops, _ = _usual_loops(weight, at)
     if loops is IN_C and at.steps is not None and at.batch is not None:
         weights = len(cell.gates) * at.hidden_size**2 * weight.element_size()  # bytes, packed before the first step
         loops = IN_TORCH if weights > 2**20 and (at.steps < 16 or at.batch < 4) else IN_C
     return Candidate(backend, loops)
 
 
-def _unavailable_reason(loops: Loops, weight: torch.Tensor, at: Circumstances) -> str:
-    if loops is IN_C and at.layer_norm:
-        return "layer normalisation runs in torch"
-    return loops.unavailable_reason(weight.device, weight.dtype)
+def _usual_loops(weight: torch.Tensor, at: Circumstances) -> tuple[Loops, str]:
+    return functions.choose_loops(weight.device, weight.dtype, at.layer_norm)
 
 
 def _native_slower_reason(cell: Any, weight: torch.Tensor, at: Circumstances) -> str:
