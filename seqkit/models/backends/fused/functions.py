@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from seqkit.contracts.batch import State
 from seqkit.errors import PluginError
 from seqkit.models.backends.fused.c_loops import CLoops
+from seqkit.models.backends.fused.input_projection import chunks, input_projection
 from seqkit.models.backends.fused.problem import GRUProblem, Loops, LSTMProblem
 from seqkit.models.backends.fused.torch_loops import TorchLoops, normalised
 from seqkit.models.backends.fused.triton_loops import TritonLoops
@@ -34,11 +35,23 @@ def fused_lstm(
     The gates are input, forget, cell and output, or forget, cell and output where the input gate is 1 - forget.
     ``cell.peephole`` (3, H), where there is one, leads from the cell state to the input, forget and output gate.
     """
-    a_TBG = projections.input_projection(x_TBI, both_biases=True).contiguous()
+    weight, gain, peephole = projections.weights.weight_RH, projections.gain_hh_R, getattr(cell, "peephole", None)
+    if peephole is not None and len(projections.layout.gates) != 4:
+        raise PluginError(f"{type(cell).__name__}: the fused LSTM has peepholes with four gates only")
+    in_c = _loops(x_TBI, weight, gain) is IN_C
+    if in_c and not torch.is_grad_enabled():
+        hs, cs = (_from(part, len(x_TBI)) for part in state)
+        packed = IN_C.packed(weight, True)
+        for steps in chunks(x_TBI, weight):
+            a_TBG = input_projection(projections, x_TBI[steps], True, True)
+            own = [mask[steps] if isinstance(mask, Tensor) else mask for mask in masks]
+            states = (part[steps.start : steps.stop + 1] for part in (hs, cs))
+            IN_C.lstm_forward(
+                LSTMProblem(a_TBG, weight, gain, peephole, projections.mask_BH, *own, *states), packed
+            )
+        return hs[1:], cs[1:]
+    a_TBG = input_projection(projections, x_TBI, True, in_c)
     with torch.autocast(x_TBI.device.type, enabled=False):
-        weight, gain, peephole = projections.weights.weight_RH, projections.gain_hh_R, getattr(cell, "peephole", None)
-        if peephole is not None and len(projections.layout.gates) != 4:
-            raise PluginError(f"{type(cell).__name__}: the fused LSTM has peepholes with four gates only")
         return _LSTM.apply(a_TBG, weight, gain, peephole, projections.mask_BH, *masks, *state)
 
 
@@ -46,22 +59,32 @@ def fused_gru(
     cell: Any, x_TBI: Tensor, projections: Projections, masks: Sequence[ZoneoutMask], state: State
 ) -> tuple[Tensor, ...]:
     """Run one direction of a layer of GRUs; see ``run_reference`` for the arguments and the result."""
-    a_TBG = projections.input_projection(x_TBI).contiguous()
+    _, weight, _, bias = projections.weights
+    gain = projections.gain_hh_R
+    in_c = _loops(x_TBI, weight, gain) is IN_C
+    if in_c and not torch.is_grad_enabled():
+        (hs,), packed = (_from(part, len(x_TBI)) for part in state), IN_C.packed(weight, True)
+        for steps in chunks(x_TBI, weight):
+            a_TBG = input_projection(projections, x_TBI[steps], False, True)
+            own = [mask[steps] if isinstance(mask, Tensor) else mask for mask in masks]
+            part = hs[steps.start : steps.stop + 1]
+            IN_C.gru_forward(GRUProblem(a_TBG, weight, bias, gain, projections.mask_BH, *own, part), packed)
+        return (hs[1:],)
+    a_TBG = input_projection(projections, x_TBI, False, in_c)
     with torch.autocast(x_TBI.device.type, enabled=False):
-        _, weight, _, bias = projections.weights
         return (_GRU.apply(a_TBG, weight, bias, projections.gain_hh_R, projections.mask_BH, *masks, *state),)
 
 
 def choose_loops(device: torch.device, dtype: torch.dtype, layer_norm: bool) -> tuple[Loops, str]:
     """Return the loops that run on a device, and in words where they run and why."""
-    best: Loops = {"cuda": IN_TRITON, "cpu": IN_TORCH if layer_norm else IN_C}.get(device.type, IN_TORCH)
+    best: Loops = {"cuda": IN_TRITON, "cpu": IN_C}.get(device.type, IN_TORCH)
     reason = best.unavailable_reason(device, dtype)
     return (IN_TORCH, f"{IN_TORCH.description}, as {reason}") if reason else (best, best.description)
 
 
-def _loops(a_TBG: Tensor, weight_GH: Tensor, gain_G: Tensor | None) -> Loops:
-    loops, _ = choose_loops(a_TBG.device, a_TBG.dtype, gain_G is not None)
-    return IN_TORCH if loops is IN_C and not IN_C.is_faster(a_TBG, weight_GH) else loops
+def _loops(x_TBI: Tensor, weight_GH: Tensor, gain_G: Tensor | None) -> Loops:
+    loops, _ = choose_loops(weight_GH.device, weight_GH.dtype, gain_G is not None)
+    return IN_TORCH if loops is IN_C and not IN_C.is_faster(x_TBI, weight_GH) else loops
 
 
 class _LSTM(torch.autograd.Function):
@@ -98,8 +121,8 @@ class _LSTM(torch.autograd.Function):
             loops = _loops(a_TBG, weight_GH, gain_G)
             d_TBG, d_raw, dh_BH, dc_BH = loops.lstm_backward(problem, raw, dh_TBH, dc_TBH)
             dweight = _weight_gradient(d_raw, hs, mask_BH) if ctx.needs_input_grad[1] else None
-            dgain = _gain_gradient(d_TBG, raw, hs.shape[2]) if ctx.needs_input_grad[2] else None
-            dpeephole = _peephole_gradient(d_TBG, problem) if ctx.needs_input_grad[3] else None
+            dgain = _gain_gradient(loops, d_TBG, raw, hs.shape[2]) if ctx.needs_input_grad[2] else None
+            dpeephole = _peephole_gradient(loops, d_TBG, problem) if ctx.needs_input_grad[3] else None
         return d_TBG, dweight, dgain, dpeephole, None, None, None, dh_BH, dc_BH
 
 
@@ -134,7 +157,7 @@ class _GRU(torch.autograd.Function):
             d_TBG, d_u, d_raw, dh_BH = loops.gru_backward(problem, u_n, raw, dh_TBH)
             dweight = _weight_gradient(d_raw, hs, mask_BH) if ctx.needs_input_grad[1] else None
             dbias = d_u.sum((0, 1)) if ctx.needs_input_grad[2] else None
-            dgain = _gain_gradient(d_u, raw, hs.shape[2]) if ctx.needs_input_grad[3] else None
+            dgain = _gain_gradient(loops, d_u, raw, hs.shape[2]) if ctx.needs_input_grad[3] else None
         return d_TBG, dweight, dbias, dgain, None, None, dh_BH
 
 
@@ -150,12 +173,16 @@ def _weight_gradient(d_raw: Tensor, hs: Tensor, mask_BH: Tensor | None) -> Tenso
     return d_raw.flatten(0, 1).t() @ h_TBH.flatten(0, 1)
 
 
-def _gain_gradient(d_TBG: Tensor, raw: Tensor, size: int) -> Tensor:
+def _gain_gradient(loops: Loops, d_TBG: Tensor, raw: Tensor, size: int) -> Tensor:
+    if loops is IN_C:
+        return IN_C.gain_gradient(d_TBG, raw)
     normal_TBgH, _ = normalised(raw, size)
     return (d_TBG * normal_TBgH.flatten(2)).sum((0, 1))
 
 
-def _peephole_gradient(d_TBG: Tensor, problem: LSTMProblem) -> Tensor:
+def _peephole_gradient(loops: Loops, d_TBG: Tensor, problem: LSTMProblem) -> Tensor:
+    if loops is IN_C:
+        return IN_C.peephole_gradient(d_TBG, problem)
     i, f, g, _ = problem.a_TBG.chunk(4, dim=2)
     cs = problem.cs
     d_i, d_f, _, d_o = d_TBG.chunk(4, dim=2)
