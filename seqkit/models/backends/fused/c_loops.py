@@ -17,6 +17,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,8 @@ WIDE = ["-mprefer-vector-width=512"] if platform.machine() == "x86_64" else []
 FLAGS = *WIDE, "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fopenmp", "-fPIC"
 ALIGNMENT = 64  # bytes
 NUMBERS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
+
+_BUFFERS = threading.local()  # of the packed weights, one per dtype
 
 
 class CLoops:
@@ -109,12 +112,20 @@ class CLoops:
         return d_TBG, d_u, d_raw, dh_BH
 
     def packed(self, weight_GH: Tensor, transposed: bool) -> Tensor:
-        """Return U as the products of the loops take it: forwards transposed, backwards not."""
+        """Return U as the products of the loops take it, forwards transposed, in memory that is used again.
+
+        It holds until the next call in this thread.
+        """
         G, H = weight_GH.shape
         gates, inner = (G // H, H) if transposed else (1, G)
         size = _function("packed_size", weight_GH.dtype, ctypes.c_int64)(gates, H, inner)
-        packed = weight_GH.new_empty(size + ALIGNMENT)  # the loops load whole vectors, from multiples of their size
-        packed = packed[-packed.data_ptr() % ALIGNMENT // packed.itemsize :]
+        buffer = getattr(_BUFFERS, str(weight_GH.dtype), None)
+        if (
+            buffer is None or len(buffer) < size + ALIGNMENT
+        ):  # U is loaded by whole vectors, from multiples of their size
+            buffer = torch.empty(size + ALIGNMENT, dtype=weight_GH.dtype)
+            setattr(_BUFFERS, str(weight_GH.dtype), buffer)
+        packed = buffer[-buffer.data_ptr() % ALIGNMENT // buffer.itemsize :]
         _call("pack", weight_GH, transposed, gates, H, inner, weight_GH, packed)
         return packed
 
@@ -131,9 +142,7 @@ class CLoops:
         """Return the gradients of the values before ``normalise``, of the gain and of the bias."""
         (N, G), gates = normal_NG.shape, scales.shape[1]
         d_raw, room, sums = torch.empty_like(normal_NG), _room_for_sums(normal_NG, N, 2 * G), gain_G.new_empty(2, G)
-        _call(
-            "normalise_backward", normal_NG, N, gates, G // gates, normal_NG, gain_G, scales, d_NG, d_raw, sums, room
-        )
+        _call("normalise_backward", normal_NG, N, gates, G // gates, normal_NG, gain_G, scales, d_NG, d_raw, sums, room)
         return d_raw, sums[1], sums[0]
 
     def gain_gradient(self, d_TBG: Tensor, raw: Tensor) -> Tensor:

@@ -7,6 +7,9 @@
    cells' `step`. NULL stands for an option that is not used; zoneout replaces a new value v by v + k (old - v), where k
    is a mask of bytes or, where that is NULL, one share for all. */
 
+#ifdef __FMA__
+#include <immintrin.h>
+#endif
 #include <omp.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -29,13 +32,17 @@ static const REAL LIMIT = 87, LN2_HIGH = 0.693359375f, LN2_LOW = -2.12194440e-4f
 #define INLINE static inline __attribute__((always_inline))
 #define restrict __restrict__
 
+static const REAL INVERSE_FACTORIAL[] = {
+    1, 1, 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800,
+    1. / 479001600, 1. / 6227020800, 1. / 87178291200};
+
 /* exp(x) - 1, accurate near 0 too: x = n ln 2 + r, the Taylor series of r, and 2^n put together from its bits. */
 INLINE REAL expm1_(REAL x) {
     x = x < -LIMIT ? -LIMIT : x > LIMIT ? LIMIT : x; /* NaN stays NaN */
     REAL n = RINT(x * (REAL)1.4426950408889634);
-    REAL r = (x - n * LN2_HIGH) - n * LN2_LOW, series = 1, scale;
+    REAL r = (x - n * LN2_HIGH) - n * LN2_LOW, series = INVERSE_FACTORIAL[TERMS], scale;
 #pragma GCC unroll 16
-    for (int k = TERMS; k > 1; k--) series = 1 + r * ((REAL)1 / k) * series;
+    for (int k = TERMS - 1; k > 0; k--) series = INVERSE_FACTORIAL[k] + r * series;
     BITS bits = ((BITS)n + BIAS) << MANTISSA;
     memcpy(&scale, &bits, sizeof scale);
     return scale * (r * series) + (scale - 1);
@@ -72,6 +79,20 @@ typedef REAL vector __attribute__((vector_size(BYTES)));
 typedef REAL unaligned __attribute__((vector_size(BYTES), aligned(sizeof(REAL)), may_alias));
 enum { LANES = BYTES / sizeof(REAL), PANEL = 2 * LANES };
 
+/* sum + x * w, rounded once where the processor can: compilers would choose case by case, and so between threads. */
+#if defined __FMA__ && defined DOUBLE
+#define MULTIPLY_ADD(x, w, sum) (vector) CHOOSE(_mm256_fmadd_pd, _mm512_fmadd_pd)((vector){0} + (x), w, sum)
+#elif defined __FMA__
+#define MULTIPLY_ADD(x, w, sum) (vector) CHOOSE(_mm256_fmadd_ps, _mm512_fmadd_ps)((vector){0} + (x), w, sum)
+#else
+#define MULTIPLY_ADD(x, w, sum) ((sum) + (x) * (w))
+#endif
+#ifdef __AVX512F__
+#define CHOOSE(narrow, wide) wide
+#else
+#define CHOOSE(narrow, wide) narrow
+#endif
+
 INLINE int panels_of(int H) { return (H + PANEL - 1) / PANEL; }
 INLINE int least(int a, int b) { return a < b ? a : b; }
 
@@ -99,6 +120,10 @@ INLINE void block(int rows, int count, int vectors, int add, int gates, int H, i
     const vector *w = (const vector *)(packed + (size_t)q * PANEL * k);
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < count * vectors; v++) sums[r][v] = (vector){0};
+    if (add)
+        for (int c = 0; c < count; c++)
+            for (int r = 0; r < rows; r++)
+                __builtin_prefetch(out + (size_t)r * step + (q + c) % gates * H + (q + c) / gates * PANEL, 1);
     for (int i = 0; i < k; i++)
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++)
@@ -106,7 +131,8 @@ INLINE void block(int rows, int count, int vectors, int add, int gates, int H, i
             for (int c = 0; c < count; c++)
 #pragma GCC unroll 2
                 for (int v = 0; v < vectors; v++)
-                    sums[r][c * vectors + v] += in[(size_t)r * k + i] * w[2 * ((size_t)c * k + i) + v];
+                    sums[r][c * vectors + v] =
+                        MULTIPLY_ADD(in[(size_t)r * k + i], w[2 * ((size_t)c * k + i) + v], sums[r][c * vectors + v]);
     for (int c = 0; c < count; c++) {
         int unit = (q + c) / gates * PANEL, width = least(PANEL, H - unit);
         for (int r = 0; r < rows; r++) {
@@ -126,29 +152,38 @@ INLINE void block(int rows, int count, int vectors, int add, int gates, int H, i
     }
 }
 
+/* A function for each number of rows and of panels at once, so that the sums are in registers; of half a panel for the
+   last one of each gate if half of it is empty. */
+typedef void Block(int add, int gates, int H, int k, const REAL *in, const REAL *packed, int q, int step, REAL *out);
+#define BLOCKS(R, C, N) \
+    static __attribute__((noinline)) void block_##R##_##C##_##N(int add, int gates, int H, int k, const REAL *in, \
+                                                                const REAL *packed, int q, int step, REAL *out) { \
+        if (R * C <= BLOCK) block(R * C <= BLOCK ? R : 1, C, 2 - N, add, gates, H, k, in, packed, q, step, out); \
+    }
+#define EVERY_BLOCK(DO) \
+    DO(1, 1, 0) DO(2, 1, 0) DO(3, 1, 0) DO(4, 1, 0) DO(5, 1, 0) DO(6, 1, 0) DO(7, 1, 0) DO(8, 1, 0) DO(9, 1, 0) \
+    DO(10, 1, 0) DO(11, 1, 0) DO(12, 1, 0) DO(1, 1, 1) DO(2, 1, 1) DO(3, 1, 1) DO(4, 1, 1) DO(5, 1, 1) DO(6, 1, 1) \
+    DO(7, 1, 1) DO(8, 1, 1) DO(9, 1, 1) DO(10, 1, 1) DO(11, 1, 1) DO(12, 1, 1) DO(1, 2, 0) DO(2, 2, 0) DO(3, 2, 0) \
+    DO(4, 2, 0) DO(5, 2, 0) DO(6, 2, 0) DO(1, 4, 0) DO(2, 4, 0) DO(3, 4, 0)
+EVERY_BLOCK(BLOCKS)
+static Block *const blocks_by_size[13][5][2] = {
+#define ENTRY(R, C, N) [R][C][N] = block_##R##_##C##_##N,
+    EVERY_BLOCK(ENTRY)
+};
+
 /* out (rows, gates * H) = in (rows, k) times the packed matrix, or plus that, for the units of panels first to last - 1
    of every gate. The rows of `out` are `step` numbers apart. */
-static __attribute__((noinline, noclone)) void multiply(int rows, int gates, int H, int k, const REAL *in, const REAL *packed, int first, int last,
+static void multiply(int rows, int gates, int H, int k, const REAL *in, const REAL *packed, int first, int last,
                      int add, int step, REAL *out) {
     const int blocks = (rows + BLOCK - 1) / BLOCK, end = last * gates;
-    const int most = rows * 4 <= BLOCK ? 4 : rows * 2 <= BLOCK ? 2 : 1; /* panels at once */
+    const int most = rows * 4 <= BLOCK ? 4 : rows * 2 <= BLOCK ? 2 : 1;
     for (int q = first * gates, count; q < end; q += count) {
-        int narrow = H - q / gates * PANEL <= LANES; /* the last panel of each gate, half of it empty */
+        int narrow = H - q / gates * PANEL <= LANES;
         count = q + most > end || narrow || H - (q + most - 1) / gates * PANEL <= LANES ? 1 : most;
         for (int b = 0; b < blocks; b++) {
             int row = (int)((int64_t)rows * b / blocks), size = (int)((int64_t)rows * (b + 1) / blocks) - row;
-            const REAL *from = in + (size_t)row * k;
-            REAL *to = out + (size_t)row * step;
-            switch (64 * size + 2 * count + narrow) { /* each with its own code, so that the sums are in registers */
-#define CASE(R, C, N) \
-    case 64 * R + 2 * C + N: \
-        if (R * C <= BLOCK) block(R * C <= BLOCK ? R : 1, C, 2 - N, add, gates, H, k, from, packed, q, step, to); \
-        break;
-#define ROWS(R) CASE(R, 1, 0) CASE(R, 1, 1)
-                ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
-                CASE(1, 4, 0) CASE(2, 4, 0) CASE(3, 4, 0) CASE(2, 2, 0) CASE(3, 2, 0) CASE(4, 2, 0) CASE(5, 2, 0)
-                CASE(6, 2, 0)
-            }
+            blocks_by_size[size][count][narrow](add, gates, H, k, in + (size_t)row * k, packed, q, step,
+                                                out + (size_t)row * step);
         }
     }
 }
