@@ -1,40 +1,29 @@
-"""The loops of the fused LSTM and GRU in C: built by the machine's own compiler on first use, kept for later ones.
+"""The loops of the fused LSTM and GRU in C: ``recurrence.c``, as ``library`` finds it compiled or compiles it.
 
 Where there is no compiler, or anything else is missing, ``unavailable_reason`` says so and the loops in torch run. The
-C is ``recurrence.c``, its threads are those of torch's own OpenMP.
+threads are those of torch's own OpenMP.
 """
 
 # T time, B batch, H hidden, G all gates: 4H, or 3H for a coupled LSTM and for a GRU
 # hs, cs: states of steps 0 (the initial one) to T
 
 import ctypes
-import hashlib
-import logging
 import os
 import platform
-import re
-import shlex
-import shutil
-import subprocess
-import tempfile
 import threading
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from seqkit.models.backends.fused import library
+from seqkit.models.backends.fused.compiling import UnavailableError
 from seqkit.models.backends.fused.problem import GRUProblem, LSTMProblem
 from seqkit.models.backends.fused.trial import try_loops
 from seqkit.models.regularisation import ZoneoutMask
 
-LOG = logging.getLogger("seqkit")
-PATIENCE = 120  # seconds for the compiler
-SOURCE = Path(__file__).with_name("recurrence.c")
-WIDE = ["-mprefer-vector-width=512"] if platform.machine() == "x86_64" else []
-FLAGS = *WIDE, "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fopenmp", "-fPIC"
 ALIGNMENT = 64  # bytes
 NUMBERS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
@@ -44,15 +33,14 @@ _BUFFERS = threading.local()  # of the packed weights, one per dtype
 class CLoops:
     """Loops in C; see ``Loops``. What they save of the layer normalisation is their own: see ``gain_gradient``."""
 
-    description = "compiled from C"
+    language = "C"
+
+    @property
+    def description(self) -> str:
+        return library.description()
 
     def unavailable_reason(self, device: torch.device, dtype: torch.dtype) -> str:
         return _unavailable_reason(dtype) if device.type == "cpu" else "they run on a CPU only"
-
-    def is_faster(self, a_TBG: Tensor, weight_GH: Tensor) -> bool:
-        """Whether they beat the loops in torch: they pack U, a large one for many steps and rows only."""
-        steps, batch, _ = a_TBG.shape
-        return weight_GH.nbytes <= 2**20 or (steps >= 16 and batch >= 4)
 
     def lstm_forward(self, problem: LSTMProblem, packed: Tensor | None = None) -> Tensor | None:
         """Run forwards.
@@ -80,8 +68,8 @@ class CLoops:
         d_raw = d_TBG if gain_G is None else torch.empty_like(a_TBG)
         _call(
             "lstm_backward", a_TBG, T, B, H, g == 3, a_TBG, self.packed(weight_GH, False), gain_G, peephole_3H, mask_BH,
-            *_masks_and_shares(zoneout_h, zoneout_c), raw, cs, *_strided(dh_TBH), *_strided(dc_TBH), d_TBG, d_raw, dh_BH,
-            dc_BH,
+            *_masks_and_shares(zoneout_h, zoneout_c), raw, cs, *_strided(dh_TBH), *_strided(dc_TBH), d_TBG, d_raw,
+            dh_BH, dc_BH,
         )  # fmt: skip
         return d_TBG, d_raw, dh_BH, dc_BH
 
@@ -194,81 +182,16 @@ def _unavailable_reason(dtype: torch.dtype) -> str:
         return "they are compiled on Linux only"
     if dtype not in NUMBERS:
         return f"they do not compute in {str(dtype).removeprefix('torch.')}"
-    if shutil.which(compiler()[0]) is None:
-        return f"no C compiler was found ({compiler()[0]})"
     try:
-        _library(dtype)
+        library.load(dtype)
         try_loops(CLoops(), torch.device("cpu"), dtype, 8)
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip() or "no message"
-        return f"{compiler()[0]} failed: {said.splitlines()[0]}"
-    except subprocess.TimeoutExpired:
-        return f"{compiler()[0]} took more than {PATIENCE} seconds"
+    except UnavailableError as error:
+        return str(error)
     except AssertionError:
         return "the compiled ones give other results"
     except (OSError, AttributeError, LookupError, RuntimeError) as error:
         return f"compiled ones cannot be loaded: {error}"
     return ""
-
-
-@cache
-def _library(dtype: torch.dtype) -> ctypes.CDLL:
-    """Return the compiled loops for a dtype."""
-    import fcntl  # not on Windows
-
-    processor = re.findall(r"^(?:model name|flags|Features)\s*:.*$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    openmp = _openmp()
-    what = SOURCE.read_text(), FLAGS, sorted(set(processor)), openmp, str(dtype)
-    name = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable and not (folder / f"recurrence-{name}.so").exists():
-        folder = Path(tempfile.mkdtemp(prefix="seqkit-"))
-    place = folder / f"recurrence-{name}.so"
-    if place.exists():
-        return ctypes.CDLL(str(place))
-    with (folder / f"recurrence-{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes that start together one compiles
-        if not place.exists():
-            LOG.info("compiling the loops over time for this machine, once, into %s", folder)
-            _build(place, dtype, openmp)
-    return ctypes.CDLL(str(place))
-
-
-def _build(place: Path, dtype: torch.dtype, openmp: str) -> None:
-    define = ["-DDOUBLE"] if dtype == torch.float64 else []
-    with tempfile.TemporaryDirectory(dir=place.parent) as folder:
-        made = f"{folder}/recurrence"
-        # Linked with torch's own OpenMP: with a second one, two pools of threads would fight for the processors.
-        for command in (
-            [*compiler(), *FLAGS, *define, "-c", str(SOURCE), "-o", f"{made}.o"],
-            [*compiler(), "-shared", f"{made}.o", openmp, "-o", f"{made}.so"],
-        ):
-            subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
-        os.replace(f"{made}.so", place)
-
-
-def cache_folder() -> Path:
-    """Return the folder that keeps compiled loops."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "seqkit"
-
-
-def compiler() -> list[str]:
-    """Return the command of the C compiler."""
-    return shlex.split(os.environ.get("CC", "")) or ["cc"]
-
-
-def _openmp() -> str:
-    """Return the path of the OpenMP library that torch has loaded."""
-    mapped = {f"/{line.partition('/')[2]}" for line in Path("/proc/self/maps").read_text().splitlines() if "/" in line}
-    found = sorted(path for path in mapped if Path(path).name.startswith("libgomp"))
-    if not found:
-        raise LookupError("torch has loaded no libgomp")
-    return next((path for path in found if "/torch" in path), found[0])
 
 
 def _masks_and_shares(*zoneouts: ZoneoutMask) -> tuple[Tensor | float | None, ...]:
@@ -287,7 +210,7 @@ def _call(name: str, like: Tensor, *arguments: Any) -> None:
     """Call a function of the C library: with torch's threads, sizes, tensors (None: NULL) and numbers."""
     number = NUMBERS[like.dtype]
     held = [part.contiguous() if isinstance(part, Tensor) else part for part in arguments]  # alive during the call
-    getattr(_library(like.dtype), name)(torch.get_num_threads(), *(_as_c(part, number) for part in held))
+    getattr(library.load(like.dtype), name)(torch.get_num_threads(), *(_as_c(part, number) for part in held))
 
 
 def _as_c(part: Any, number: Callable[[float], Any]) -> Any:
@@ -311,6 +234,6 @@ def _address(part: "Tensor | _AsItIs | None") -> ctypes.c_void_p:
 
 def _function(name: str, dtype: torch.dtype, result: Any) -> Any:
     """Return a function of the C library that returns a number."""
-    function = getattr(_library(dtype), name)
+    function = getattr(library.load(dtype), name)
     function.restype = result
     return function

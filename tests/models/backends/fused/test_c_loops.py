@@ -1,8 +1,4 @@
-"""The loops in C: their functions of one variable, their threads, and what happens where they cannot be built."""
-
-import os
-import subprocess
-import sys
+"""The loops in C: their functions of one variable, their threads, and their trial before use."""
 
 import pytest
 import torch
@@ -18,18 +14,6 @@ from seqkit.models.cells.peephole_lstm import PeepholeLSTM
 
 REASON = CLoops().unavailable_reason(torch.device("cpu"), torch.float32)
 needs_compiler = pytest.mark.skipif(bool(REASON), reason=REASON)
-WHY = (
-    "import torch; from seqkit.models.backends.fused.c_loops import CLoops\n"
-    "print(CLoops().unavailable_reason(torch.device('cpu'), torch.float32))"
-)
-
-
-def why(tmp_path, **environment: str) -> str:
-    """What a fresh process says, with a cache of its own."""
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), **environment}
-    done = subprocess.run([sys.executable, "-c", WHY], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 @needs_compiler
@@ -139,51 +123,6 @@ def test_a_tensor_whose_memory_is_freed_is_refused():
 
 
 @needs_compiler
-def test_it_is_compiled_once_and_kept(tmp_path):
-    assert why(tmp_path) == ""
-    (made,) = (tmp_path / "seqkit").glob("*.so")
-    time = made.stat().st_mtime_ns
-    assert why(tmp_path) == ""
-    assert made.stat().st_mtime_ns == time
-    made.write_text("something else")
-    assert why(tmp_path).startswith("compiled ones cannot be loaded: ")
-
-
-@needs_compiler
-def test_without_a_cache_it_is_compiled_elsewhere(tmp_path):
-    (tmp_path / "file").touch()
-    assert why(tmp_path / "file") == ""
-
-
-@needs_compiler
 def test_loops_that_compute_something_else_are_not_used(monkeypatch):
     monkeypatch.setattr(CLoops, "gru_forward", lambda self, problem: (problem.hs[1:] * 0, None))
     assert c_loops._unavailable_reason.__wrapped__(torch.float32) == "the compiled ones give other results"
-
-
-def test_without_a_compiler_it_says_so(tmp_path):
-    assert why(tmp_path, CC="no-such-compiler") == "no C compiler was found (no-such-compiler)"
-    assert why(tmp_path, SEQKIT_COMPILED="0") == "SEQKIT_COMPILED=0"
-
-
-def test_a_compiler_that_fails_is_quoted(tmp_path):
-    bad = tmp_path / "bad-cc"
-    bad.write_text("#!/bin/sh\necho 'cc1: out of luck' >&2\nexit 1\n")
-    bad.chmod(0o755)
-    assert why(tmp_path, CC=str(bad)) == f"{bad} failed: cc1: out of luck"
-    assert list((tmp_path / "seqkit").glob("*.so")) == []
-    bad.write_text("#!/bin/sh\nprintf '\\377\\n' >&2\nexit 1\n")
-    assert why(tmp_path, CC=str(bad)).startswith(f"{bad} failed: ")
-    bad.write_text("#!/bin/sh\nexit 1\n")
-    assert why(tmp_path, CC=str(bad)) == f"{bad} failed: no message"
-
-
-def test_the_model_still_runs_without_a_compiler(tmp_path):
-    script = (
-        "import torch; from seqkit.models import Recurrent; from seqkit.models.cells.peephole_lstm import PeepholeLSTM\n"
-        "model = Recurrent(PeepholeLSTM, 3, hidden_size=4); model(torch.zeros(2, 5, 3))[0].sum().backward()\n"
-        "print(model.backends()[0].reason)"
-    )
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CC": "no-such-compiler"}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
-    assert done.stdout.strip().endswith("in torch, as no C compiler was found (no-such-compiler)"), done.stderr
