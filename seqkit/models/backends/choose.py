@@ -190,7 +190,7 @@ def exact_candidates(cell: Any, weight: torch.Tensor, at: Circumstances) -> list
             names.remove("reference")
     loops: tuple[Loops | None, ...] = (None,)
     if "fused" in names and takes_loops(cell):
-        loops = _usual_loops(weight, at)[0], IN_TORCH
+        loops = functions.choose_loops(weight.device, weight.dtype)[0], IN_TORCH
     return [
         candidate
         for candidate in CANDIDATES
@@ -263,7 +263,7 @@ def choose_in_words(
     candidate, reason = choose(cell, weight, at, measured)
     if candidate.loops is None:
         return LayerBackend(layer, candidate.backend, reason)
-    usual, words = _usual_loops(weight, at)
+    usual, words = functions.choose_loops(weight.device, weight.dtype)
     if usual is not candidate.loops:
         words = candidate.loops.description
     return LayerBackend(layer, candidate.backend, f"{reason}; its loop runs {words}", words)
@@ -273,15 +273,11 @@ def _with_loops(backend: str, cell: Any, weight: torch.Tensor, at: Circumstances
     """Return the candidate of a backend, of the fused one that with the loops which run on this device."""
     if backend != "fused" or not takes_loops(cell):
         return BY_LABEL[backend]
-    loops, _ = _usual_loops(weight, at)
+    loops, _ = functions.choose_loops(weight.device, weight.dtype)
     if loops is IN_C and at.steps is not None and at.batch is not None:
         weights = len(cell.gates) * at.hidden_size**2 * weight.element_size()  # bytes, packed before the first step
         loops = IN_TORCH if weights > 2**20 and (at.steps < 16 or at.batch < 4) else IN_C
     return Candidate(backend, loops)
-
-
-def _usual_loops(weight: torch.Tensor, at: Circumstances) -> tuple[Loops, str]:
-    return functions.choose_loops(weight.device, weight.dtype, at.layer_norm)
 
 
 def _native_slower_reason(cell: Any, weight: torch.Tensor, at: Circumstances) -> str:

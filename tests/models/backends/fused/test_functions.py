@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqkit import registry
+from seqkit.models.backends import choose
 from seqkit.models.backends.fused import functions
 
 torch.set_num_threads(1)
@@ -25,8 +26,8 @@ def use(which: str, monkeypatch) -> None:
     reason = LOOPS[which].unavailable_reason(torch.device("cpu"), torch.float64)
     if reason:
         pytest.skip(reason)
-    choose = lambda device, dtype, layer_norm: (functions.IN_TORCH if layer_norm else LOOPS[which], which)  # noqa: E731
-    monkeypatch.setattr(functions, "choose_loops", choose)
+    for module in (functions, choose):
+        monkeypatch.setattr(module, "choose_loops", lambda device, dtype: (LOOPS[which], which))
 
 
 def make(name: str, backend: str, input_size: int = 3, **options):
