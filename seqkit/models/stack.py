@@ -3,6 +3,7 @@
 # B batch, T time, I input, H hidden, P projected hidden (H without a projection), L layers
 # D directions (1 or 2), O = D*P output
 
+import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -16,12 +17,15 @@ from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError
 from seqkit.models.backends import native
 from seqkit.models.backends.choose import Backend, Circumstances, LayerBackend, check_asked, choose, choose_in_words
+from seqkit.models.backends.parallel import NotSolved, run_parallel
 from seqkit.models.backends.reference import run_reference
 from seqkit.models.direction import Direction, refuse_idle
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import zoneout_mask
 from seqkit.models.trial import try_step
 from seqkit.padding import after_last, reverse
+
+LOG = logging.getLogger("seqkit")
 
 
 class Layer(nn.ModuleList):
@@ -61,8 +65,9 @@ class Recurrent(nn.Module):
             that gradients reach far back at once, Jozefowicz et al. 2015).
         recurrent_init: How recurrent weights are drawn: uniform as in torch.nn, or orthogonal for each gate (Saxe et
             al. 2014).
-        backend: How the steps run: native (torch's own kernels), fused (hand-written gradient), reference (the cell's
-            step); auto takes the fastest that is exact for these options.
+        backend: How the steps run: native (torch's own kernels), fused (hand-written gradient), parallel (all steps at
+            once, for a diagonal recurrence), reference (the cell's step); auto takes the fastest of the others that is
+            exact for these options.
         compile: Run the reference backend with its step compiled by torch.compile, which needs a C++ compiler on a CPU.
 
     Attributes:
@@ -132,6 +137,7 @@ class Recurrent(nn.Module):
         self.backend = backend
         self.compile_step = compile
         self.recorder: Any = None  # set by record_gates
+        self._said: set[str] = set()
         self.state_shapes = self._first().state_shapes
         first = self._first().cell
         others = zoneout if zoneout_cell is None else zoneout_cell
@@ -290,9 +296,19 @@ class Recurrent(nn.Module):
         ]
         if backend == "fused":
             return cell.fused(x_TBI, projections, masks, state)
+        if backend == "parallel":
+            try:
+                return run_parallel(cell, x_TBI, projections, masks, state)
+            except NotSolved as reason:
+                self._say_once(f"model.backend=parallel: {type(cell).__name__} {reason}; its steps run one by one")
         if self.recorder is not None:
             return run_reference(self.recorder.watched(cell), x_TBI, projections, masks, state)
         return run_reference(cell, x_TBI, projections, masks, state, self.compile_step)
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            LOG.warning(line)
 
 
 def _learned_state(layer: Any) -> list[Tensor]:

@@ -9,7 +9,7 @@ from seqkit.errors import ConfigError
 from seqkit.models.backends.fused.functions import IN_C, choose_loops
 from seqkit.models.cell import backends_of
 
-Backend = Literal["auto", "native", "fused", "reference"]
+Backend = Literal["auto", "native", "fused", "parallel", "reference"]
 
 
 class LayerBackend(NamedTuple):
@@ -68,6 +68,10 @@ def check_asked(cell: Any, at: Circumstances) -> None:
         raise ConfigError(
             f"model.backend=native: torch's kernels know no {at.unknown_to_native}; use model.backend=auto"
         )
+    if at.asked == "parallel" and at.layer_norm:
+        raise ConfigError(
+            "model.backend=parallel: layer_norm lets the units of a layer see each other; use model.backend=auto"
+        )
 
 
 def choose(cell: Any, weight: torch.Tensor, at: Circumstances) -> tuple[str, str]:
@@ -96,6 +100,8 @@ def choose(cell: Any, weight: torch.Tensor, at: Circumstances) -> tuple[str, str
     reason = f"torch's kernels know no {unknown}" if "native" in has else f"torch has no kernel for {name}"
     if "fused" in has:
         return "fused", f"{reason}, but its gradient is written by hand"
+    if "parallel" in has:
+        return "reference", f"{reason}; model.backend=parallel may be faster on long sequences"
     return "reference", f"{reason}, and {name} has no faster backend than its step"
 
 
