@@ -45,7 +45,7 @@ def environment() -> dict[str, Any]:
         },
         "instruction set": torch.backends.cpu.get_cpu_capability(),
         "compiler": shutil.which(compiler()[0]),
-        "fused loops": choose_loops(torch.device("cpu"), torch.float32, layer_norm=False)[1],
+        "fused loops": choose_loops(torch.device("cpu"), torch.float32)[1],
         "plugins": [_plugin(plugin) for plugin in found],
         "wandb": f"offline: {offline_reason()}" if offline_reason() else "online",
         "scheduler": {name: os.environ[name] for name in SCHEDULER if name in os.environ},

@@ -10,7 +10,10 @@ threads are those of torch's own OpenMP.
 import ctypes
 import os
 import platform
+import threading
+from collections.abc import Callable
 from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,11 +24,14 @@ from seqkit.models.backends.fused.problem import GRUProblem, LSTMProblem
 from seqkit.models.backends.fused.trial import try_loops
 from seqkit.models.regularisation import ZoneoutMask
 
+ALIGNMENT = 64  # bytes
 NUMBERS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
+
+_BUFFERS = threading.local()  # of the packed weights, one per dtype
 
 
 class CLoops:
-    """Loops in C, without layer normalisation; see ``Loops``."""
+    """Loops in C; see ``Loops``. What they save of the layer normalisation is their own: see ``gain_gradient``."""
 
     language = "C"
 
@@ -36,59 +42,136 @@ class CLoops:
     def unavailable_reason(self, device: torch.device, dtype: torch.dtype) -> str:
         return _unavailable_reason(dtype) if device.type == "cpu" else "they run on a CPU only"
 
-    def lstm_forward(self, problem: LSTMProblem) -> None:
-        a_TBG, weight_GH, _, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs = problem
-        T, B, G = a_TBG.shape
-        coupled = 3 * hs.shape[2] == G
+    def lstm_forward(self, problem: LSTMProblem, packed: Tensor | None = None) -> Tensor | None:
+        """Run forwards.
+
+        Args:
+            problem: Its ``hs``, ``cs`` and gates are filled in.
+            packed: U by ``packed``, where the caller needs it for more calls, none of them followed by a backward pass.
+        """
+        a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs = problem
+        T, B, H, g = *hs[1:].shape, a_TBG.shape[2] // hs.shape[2]
+        raw = _room_for_saved(a_TBG, gain_G, g, T if packed is None else 1)
         _call(
-            "lstm_forward", a_TBG, (T, B, hs.shape[2], coupled), a_TBG, weight_GH, peephole_3H, mask_BH,
-            *_masks_and_shares(zoneout_h, zoneout_c), hs, cs,
+            "lstm_forward", a_TBG, T, B, H, g == 3, packed is None, a_TBG,
+            self.packed(weight_GH, True) if packed is None else packed, gain_G, peephole_3H, mask_BH,
+            *_masks_and_shares(zoneout_h, zoneout_c), raw, hs, cs,
         )  # fmt: skip
+        return raw
 
     def lstm_backward(
         self, problem: LSTMProblem, raw: Tensor | None, dh_TBH: Tensor | None, dc_TBH: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        a_TBG, weight_GH, _, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs = problem
-        T, B, G = a_TBG.shape
-        coupled = 3 * hs.shape[2] == G
+        a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs = problem
+        T, B, H, g = *hs[1:].shape, a_TBG.shape[2] // hs.shape[2]
         d_TBG, dh_BH, dc_BH = torch.empty_like(a_TBG), torch.zeros_like(hs[0]), torch.zeros_like(cs[0])
+        d_raw = d_TBG if gain_G is None else torch.empty_like(a_TBG)
         _call(
-            "lstm_backward", a_TBG, (T, B, hs.shape[2], coupled), a_TBG, weight_GH, peephole_3H, mask_BH,
-            *_masks_and_shares(zoneout_h, zoneout_c), cs, dh_TBH, dc_TBH, d_TBG, dh_BH, dc_BH,
+            "lstm_backward", a_TBG, T, B, H, g == 3, a_TBG, self.packed(weight_GH, False), gain_G, peephole_3H, mask_BH,
+            *_masks_and_shares(zoneout_h, zoneout_c), raw, cs, *_strided(dh_TBH), *_strided(dc_TBH), d_TBG, d_raw,
+            dh_BH, dc_BH,
         )  # fmt: skip
-        return d_TBG, d_TBG, dh_BH, dc_BH
+        return d_TBG, d_raw, dh_BH, dc_BH
 
-    def gru_forward(self, problem: GRUProblem) -> tuple[Tensor, Tensor | None]:
-        a_TBG, weight_GH, bias_G, _, mask_BH, zoneout, hs = problem
-        T, B, _ = a_TBG.shape
-        u_n = torch.empty_like(hs[1:])
-        sizes = T, B, hs.shape[2]
-        _call("gru_forward", a_TBG, sizes, a_TBG, weight_GH, bias_G, mask_BH, *_masks_and_shares(zoneout), u_n, hs)
-        return u_n, None
+    def gru_forward(self, problem: GRUProblem, packed: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Run forwards; ``packed`` as in ``lstm_forward``."""
+        a_TBG, weight_GH, bias_G, gain_G, mask_BH, zoneout, hs = problem
+        T, B, H = hs[1:].shape
+        u_n = torch.empty_like(hs[1:] if packed is None else hs[:1])
+        raw = _room_for_saved(a_TBG, gain_G, 3, len(u_n))
+        _call(
+            "gru_forward", a_TBG, T, B, H, packed is None, a_TBG,
+            self.packed(weight_GH, True) if packed is None else packed, bias_G, gain_G, mask_BH,
+            *_masks_and_shares(zoneout), raw, u_n, hs,
+        )  # fmt: skip
+        return u_n, raw
 
     def gru_backward(
         self, problem: GRUProblem, u_n_TBH: Tensor, raw: Tensor | None, dh_TBH: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        a_TBG, weight_GH, _, _, mask_BH, zoneout, hs = problem
-        T, B, _ = a_TBG.shape
+        a_TBG, weight_GH, _, gain_G, mask_BH, zoneout, hs = problem
+        T, B, H = hs[1:].shape
         d_TBG, d_u, dh_BH = torch.empty_like(a_TBG), torch.empty_like(a_TBG), torch.zeros_like(hs[0])
-        sizes = T, B, hs.shape[2]
+        d_raw = d_u if gain_G is None else torch.empty_like(a_TBG)
         _call(
-            "gru_backward",
-            a_TBG,
-            sizes,
-            a_TBG,
-            weight_GH,
-            mask_BH,
-            *_masks_and_shares(zoneout),
-            u_n_TBH,
-            hs,
-            dh_TBH,
-            d_TBG,
-            d_u,
-            dh_BH,
-        )
-        return d_TBG, d_u, d_u, dh_BH
+            "gru_backward", a_TBG, T, B, H, a_TBG, self.packed(weight_GH, False), gain_G, mask_BH,
+            *_masks_and_shares(zoneout), raw, u_n_TBH, hs, *_strided(dh_TBH), d_TBG, d_u, d_raw, dh_BH,
+        )  # fmt: skip
+        return d_TBG, d_u, d_raw, dh_BH
+
+    def packed(self, weight_GH: Tensor, transposed: bool) -> Tensor:
+        """Return U as the products of the loops take it, forwards transposed, in memory that is used again.
+
+        It holds until the next call in this thread.
+        """
+        G, H = weight_GH.shape
+        gates, inner = (G // H, H) if transposed else (1, G)
+        size = _function("packed_size", weight_GH.dtype, ctypes.c_int64)(gates, H, inner)
+        buffer = getattr(_BUFFERS, str(weight_GH.dtype), None)
+        if (
+            buffer is None or len(buffer) < size + ALIGNMENT
+        ):  # U is loaded by whole vectors, from multiples of their size
+            buffer = torch.empty(size + ALIGNMENT, dtype=weight_GH.dtype)
+            setattr(_BUFFERS, str(weight_GH.dtype), buffer)
+        packed = buffer[-buffer.data_ptr() % ALIGNMENT // buffer.itemsize :]
+        _call("pack", weight_GH, transposed, gates, H, inner, weight_GH, packed)
+        return packed
+
+    def normalise(self, raw_NG: Tensor, gain_G: Tensor, bias_G: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Normalise each gate of each row in place; return gain * normal + bias, and the scale of each (N, gates)."""
+        N, G = raw_NG.shape
+        out_NG, scales = torch.empty_like(raw_NG), raw_NG.new_empty(N, G // size)
+        _call("normalise", raw_NG, N, G // size, size, raw_NG, gain_G, bias_G, scales, out_NG)
+        return out_NG, scales
+
+    def normalise_backward(
+        self, normal_NG: Tensor, gain_G: Tensor, scales: Tensor, d_NG: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gradients of the values before ``normalise``, of the gain and of the bias."""
+        (N, G), gates = normal_NG.shape, scales.shape[1]
+        d_raw, room, sums = torch.empty_like(normal_NG), _room_for_sums(normal_NG, N, 2 * G), gain_G.new_empty(2, G)
+        _call("normalise_backward", normal_NG, N, gates, G // gates, normal_NG, gain_G, scales, d_NG, d_raw, sums, room)
+        return d_raw, sums[1], sums[0]
+
+    def gain_gradient(self, d_TBG: Tensor, raw: Tensor) -> Tensor:
+        """Return the gradient of the gain of U h, from that of the recurrent projection and what was saved."""
+        return _sum_of_products(d_TBG, raw[:, :, : d_TBG.shape[2]])
+
+    def peephole_gradient(self, d_TBG: Tensor, problem: LSTMProblem) -> Tensor:
+        """Return the gradient of the peepholes (3, H)."""
+        i, f, g, _ = problem.a_TBG.chunk(4, dim=2)
+        cs = problem.cs
+        d_i, d_f, _, d_o = d_TBG.chunk(4, dim=2)
+        c_seen = cs[1:] if problem.zoneout_c is None else i * g + f * cs[:-1]  # the output gate sees c before zoneout
+        return torch.stack([_sum_of_products(d, c) for d, c in ((d_i, cs[:-1]), (d_f, cs[:-1]), (d_o, c_seen))])
+
+
+def _room_for_saved(a_TBG: Tensor, gain_G: Tensor | None, gates: int, steps: int) -> Tensor | None:
+    """Return room for normalised products and each gate's scale."""
+    _, B, G = a_TBG.shape
+    return None if gain_G is None else a_TBG.new_empty(steps, B, G + gates)
+
+
+def _sum_of_products(d_TBN: Tensor, x_TBN: Tensor) -> Tensor:
+    """Return the sum of d * x over time and batch; of both, the rows of all steps are equally far apart."""
+    T, B, N = d_TBN.shape
+    out, room, steps = d_TBN.new_empty(N), _room_for_sums(d_TBN, T * B, N), (d_TBN.stride(1), x_TBN.stride(1))
+    _call("sum_rows", d_TBN, T * B, N, *steps, _AsItIs(d_TBN), _AsItIs(x_TBN), out, room)
+    return out
+
+
+def _room_for_sums(like: Tensor, rows: int, size: int) -> Tensor:
+    """Return room for the sums of each block of rows."""
+    return like.new_empty(_function("blocks_of_rows", like.dtype, ctypes.c_int)(rows), size)
+
+
+def _strided(d_TBH: Tensor | None) -> tuple[Any, ...]:
+    """Return the distance between steps and between rows, and the gradient, its units side by side."""
+    if d_TBH is None:
+        return ctypes.c_int64(0), ctypes.c_int64(0), None
+    if d_TBH.stride(2) != 1:
+        d_TBH = d_TBH.contiguous()
+    return ctypes.c_int64(d_TBH.stride(0)), ctypes.c_int64(d_TBH.stride(1)), _AsItIs(d_TBH)
 
 
 @cache
@@ -117,17 +200,40 @@ def _masks_and_shares(*zoneouts: ZoneoutMask) -> tuple[Tensor | float | None, ..
     return *masks, *(mask if isinstance(mask, float) else 0.0 for mask in zoneouts)
 
 
-def _call(name: str, like: Tensor, sizes: tuple[int, ...], *arguments: Tensor | float | None) -> None:
-    """Call a function of the C library: threads, sizes, tensors (None: NULL) and numbers."""
+class _AsItIs(NamedTuple):
+    """A tensor that need not be contiguous."""
+
+    tensor: Tensor
+
+
+def _call(name: str, like: Tensor, *arguments: Any) -> None:
+    """Call a function of the C library: with torch's threads, sizes, tensors (None: NULL) and numbers."""
     number = NUMBERS[like.dtype]
-    held = [part.contiguous() if isinstance(part, Tensor) else part for part in arguments]
-    threads = max(1, min(torch.get_num_threads(), sizes[1]))
-    getattr(library.load(like.dtype), name)(
-        threads,
-        *map(int, sizes),
-        *(number(part) if isinstance(part, float) else _address(part) for part in held),
-    )
+    held = [part.contiguous() if isinstance(part, Tensor) else part for part in arguments]  # alive during the call
+    getattr(library.load(like.dtype), name)(torch.get_num_threads(), *(_as_c(part, number) for part in held))
 
 
-def _address(part: Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if part is None else part.data_ptr())
+def _as_c(part: Any, number: Callable[[float], Any]) -> Any:
+    if isinstance(part, float):
+        return number(part)
+    return _address(part) if part is None or isinstance(part, Tensor | _AsItIs) else part
+
+
+def _address(part: "Tensor | _AsItIs | None") -> ctypes.c_void_p:
+    if part is None:
+        return ctypes.c_void_p(None)
+    tensor = part.tensor if isinstance(part, _AsItIs) else part
+    address = tensor.data_ptr()
+    if not address and tensor.numel():
+        raise RuntimeError(
+            f"a recurrent layer was given a tensor {tuple(tensor.shape)} whose memory is freed: under FSDP a layer's "
+            "weights are there inside its own forward and backward only"
+        )
+    return ctypes.c_void_p(address)
+
+
+def _function(name: str, dtype: torch.dtype, result: Any) -> Any:
+    """Return a function of the C library that returns a number."""
+    function = getattr(library.load(dtype), name)
+    function.restype = result
+    return function

@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from seqkit.contracts.batch import State
 from seqkit.errors import PluginError
 from seqkit.models.backends.fused.c_loops import CLoops
+from seqkit.models.backends.fused.input_projection import chunks, input_projection
 from seqkit.models.backends.fused.problem import GRUProblem, Loops, LSTMProblem
 from seqkit.models.backends.fused.torch_loops import TorchLoops, normalised
 from seqkit.models.backends.fused.triton_loops import TritonLoops
@@ -41,12 +42,23 @@ def fused_lstm(
     The gates are input, forget, cell and output, or forget, cell and output where the input gate is 1 - forget.
     ``cell.peephole`` (3, H), where there is one, leads from the cell state to the input, forget and output gate.
     """
-    a_TBG = projections.input_projection(x_TBI, both_biases=True).contiguous()
+    weight, gain, peephole = projections.weights.weight_RH, projections.gain_hh_R, getattr(cell, "peephole", None)
+    if peephole is not None and len(projections.layout.gates) != 4:
+        raise PluginError(f"{type(cell).__name__}: the fused LSTM has peepholes with four gates only")
+    loops = loops or choose_loops(weight.device, weight.dtype)[0]
+    if isinstance(loops, CLoops) and not torch.is_grad_enabled():
+        hs, cs = (_from(part, len(x_TBI)) for part in state)
+        packed = loops.packed(weight, True)
+        for steps in chunks(x_TBI, weight):
+            a_TBG = input_projection(projections, x_TBI[steps], True, True)
+            zoneout_h, zoneout_c = (_of(mask, steps) for mask in masks)
+            own_hs, own_cs = (part[steps.start : steps.stop + 1] for part in (hs, cs))
+            mask = projections.mask_BH
+            problem = LSTMProblem(a_TBG, weight, gain, peephole, mask, zoneout_h, zoneout_c, own_hs, own_cs)
+            loops.lstm_forward(problem, packed)
+        return hs[1:], cs[1:]
+    a_TBG = input_projection(projections, x_TBI, True, isinstance(loops, CLoops))
     with torch.autocast(x_TBI.device.type, enabled=False):
-        weight, gain, peephole = projections.weights.weight_RH, projections.gain_hh_R, getattr(cell, "peephole", None)
-        if peephole is not None and len(projections.layout.gates) != 4:
-            raise PluginError(f"{type(cell).__name__}: the fused LSTM has peepholes with four gates only")
-        loops = loops or choose_loops(a_TBG.device, a_TBG.dtype, gain is not None)[0]
         return _LSTM.apply(a_TBG, weight, gain, peephole, projections.mask_BH, *masks, *state, loops)
 
 
@@ -59,17 +71,26 @@ def fused_gru(
     loops: Loops | None = None,
 ) -> tuple[Tensor, ...]:
     """Run one direction of a layer of GRUs; see ``fused_lstm``."""
-    a_TBG = projections.input_projection(x_TBI).contiguous()
+    _, weight, _, bias = projections.weights
+    gain = projections.gain_hh_R
+    loops = loops or choose_loops(weight.device, weight.dtype)[0]
+    if isinstance(loops, CLoops) and not torch.is_grad_enabled():
+        hs, packed = _from(state[0], len(x_TBI)), loops.packed(weight, True)
+        for steps in chunks(x_TBI, weight):
+            a_TBG = input_projection(projections, x_TBI[steps], False, True)
+            zoneout, own_hs = _of(masks[0], steps), hs[steps.start : steps.stop + 1]
+            problem = GRUProblem(a_TBG, weight, bias, gain, projections.mask_BH, zoneout, own_hs)
+            loops.gru_forward(problem, packed)
+        return (hs[1:],)
+    a_TBG = input_projection(projections, x_TBI, False, isinstance(loops, CLoops))
     with torch.autocast(x_TBI.device.type, enabled=False):
-        _, weight, _, bias = projections.weights
-        gain = projections.gain_hh_R
-        loops = loops or choose_loops(a_TBG.device, a_TBG.dtype, gain is not None)[0]
         return (_GRU.apply(a_TBG, weight, bias, gain, projections.mask_BH, *masks, *state, loops),)
 
 
-def choose_loops(device: torch.device, dtype: torch.dtype, layer_norm: bool) -> tuple[Loops, str]:
+def choose_loops(device: torch.device, dtype: torch.dtype) -> tuple[Loops, str]:
     """Return the loops that run on a device, and in words where they run and why."""
-    best: Loops = {"cuda": IN_TRITON, "cpu": IN_TORCH if layer_norm else IN_C}.get(device.type, IN_TORCH)
+    everywhere: dict[str, Loops] = {"cuda": IN_TRITON, "cpu": IN_C}
+    best = everywhere.get(device.type, IN_TORCH)
     reason = best.unavailable_reason(device, dtype)
     return (IN_TORCH, f"{IN_TORCH.description}, as {reason}") if reason else (best, best.description)
 
@@ -113,8 +134,8 @@ class _LSTM(torch.autograd.Function):
         with torch.autocast(a_TBG.device.type, enabled=False):
             d_TBG, d_raw, dh_BH, dc_BH = ctx.loops.lstm_backward(problem, raw, dh_TBH, dc_TBH)
             dweight = _weight_gradient(d_raw, hs, mask_BH) if ctx.needs_input_grad[1] else None
-            dgain = _gain_gradient(d_TBG, raw, hs.shape[2]) if ctx.needs_input_grad[2] else None
-            dpeephole = _peephole_gradient(d_TBG, problem) if ctx.needs_input_grad[3] else None
+            dgain = _gain_gradient(ctx.loops, d_TBG, raw, hs.shape[2]) if ctx.needs_input_grad[2] else None
+            dpeephole = _peephole_gradient(ctx.loops, d_TBG, problem) if ctx.needs_input_grad[3] else None
         return d_TBG, dweight, dgain, dpeephole, None, None, None, dh_BH, dc_BH, None
 
 
@@ -149,7 +170,7 @@ class _GRU(torch.autograd.Function):
             d_TBG, d_u, d_raw, dh_BH = ctx.loops.gru_backward(problem, u_n, raw, dh_TBH)
             dweight = _weight_gradient(d_raw, hs, mask_BH) if ctx.needs_input_grad[1] else None
             dbias = d_u.sum((0, 1)) if ctx.needs_input_grad[2] else None
-            dgain = _gain_gradient(d_u, raw, hs.shape[2]) if ctx.needs_input_grad[3] else None
+            dgain = _gain_gradient(ctx.loops, d_u, raw, hs.shape[2]) if ctx.needs_input_grad[3] else None
         return d_TBG, dweight, dbias, dgain, None, None, dh_BH, None
 
 
@@ -160,17 +181,26 @@ def _from(initial_BH: Tensor, steps: int) -> Tensor:
     return every
 
 
+def _of(mask: ZoneoutMask, steps: slice) -> ZoneoutMask:
+    return mask[steps] if isinstance(mask, Tensor) else mask
+
+
 def _weight_gradient(d_raw: Tensor, hs: Tensor, mask_BH: Tensor | None) -> Tensor:
     h_TBH = hs[:-1] if mask_BH is None else hs[:-1] * mask_BH
-    return d_raw.flatten(0, 1).t() @ h_TBH.flatten(0, 1)
+    # In this order MKL is up to a quarter faster, and never slower.
+    return (h_TBH.flatten(0, 1).t() @ d_raw.flatten(0, 1)).t().contiguous()
 
 
-def _gain_gradient(d_TBG: Tensor, raw: Tensor, size: int) -> Tensor:
+def _gain_gradient(loops: Loops, d_TBG: Tensor, raw: Tensor, size: int) -> Tensor:
+    if isinstance(loops, CLoops):
+        return loops.gain_gradient(d_TBG, raw)
     normal_TBgH, _ = normalised(raw, size)
     return (d_TBG * normal_TBgH.flatten(2)).sum((0, 1))
 
 
-def _peephole_gradient(d_TBG: Tensor, problem: LSTMProblem) -> Tensor:
+def _peephole_gradient(loops: Loops, d_TBG: Tensor, problem: LSTMProblem) -> Tensor:
+    if isinstance(loops, CLoops):
+        return loops.peephole_gradient(d_TBG, problem)
     i, f, g, _ = problem.a_TBG.chunk(4, dim=2)
     cs = problem.cs
     d_i, d_f, _, d_o = d_TBG.chunk(4, dim=2)
