@@ -146,7 +146,7 @@ def main() -> None:
         work = Path(folder)
         binaries = environment(work / "environment")
         shell = Shell(work / "wheel", binaries)
-        for name in ("seqkit", "conf", "plugins", "pyproject.toml", "README.md", "LICENSE"):
+        for name in ("seqkit", "conf", "plugins", "pyproject.toml", "setup.py", "README.md", "LICENSE"):
             shell.run(f"cp -r {ROOT / name} .")  # building writes beside the source
         shell.run("pip wheel --no-deps --wheel-dir dist . && pip install dist/*.whl && pip check")
         parts = {"page": page, "examples": examples}

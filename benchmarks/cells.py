@@ -7,7 +7,9 @@ Peers: ``torch.nn.LSTM`` (oneDNN or cuDNN) for lstm, peephole_lstm and cifg_lstm
 ``torch.nn.RNN`` for elman. A cell that states nothing but ``step``, as a plugin's does, stands beside the backend that
 everybody writes: two linear layers and the equations at every step. Each pair takes turns, after one warm-up; the
 figure is the median over the rounds of ours by theirs, forward (no gradients) and forward with backward. Below 1 is
-faster. ``--memory`` gives the peak memory of a training step in a process of its own, above what torch takes itself.
+faster. Ours runs by the backend that is measured to be the fastest, as in a training; the line below a row has the
+times of the candidates. ``--memory`` gives the peak memory of a training step in a process of its own, above what torch
+takes itself.
 """
 
 import argparse
@@ -167,6 +169,8 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
         for half in (False, True) if device.type == "cuda" else (False,):
             for cell, peer, ours, theirs in pairs(arguments.cells, I, H, arguments.backends):
                 ours, theirs = ours.to(device), theirs.to(device)
+                with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                    ours.measure_backends(x_BTI)
                 forward, train = (ratio(ours, theirs, x_BTI, train, arguments.rounds, half) for train in (False, True))
                 with torch.no_grad():
                     forward_backend = ours.backends()[0].name
@@ -179,6 +183,7 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
                     "device": str(device),
                     "threads": torch.get_num_threads(),
                     "dtype": "bfloat16" if half else "float32",
+                    "measured": [choice._asdict() for choice in ours.choices],
                     "ratio_forward": round(forward, 4),
                     "ratio_train": round(train, 4),
                 }
@@ -190,6 +195,8 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
                     f"{forward:>8.2f} {train:>9.2f}",
                     flush=True,
                 )
+                if ours.backends()[0].measured:
+                    print(f"{'':>24}{ours.backends()[0].reason}")
     return rows
 
 

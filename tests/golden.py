@@ -69,6 +69,7 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     os.environ.pop("SLURM_JOB_ID", None)
+    os.environ["SEQKIT_MEASURE"] = "0"  # which backend is the fastest is no property of the code
     found = {name: golden(name) for name in arguments.only}
     if arguments.action == "make":
         arguments.file.write_text(json.dumps(found, indent=1) + "\n")

@@ -75,7 +75,7 @@ def test_without_metrics_it_goes_on_and_says_so(halfway, caplog):
 def elsewhere(folder: Path) -> None:
     """Rewrite the checkpoint as if it came from another machine."""
     saved = read(folder / "checkpoints" / "last.ckpt")
-    saved["seqkit"]["conditions"].update(processor="Z80", threads="7")
+    saved["seqkit"]["conditions"].update(processor="Z80", threads="7000")
     write(folder / "checkpoints" / "last.ckpt", saved)
 
 
@@ -84,7 +84,7 @@ def test_conditions_that_differ_are_one_line_before_the_first_step(halfway, capl
     experiment.resume(halfway)
     [line] = [record.message for record in caplog.records if "exact" in record.message]
     assert line.startswith("going on may not be exact to the bit: processor Z80, now ")
-    assert line.endswith("; threads 7, now 1")
+    assert line.endswith("; threads 7000, now 1")
 
 
 @pytest.mark.parametrize("command", ["resume", "train"])

@@ -58,7 +58,8 @@ class Projections:
         if both_biases:
             whole = whole._replace(bias=whole.bias + self.weights.bias_hh_R)
         # Under autocast this product is in half precision; the recurrence is in the parameters' own, as errors add up.
-        x_TBD = F.linear(x_TBI, whole.weight, whole.bias if whole.gain is None else None)
+        # Of a contiguous argument, the product has the bias in it.
+        x_TBD = F.linear(x_TBI.contiguous(), whole.weight, whole.bias if whole.gain is None else None)
         return whole.finish(x_TBD.to(whole.bias.dtype))
 
     def step_inputs(self, x_TBI: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ def load(origin: Mapping[str, Any]) -> str:
         return _load_file(file, sha256)
     module = _text(origin, "module", r".+")
     if module:
-        return f"was defined in {shortened(module)}, which is no file; define it here first, or keep it in a file and name that with --plugin"
+        came = f"was defined in {shortened(module)}, which is no file"
+        return f"{came}; define it here first, or keep it in a file and name that with --plugin"
     return "is not registered here, and the run does not say where it came from"
 
 

@@ -12,10 +12,11 @@ from packaging.requirements import Requirement
 
 import seqkit
 from seqkit import plugins
-from seqkit.models.backends.fused import c_loops
+from seqkit.models.backends.fused import library
+from seqkit.models.backends.fused.compiling import compiler
 from seqkit.models.backends.fused.functions import choose_loops
+from seqkit.models.backends.timings import processor
 from seqkit.plugins import memory
-from seqkit.runs.conditions import processor
 from seqkit.training.loggers import offline_reason
 
 KNOWN_BAD = {
@@ -43,12 +44,12 @@ def environment() -> dict[str, Any]:
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         },
         "instruction set": torch.backends.cpu.get_cpu_capability(),
-        "compiler": shutil.which(c_loops.compiler()[0]),
-        "fused loops": choose_loops(torch.device("cpu"), torch.float32, layer_norm=False)[1],
+        "compiler": shutil.which(compiler()[0]),
+        "fused loops": choose_loops(torch.device("cpu"), torch.float32)[1],
         "plugins": [_plugin(plugin) for plugin in found],
         "wandb": f"offline: {offline_reason()}" if offline_reason() else "online",
         "scheduler": {name: os.environ[name] for name in SCHEDULER if name in os.environ},
-        "folders": {"cache": _folder(c_loops.cache_folder()), "user data": _folder(memory.home())},
+        "folders": {"cache": _folder(library.cache_folder()), "user data": _folder(memory.home())},
         "problems": [*_version_problems(), *(f"plugin {one.name}: {one.fault}" for one in found if one.fault)],
     }
 

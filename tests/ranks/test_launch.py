@@ -1,5 +1,6 @@
 """Ranks that are started on this machine: how they end, and that none is left."""
 
+import atexit
 import os
 import signal
 import subprocess
@@ -31,6 +32,7 @@ def part(how, folder, seconds=600.0):
     if how == "differs":
         ranks.refuse_if_unequal({"version": "2", "backends": {"layer 0": "fused", "layer 1": "fused"}})
     if how == "agrees":
+        atexit.register(Path(folder, f"{ranks.rank}.left").touch)
         largest = DelayedMax(ranks)
         found = [largest(ranks.rank * step) for step in (1, 2, 3)]
         assert found == [0, 1, 2], found
@@ -58,6 +60,7 @@ def alive(pid):
 def test_ranks_agree_and_end(tmp_path, monkeypatch):
     end, log, left = run("agrees", tmp_path, monkeypatch)
     assert (end, log, left) == (None, "", [])
+    assert all((tmp_path / f"{rank}.left").exists() for rank in range(2))  # what is registered for the end was done
 
 
 def test_a_rank_that_fails_ends_all_and_says_why_once(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from torchmetrics import Metric
 
 import seqkit
 from seqkit.experiment import resume
+from seqkit.models.backends.choose import LayerBackend
 from seqkit.report import facts
 from seqkit.report.facts import backends_in_words
 from seqkit.report.terminal import terminal_summary
@@ -77,14 +78,17 @@ def test_a_report_that_cannot_be_laid_out_is_still_there_as_json(finished, monke
     assert "the report is without report.md: RuntimeError: no room" in capsys.readouterr().err
 
 
-def test_backends_differ_for_padded_batches_only_where_they_do():
+def test_backends_of_other_calls_are_named_where_they_differ_or_were_measured():
     def backends(padded, training):
-        names = ("native", "fused" if padded else "native")
-        return [SimpleNamespace(layer=layer, name=name, reason="why") for layer, name in enumerate(names)]
+        names = ("native", "fused" if padded and training else "native")
+        reasons = ("why", "why" if training else "measured: 1 ms against 2 ms")
+        return [LayerBackend(layer, *both) for layer, both in enumerate(zip(names, reasons, strict=True))]
 
     assert backends_in_words(SimpleNamespace(backends=backends)) == {
         "layer 0": "native: why",
         "layer 1": "native: why",
         "layer 1, padded batches": "fused: why",
+        "layer 1, evaluation": "native: measured: 1 ms against 2 ms",
+        "layer 1, evaluation of padded": "native: measured: 1 ms against 2 ms",
     }
     assert backends_in_words(object()) == {}

@@ -1,7 +1,9 @@
 import torch
 
+from seqkit.models.backends.fused import library
 from seqkit.network import assemble
 from seqkit.runs.conditions import conditions, difference_reason
+from tests.compilers import needs_compiler
 from tests.test_network import TEXT, config
 
 
@@ -12,6 +14,15 @@ def test_conditions_are_plain_strings_and_the_same_when_asked_again():
     assert first["threads"] == "1"
     assert {"layer 0", "layer 0, padded"} <= first.keys()
     assert difference_reason(first, conditions(network, torch.device("cpu"))) == ""
+
+
+@needs_compiler
+def test_loops_of_another_compiler_differ(monkeypatch):
+    network = assemble(config(), TEXT)
+    first = conditions(network, torch.device("cpu"))
+    monkeypatch.setattr(library, "fingerprint", lambda dtype: f"another for {dtype}")
+    now = conditions(network, torch.device("cpu"))
+    assert difference_reason(first, now) == f"compiled loops {first['compiled loops']}, now another for torch.float32"
 
 
 def test_differences_are_told_then_and_now():

@@ -144,8 +144,14 @@ def killed_process(overrides: list[str], where: str, count: int) -> None:
         train(compose(overrides))
 
 
-@pytest.mark.parametrize("kind", [text_file, series, audio])
-def test_sigkill_mid_epoch_at_its_last_batch_and_while_validating(kind, tmp_path):
+MID_EPOCH, LAST_BATCH, VALIDATING = ("training_step", -3), ("training_step", 0), ("validation_step", 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "moments"),
+    [(text_file, [MID_EPOCH, LAST_BATCH, VALIDATING]), (series, [LAST_BATCH]), (audio, [MID_EPOCH])],
+)
+def test_sigkill_mid_epoch_at_its_last_batch_and_while_validating(kind, moments, tmp_path):
     torch.set_num_threads(1)
     overrides = [*kind(tmp_path), f"runs={tmp_path}", "name=kill"]
     whole = train(compose([*overrides, "id=whole"]))
@@ -154,7 +160,8 @@ def test_sigkill_mid_epoch_at_its_last_batch_and_while_validating(kind, tmp_path
     # A server that has imported everything, so that each process starts at once and shares nothing with this one.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["seqkit.report.facts", "lightning.pytorch", "torchmetrics", __name__])
-    for where, count in (("training_step", epoch - 3), ("training_step", epoch), ("validation_step", 2)):
+    for where, number in moments:
+        count = epoch + number if where == "training_step" else number
         place = f"{where}-{count}"
         process = context.Process(target=killed_process, args=([*overrides, f"id={place}"], where, count))
         process.start()

@@ -62,8 +62,13 @@ class GRUProblem(NamedTuple):
 class Loops(Protocol):
     """Loops over time, forwards and backwards. The problem of a backward pass is as the forward pass left it."""
 
-    description: str
-    """Where they run, in words."""
+    language: str
+    """What they are written in: "C"."""
+
+    @property
+    def description(self) -> str:
+        """Where they run, in words."""
+        ...
 
     def unavailable_reason(self, device: torch.device, dtype: torch.dtype) -> str:
         """Return why these loops cannot be used, or an empty string. The first call may take seconds."""

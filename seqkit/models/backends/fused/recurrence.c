@@ -1,11 +1,15 @@
-/* The loops over time of the fused LSTM and GRU on a CPU; compiled.py builds it, once with REAL float, once double.
+/* The loops over time of the fused LSTM and GRU on a CPU; c_loops.py builds it, once with REAL float, once double.
 
-   Threads share out the rows of the batch, and each runs all steps of its rows without waiting for the others. Tensors
-   are row-major: T time, B batch, H hidden, G all gates (4H; 3H for a coupled LSTM and for a GRU). States hold T + 1
-   steps, of which step 0 is the initial one. The equations are those of the cells' `step`. NULL stands for an option
-   that is not used; zoneout replaces a new value v by v + k (old - v), where k is a mask of bytes or, where that is
-   NULL, one share for all. */
+   Threads share out the rows of the batch, and each runs all steps of its rows without waiting for the others; where
+   there are too few rows for that, they share out the hidden units too and wait for each other at every step. No result
+   depends on the number of threads. Tensors are row-major: T time, B batch, H hidden, G all gates (4H; 3H for a coupled
+   LSTM and for a GRU). States hold T + 1 steps, of which step 0 is the initial one. The equations are those of the
+   cells' `step`. NULL stands for an option that is not used; zoneout replaces a new value v by v + k (old - v), where k
+   is a mask of bytes or, where that is NULL, one share for all. */
 
+#ifdef __FMA__
+#include <immintrin.h>
+#endif
 #include <omp.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,13 +32,17 @@ static const REAL LIMIT = 87, LN2_HIGH = 0.693359375f, LN2_LOW = -2.12194440e-4f
 #define INLINE static inline __attribute__((always_inline))
 #define restrict __restrict__
 
+static const REAL INVERSE_FACTORIAL[] = {
+    1, 1, 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800,
+    1. / 479001600, 1. / 6227020800, 1. / 87178291200};
+
 /* exp(x) - 1, accurate near 0 too: x = n ln 2 + r, the Taylor series of r, and 2^n put together from its bits. */
 INLINE REAL expm1_(REAL x) {
     x = x < -LIMIT ? -LIMIT : x > LIMIT ? LIMIT : x; /* NaN stays NaN */
     REAL n = RINT(x * (REAL)1.4426950408889634);
-    REAL r = (x - n * LN2_HIGH) - n * LN2_LOW, series = 1, scale;
+    REAL r = (x - n * LN2_HIGH) - n * LN2_LOW, series = INVERSE_FACTORIAL[TERMS], scale;
 #pragma GCC unroll 16
-    for (int k = TERMS; k > 1; k--) series = 1 + r * ((REAL)1 / k) * series;
+    for (int k = TERMS - 1; k > 0; k--) series = INVERSE_FACTORIAL[k] + r * series;
     BITS bits = ((BITS)n + BIAS) << MANTISSA;
     memcpy(&scale, &bits, sizeof scale);
     return scale * (r * series) + (scale - 1);
@@ -56,8 +64,9 @@ INLINE void zone_out(int size, const uint8_t *mask, REAL share, const REAL *old,
         for (int j = 0; j < size; j++) new[j] += share * (old[j] - new[j]);
 }
 
-/* ---- Products (rows, k) (k, n) with few rows and the same second factor at every step. It is packed once into panels
-   of PANEL columns, of which a block of rows is multiplied by one after the other with its sums in registers. */
+/* ---- Products (rows, k) (k, gates * H) with few rows and the same second factor at every step. It is packed once into
+   panels of PANEL columns of one gate, the gates of the same units side by side. A block of rows is multiplied by a
+   panel, or by several where the rows are few, with its sums in registers. */
 
 #if defined __AVX512F__
 enum { BYTES = 64, BLOCK = 12 };
@@ -67,65 +76,158 @@ enum { BYTES = 32, BLOCK = 6 };
 enum { BYTES = 16, BLOCK = 6 };
 #endif
 typedef REAL vector __attribute__((vector_size(BYTES)));
+typedef REAL unaligned __attribute__((vector_size(BYTES), aligned(sizeof(REAL)), may_alias));
 enum { LANES = BYTES / sizeof(REAL), PANEL = 2 * LANES };
 
-/* W is (k, n), or (n, k) to be transposed. */
-static REAL *packed(int threads, int transposed, int n, int k, const REAL *W) {
-    const int panels = (n + PANEL - 1) / PANEL;
-    REAL *all = aligned_alloc(64, sizeof(REAL) * (size_t)panels * PANEL * k);
+/* sum + x * w, rounded once where the processor can: compilers would choose case by case, and so between threads. */
+#if defined __FMA__ && defined DOUBLE
+#define MULTIPLY_ADD(x, w, sum) (vector) CHOOSE(_mm256_fmadd_pd, _mm512_fmadd_pd)((vector){0} + (x), w, sum)
+#elif defined __FMA__
+#define MULTIPLY_ADD(x, w, sum) (vector) CHOOSE(_mm256_fmadd_ps, _mm512_fmadd_ps)((vector){0} + (x), w, sum)
+#else
+#define MULTIPLY_ADD(x, w, sum) ((sum) + (x) * (w))
+#endif
+#ifdef __AVX512F__
+#define CHOOSE(narrow, wide) wide
+#else
+#define CHOOSE(narrow, wide) narrow
+#endif
+
+INLINE int panels_of(int H) { return (H + PANEL - 1) / PANEL; }
+INLINE int least(int a, int b) { return a < b ? a : b; }
+
+/* Return how many numbers the packed matrix has. */
+int64_t packed_size(int gates, int H, int k) { return (int64_t)gates * panels_of(H) * PANEL * k; }
+
+/* W is (k, gates * H), or (gates * H, k) to be transposed. */
+void pack(int threads, int transposed, int gates, int H, int k, const REAL *W, REAL *packed) {
 #pragma omp parallel for num_threads(threads)
-    for (int p = 0; p < panels; p++) {
-        REAL *panel = all + (size_t)p * PANEL * k;
-        const int first = p * PANEL, width = n - first < PANEL ? n - first : PANEL;
+    for (int q = 0; q < gates * panels_of(H); q++) {
+        REAL *panel = packed + (size_t)q * PANEL * k;
+        const int unit = q / gates * PANEL, width = least(PANEL, H - unit);
+        const size_t first = (size_t)(q % gates) * H + unit;
         if (width < PANEL) memset(panel, 0, sizeof(REAL) * PANEL * k);
-        if (transposed)
-            for (int j = 0; j < width; j++)
-                for (int i = 0; i < k; i++) panel[(size_t)i * PANEL + j] = W[(size_t)(first + j) * k + i];
-        else
-            for (int i = 0; i < k; i++) memcpy(panel + (size_t)i * PANEL, W + (size_t)i * n + first, sizeof(REAL) * width);
+        for (int i = 0; i < k; i++)
+            if (!transposed) memcpy(panel + (size_t)i * PANEL, W + (size_t)i * gates * H + first, sizeof(REAL) * width);
+            else for (int j = 0; j < width; j++) panel[(size_t)i * PANEL + j] = W[(first + j) * k + i];
     }
-    return all;
 }
 
-INLINE void block(int rows, int add, int width, int n, int k, const REAL *in, const REAL *panel, REAL *out) {
-    vector sums[BLOCK][2], *w = (vector *)panel;
-    for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (vector){0};
+/* Of `rows` rows and the panels q to q + count - 1, the first `vectors` vectors of each. */
+INLINE void block(int rows, int count, int vectors, int add, int gates, int H, int k, const REAL *in,
+                  const REAL *packed, int q, int step, REAL *out) {
+    vector sums[BLOCK][8]; /* of which 2 BLOCK at most are used */
+    const vector *w = (const vector *)(packed + (size_t)q * PANEL * k);
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < count * vectors; v++) sums[r][v] = (vector){0};
+    if (add)
+        for (int c = 0; c < count; c++)
+            for (int r = 0; r < rows; r++)
+                __builtin_prefetch(out + (size_t)r * step + (q + c) % gates * H + (q + c) / gates * PANEL, 1);
     for (int i = 0; i < k; i++)
 #pragma GCC unroll 12
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int c = 0; c < count; c++)
+#pragma GCC unroll 2
+                for (int v = 0; v < vectors; v++)
+                    sums[r][c * vectors + v] =
+                        MULTIPLY_ADD(in[(size_t)r * k + i], w[2 * ((size_t)c * k + i) + v], sums[r][c * vectors + v]);
+    for (int c = 0; c < count; c++) {
+        int unit = (q + c) / gates * PANEL, width = least(PANEL, H - unit);
         for (int r = 0; r < rows; r++) {
-            sums[r][0] += in[(size_t)r * k + i] * w[2 * i];
-            sums[r][1] += in[(size_t)r * k + i] * w[2 * i + 1];
-        }
-    for (int r = 0; r < rows; r++) {
-        REAL *to = out + (size_t)r * n, row[PANEL];
-        memcpy(row, sums[r], sizeof row);
-        for (int j = 0; j < width; j++) to[j] = add ? to[j] + row[j] : row[j];
-    }
-}
-
-/* out (rows, n) = in (rows, k) times the packed matrix, or plus that. */
-static void multiply(int rows, int n, int k, const REAL *in, const REAL *panels, int add, REAL *out) {
-    int blocks = (rows + BLOCK - 1) / BLOCK;
-    for (int p = 0; p * PANEL < n; p++) {
-        int width = n - p * PANEL < PANEL ? n - p * PANEL : PANEL;
-        const REAL *panel = panels + (size_t)p * PANEL * k;
-        for (int b = 0; b < blocks; b++) {
-            int first = rows * b / blocks, size = rows * (b + 1) / blocks - first;
-            const REAL *from = in + (size_t)first * k;
-            REAL *to = out + (size_t)first * n + p * PANEL;
-            switch (size) { /* so that each number of rows has its own code, with its sums in registers */
-#define CASE(R) case R: if (R <= BLOCK) block(R <= BLOCK ? R : 1, add, width, n, k, from, panel, to); break;
-                CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
+            REAL *to = out + (size_t)r * step + (q + c) % gates * H + unit, row[PANEL];
+            if (width == vectors * LANES) {
+                for (int v = 0; v < vectors; v++) {
+                    unaligned *at = (unaligned *)to + v;
+                    vector sum = sums[r][c * vectors + v];
+                    if (add) sum += *at;
+                    *at = sum;
+                }
+            } else {
+                memcpy(row, sums[r] + c * vectors, sizeof(vector) * vectors);
+                for (int j = 0; j < width; j++) to[j] = add ? to[j] + row[j] : row[j];
             }
         }
     }
 }
 
-/* The rows of this thread: first one and number. */
-INLINE int share_out(int B, int *first) {
-    int threads = omp_get_num_threads(), me = omp_get_thread_num();
-    *first = B * me / threads;
-    return B * (me + 1) / threads - *first;
+/* A function for each number of rows and of panels at once, so that the sums are in registers; of half a panel for the
+   last one of each gate if half of it is empty. */
+typedef void Block(int add, int gates, int H, int k, const REAL *in, const REAL *packed, int q, int step, REAL *out);
+#define BLOCKS(R, C, N) \
+    static __attribute__((noinline)) void block_##R##_##C##_##N(int add, int gates, int H, int k, const REAL *in, \
+                                                                const REAL *packed, int q, int step, REAL *out) { \
+        if (R * C <= BLOCK) block(R * C <= BLOCK ? R : 1, C, 2 - N, add, gates, H, k, in, packed, q, step, out); \
+    }
+#define EVERY_BLOCK(DO) \
+    DO(1, 1, 0) DO(2, 1, 0) DO(3, 1, 0) DO(4, 1, 0) DO(5, 1, 0) DO(6, 1, 0) DO(7, 1, 0) DO(8, 1, 0) DO(9, 1, 0) \
+    DO(10, 1, 0) DO(11, 1, 0) DO(12, 1, 0) DO(1, 1, 1) DO(2, 1, 1) DO(3, 1, 1) DO(4, 1, 1) DO(5, 1, 1) DO(6, 1, 1) \
+    DO(7, 1, 1) DO(8, 1, 1) DO(9, 1, 1) DO(10, 1, 1) DO(11, 1, 1) DO(12, 1, 1) DO(1, 2, 0) DO(2, 2, 0) DO(3, 2, 0) \
+    DO(4, 2, 0) DO(5, 2, 0) DO(6, 2, 0) DO(1, 4, 0) DO(2, 4, 0) DO(3, 4, 0)
+EVERY_BLOCK(BLOCKS)
+static Block *const blocks_by_size[13][5][2] = {
+#define ENTRY(R, C, N) [R][C][N] = block_##R##_##C##_##N,
+    EVERY_BLOCK(ENTRY)
+};
+
+/* out (rows, gates * H) = in (rows, k) times the packed matrix, or plus that, for the units of panels first to last - 1
+   of every gate. The rows of `out` are `step` numbers apart. */
+static void multiply(int rows, int gates, int H, int k, const REAL *in, const REAL *packed, int first, int last,
+                     int add, int step, REAL *out) {
+    const int blocks = (rows + BLOCK - 1) / BLOCK, end = last * gates;
+    const int most = rows * 4 <= BLOCK ? 4 : rows * 2 <= BLOCK ? 2 : 1;
+    for (int q = first * gates, count; q < end; q += count) {
+        int narrow = H - q / gates * PANEL <= LANES;
+        count = q + most > end || narrow || H - (q + most - 1) / gates * PANEL <= LANES ? 1 : most;
+        for (int b = 0; b < blocks; b++) {
+            int row = (int)((int64_t)rows * b / blocks), size = (int)((int64_t)rows * (b + 1) / blocks) - row;
+            blocks_by_size[size][count][narrow](add, gates, H, k, in + (size_t)row * k, packed, q, step,
+                                                out + (size_t)row * step);
+        }
+    }
+}
+
+/* ---- Threads, in groups of rows times groups of units. */
+
+enum { SHORT = 1 << 16 }; /* products in a step of a thread, under which waiting for the others costs more than it saves */
+
+typedef struct {
+    int rows, units;
+} Groups;
+
+static Groups groups_of(int threads, int B, int H, int G) {
+    Groups best = {1, 1};
+    int64_t least_work = INT64_MAX;
+    for (int units = 1; units <= least(threads, panels_of(H)); units++) {
+        int rows = least(threads / units, B > 0 ? B : 1);
+        int64_t work = (int64_t)((B + rows - 1) / rows) * ((panels_of(H) + units - 1) / units);
+        if (units > 1 && work * PANEL * G < SHORT) break;
+        if (work < least_work) least_work = work, best = (Groups){rows, units};
+    }
+    return best;
+}
+
+/* The rows, and the panels of units, of a thread; `wait` if others have other units of the same rows. */
+typedef struct {
+    int row, rows, first, last, unit, units, wait;
+} Share;
+
+INLINE Share share_of(Groups groups, int B, int H) {
+    int threads = omp_get_num_threads(), me = omp_get_thread_num(), panels = panels_of(H); /* may be fewer than asked */
+    int by_units = least(groups.units, threads), by_rows = least(groups.rows, threads / by_units);
+    int r = me / by_units, u = me % by_units;
+    Share own = {.wait = by_units > 1};
+    if (r < by_rows) own.row = (int)((int64_t)B * r / by_rows), own.rows = (int)((int64_t)B * (r + 1) / by_rows) - own.row;
+    own.first = panels * u / by_units, own.last = panels * (u + 1) / by_units;
+    own.unit = own.first * PANEL, own.units = least(own.last * PANEL, H) - own.unit;
+    return own;
+}
+
+INLINE void wait_for_others(Share own) {
+    if (own.wait) {
+#pragma omp barrier
+    }
 }
 
 INLINE const REAL *masked(const REAL *h, const REAL *mask, REAL *room, int size) {
@@ -134,13 +236,163 @@ INLINE const REAL *masked(const REAL *h, const REAL *mask, REAL *room, int size)
     return room;
 }
 
-/* ---- LSTM. gates: input, forget, cell, output; coupled: forget, cell, output. peephole: of input, forget, output. */
+/* ---- Layer normalisation of each gate of each row. A saved row holds the gates * H normalised values and each gate's
+   scale, 1 / standard deviation. */
 
-INLINE void lstm_row(int H, int coupled, int peephole, const REAL *restrict p, REAL *restrict gates,
+static const REAL EPSILON = 1e-5; /* added to the variance, as in projections.py */
+
+/* Define a function that returns the sum of an expression of x = X[j], y = Y[j], z = Z[j] and a over j < size. */
+#define SUM(name, expression) \
+    INLINE REAL name(int size, const REAL *X, const REAL *Y, const REAL *Z, REAL a) { \
+        vector sums[4] = {{0}, {0}, {0}, {0}}; \
+        REAL sum = 0; \
+        int j = 0; \
+        for (; j + 4 * LANES <= size; j += 4 * LANES) \
+            for (int v = 0; v < 4; v++) { \
+                vector x = *(const unaligned *)(X + j + v * LANES), y = *(const unaligned *)(Y + j + v * LANES), \
+                       z = *(const unaligned *)(Z + j + v * LANES); \
+                sums[v] += expression; \
+            } \
+        for (int v = 0; v < 4; v++) \
+            for (int l = 0; l < LANES; l++) sum += sums[v][l]; \
+        for (; j < size; j++) { \
+            REAL x = X[j], y = Y[j], z = Z[j]; \
+            sum += expression; \
+        } \
+        return sum; \
+    }
+SUM(sum_of, x)
+SUM(sum_of_squares, (x - a) * (x - a))
+SUM(sum_of_products, x * y)
+SUM(sum_of_triples, x * y * z)
+
+typedef struct {
+    REAL mean, scale;
+} Moments;
+
+INLINE Moments moments_of(int H, const REAL *raw) {
+    REAL mean = sum_of(H, raw, raw, raw, 0) / H;
+    return (Moments){mean, 1 / (REAL)__builtin_sqrt(sum_of_squares(H, raw, raw, raw, mean) / H + EPSILON)};
+}
+
+/* The gradient d of gain * normal + ... into that of the values before they were normalised, for some units of a gate. */
+INLINE void normalise_back(int H, int unit, int units, const REAL *gain, const REAL *normal, REAL scale, const REAL *d,
+                           REAL *d_raw) {
+    REAL mean = sum_of_products(H, d, gain, gain, 0) / H, slope = sum_of_triples(H, d, gain, normal, 0) / H;
+    for (int j = unit; j < unit + units; j++) d_raw[j] = scale * (d[j] * gain[j] - mean - normal[j] * slope);
+}
+
+/* `raw` (N rows, gates * H) becomes normal; out = gain * normal + bias, scales (N, gates). */
+void normalise(int threads, int N, int gates, int H, REAL *raw, const REAL *gain, const REAL *bias, REAL *scales,
+               REAL *out) {
+#pragma omp parallel for num_threads(threads)
+    for (int n = 0; n < N; n++)
+        for (int g = 0; g < gates; g++) {
+            REAL *restrict x = raw + ((size_t)n * gates + g) * H, *restrict y = out + ((size_t)n * gates + g) * H;
+            const REAL *restrict k = gain + (size_t)g * H, *restrict b = bias + (size_t)g * H;
+            Moments of = moments_of(H, x);
+            for (int j = 0; j < H; j++) {
+                REAL normal = (x[j] - of.mean) * of.scale;
+                x[j] = normal, y[j] = normal * k[j] + b[j];
+            }
+            scales[(size_t)n * gates + g] = of.scale;
+        }
+}
+
+enum { ROWS_TOGETHER = 64 }; /* of which a sum is made before it is added to the rest; whatever the number of threads */
+
+int blocks_of_rows(int N) { return (N + ROWS_TOGETHER - 1) / ROWS_TOGETHER; }
+
+INLINE void add_blocks(int blocks, int size, const REAL *sums, REAL *out) {
+    memset(out, 0, sizeof(REAL) * size);
+    for (int b = 0; b < blocks; b++)
+        for (int j = 0; j < size; j++) out[j] += sums[(size_t)b * size + j];
+}
+
+/* d_bias_gain: the gradients of the bias, then of the gain; room for as many numbers for each block of rows. */
+void normalise_backward(int threads, int N, int gates, int H, const REAL *normal, const REAL *gain, const REAL *scales,
+                        const REAL *d, REAL *d_raw, REAL *d_bias_gain, REAL *room) {
+    const int G = gates * H, blocks = blocks_of_rows(N);
+#pragma omp parallel for num_threads(threads)
+    for (int b = 0; b < blocks; b++) {
+        REAL *restrict d_bias = room + (size_t)b * 2 * G, *restrict d_gain = d_bias + G;
+        memset(d_bias, 0, sizeof(REAL) * 2 * G);
+        for (int n = b * ROWS_TOGETHER; n < least(N, (b + 1) * ROWS_TOGETHER); n++) {
+            const REAL *restrict d_ = d + (size_t)n * G, *restrict x = normal + (size_t)n * G;
+            for (int j = 0; j < G; j++) d_bias[j] += d_[j], d_gain[j] += d_[j] * x[j];
+            for (int g = 0; g < gates; g++)
+                normalise_back(H, 0, H, gain + g * H, x + g * H, scales[(size_t)n * gates + g], d_ + g * H,
+                               d_raw + (size_t)n * G + g * H);
+        }
+    }
+    add_blocks(blocks, 2 * G, room, d_bias_gain);
+}
+
+/* out[j] = sum over N rows of d[j] x[j], or of d[j] for NULL; rows are d_step and x_step numbers apart. */
+void sum_rows(int threads, int N, int size, int d_step, int x_step, const REAL *d, const REAL *x, REAL *out,
+              REAL *room) {
+    const int blocks = blocks_of_rows(N);
+#pragma omp parallel for num_threads(threads)
+    for (int b = 0; b < blocks; b++) {
+        REAL *restrict sums = room + (size_t)b * size;
+        memset(sums, 0, sizeof(REAL) * size);
+        for (int n = b * ROWS_TOGETHER; n < least(N, (b + 1) * ROWS_TOGETHER); n++) {
+            const REAL *restrict d_ = d + (size_t)n * d_step;
+            if (x) {
+                const REAL *restrict x_ = x + (size_t)n * x_step;
+                for (int j = 0; j < size; j++) sums[j] += d_[j] * x_[j];
+            } else {
+                for (int j = 0; j < size; j++) sums[j] += d_[j];
+            }
+        }
+    }
+    add_blocks(blocks, size, room, out);
+}
+
+/* Normalise the product of `rows` rows in place, save the scales behind it, and leave gain * normal of the own units in
+   `out`, or add it. Every thread needs the sums of all units, so it waits until they are there, and for the others to
+   have read them before it overwrites its own. */
+INLINE void normalise_product(Share own, int gates, int H, const REAL *gain, Moments *room, REAL *raw, int add,
+                              REAL *out) {
+    const int G = gates * H, step = G + gates;
+    wait_for_others(own);
+    for (int b = 0; b < own.rows; b++)
+        for (int g = 0; g < gates; g++) room[b * gates + g] = moments_of(H, raw + (size_t)b * step + g * H);
+    wait_for_others(own);
+    for (int b = 0; b < own.rows; b++)
+        for (int g = 0; g < gates; g++) {
+            Moments of = room[b * gates + g];
+            REAL *restrict x = raw + (size_t)b * step + g * H, *restrict y = out + (size_t)b * G + g * H;
+            const REAL *restrict k = gain + g * H;
+            for (int j = own.unit; j < own.unit + own.units; j++) {
+                REAL normal = (x[j] - of.mean) * of.scale;
+                x[j] = normal, y[j] = normal * k[j] + (add ? y[j] : 0);
+            }
+            if (own.unit == 0) raw[(size_t)b * step + G + g] = of.scale;
+        }
+}
+
+/* Turn the gradient of the normalised product into that of the product. */
+INLINE void normalise_product_back(Share own, int gates, int H, const REAL *gain, const REAL *saved, const REAL *d,
+                                   REAL *d_raw) {
+    const int G = gates * H, step = G + gates;
+    wait_for_others(own);
+    for (int b = 0; b < own.rows; b++)
+        for (int g = 0; g < gates; g++) {
+            const REAL *normal = saved + (size_t)b * step;
+            normalise_back(H, own.unit, own.units, gain + g * H, normal + g * H, normal[G + g],
+                           d + (size_t)b * G + g * H, d_raw + (size_t)b * G + g * H);
+        }
+}
+
+/* ---- LSTM. gates: input, forget, cell, output; coupled: forget, cell, output. peephole: of input, forget, output.
+   Functions of a row take pointers to its first unit, and H as the distance from gate to gate. */
+
+INLINE void lstm_row(int units, int H, int coupled, int peephole, const REAL *restrict p, REAL *restrict gates,
                      const REAL *restrict c_old, REAL *restrict c_new, REAL *restrict h_new) {
     REAL *restrict i_ = gates, *restrict f_ = gates + (coupled ? 0 : H), *restrict g_ = f_ + H, *restrict o_ = g_ + H;
 #pragma GCC ivdep
-    for (int j = 0; j < H; j++) {
+    for (int j = 0; j < units; j++) {
         REAL a_f = f_[j], a_o = o_[j];
         if (peephole) a_f += p[H + j] * c_old[j];
         REAL f = sigmoid(a_f), g = tanh_(g_[j]), i;
@@ -159,36 +411,45 @@ INLINE void lstm_row(int H, int coupled, int peephole, const REAL *restrict p, R
     }
 }
 
-void lstm_forward(int threads, int T, int B, int H, int coupled, REAL *gates, const REAL *U,
-                  const REAL *p, const REAL *mask, const uint8_t *keep_h, const uint8_t *keep_c, REAL share_h,
-                  REAL share_c, REAL *h, REAL *c) {
-    const int G = (coupled ? 3 : 4) * H, BH = B * H;
-    REAL *panels = packed(threads, 1, G, H, U);
-#pragma omp parallel num_threads(threads)
+/* U is packed, transposed. raw: where there is a gain, room for the saved rows of each step, or of one. */
+void lstm_forward(int threads, int T, int B, int H, int coupled, int saved, REAL *gates, const REAL *U,
+                  const REAL *gain, const REAL *p, const REAL *mask, const uint8_t *keep_h, const uint8_t *keep_c,
+                  REAL share_h, REAL share_c, REAL *raw, REAL *h, REAL *c) {
+    const int g = coupled ? 3 : 4, G = g * H, BH = B * H, step = G + g;
+    const Groups groups = groups_of(threads, B, H, G);
+#pragma omp parallel num_threads(groups.rows * groups.units)
     {
-        int first, rows = share_out(B, &first);
-        REAL *room = mask ? malloc(sizeof(REAL) * rows * H) : NULL;
-        for (int t = 0; rows && t < T; t++) {
-            size_t at = (size_t)t * BH + (size_t)first * H, next = at + BH;
-            REAL *a = gates + ((size_t)t * B + first) * G;
-            const REAL *in = masked(h + at, mask ? mask + (size_t)first * H : NULL, room, rows * H);
-            multiply(rows, G, H, in, panels, 1, a);
-            for (int b = 0; b < rows; b++) {
-                size_t old = at + (size_t)b * H, new = next + (size_t)b * H;
-                if (coupled) lstm_row(H, 1, 0, NULL, a + (size_t)b * G, c + old, c + new, h + new);
-                else if (p) lstm_row(H, 0, 1, p, a + (size_t)b * G, c + old, c + new, h + new);
-                else lstm_row(H, 0, 0, NULL, a + (size_t)b * G, c + old, c + new, h + new);
+        const Share own = share_of(groups, B, H);
+        REAL *room = malloc(sizeof(REAL) * (own.rows * H + 1));
+        Moments *moments = malloc(sizeof(Moments) * (own.rows * g + 1));
+        for (int t = 0; t < T; t++) {
+            size_t at = ((size_t)t * B + own.row) * H;
+            REAL *a = gates + ((size_t)t * B + own.row) * G;
+            const REAL *in = masked(h + at, mask ? mask + (size_t)own.row * H : NULL, room, own.rows * H);
+            if (gain) {
+                REAL *raw_ = raw + ((size_t)(saved ? t : 0) * B + own.row) * step;
+                multiply(own.rows, g, H, H, in, U, own.first, own.last, 0, step, raw_);
+                normalise_product(own, g, H, gain, moments, raw_, 1, a);
+            } else {
+                multiply(own.rows, g, H, H, in, U, own.first, own.last, 1, G, a);
             }
-            zone_out(rows * H, keep_h ? keep_h + at : NULL, share_h, h + at, h + next);
-            zone_out(rows * H, keep_c ? keep_c + at : NULL, share_c, c + at, c + next);
+            for (int b = 0; b < own.rows; b++) {
+                size_t old = at + (size_t)b * H + own.unit, new = old + BH;
+                REAL *a_ = a + (size_t)b * G + own.unit;
+                if (coupled) lstm_row(own.units, H, 1, 0, NULL, a_, c + old, c + new, h + new);
+                else if (p) lstm_row(own.units, H, 0, 1, p + own.unit, a_, c + old, c + new, h + new);
+                else lstm_row(own.units, H, 0, 0, NULL, a_, c + old, c + new, h + new);
+                zone_out(own.units, keep_h ? keep_h + old : NULL, share_h, h + old, h + new);
+                zone_out(own.units, keep_c ? keep_c + old : NULL, share_c, c + old, c + new);
+            }
+            wait_for_others(own);
         }
-        free(room);
+        free(room), free(moments);
     }
-    free(panels);
 }
 
 /* dh: gradient of this step's h in, of the h before it (past zoneout, not through U) out; dc likewise, in full. */
-INLINE void lstm_row_back(int H, int coupled, int peephole, int zoneout, const REAL *restrict p,
+INLINE void lstm_row_back(int units, int H, int coupled, int peephole, int zoneout, const REAL *restrict p,
                           const uint8_t *keep_h, const uint8_t *keep_c, REAL share_h, REAL share_c,
                           const REAL *restrict gates, const REAL *restrict c_old, REAL *restrict d, REAL *restrict dh,
                           REAL *restrict dc) {
@@ -196,7 +457,7 @@ INLINE void lstm_row_back(int H, int coupled, int peephole, int zoneout, const R
     const REAL *restrict i_ = gates, *restrict f_ = gates + from_f, *restrict g_ = f_ + H, *restrict o_ = g_ + H;
     REAL *restrict d_i = d, *restrict d_f = d + from_f, *restrict d_g = d_f + H, *restrict d_o = d_g + H;
 #pragma GCC ivdep
-    for (int j = 0; j < H; j++) {
+    for (int j = 0; j < units; j++) {
         REAL f = f_[j], g = g_[j], o = o_[j], i = coupled ? 1 - f : i_[j], before = c_old[j];
         REAL tanh_c = tanh_(f * before + i * g);
         REAL from_h = dh[j], from_c = dc[j], h_stays = 0, c_stays = 0;
@@ -220,27 +481,51 @@ INLINE void lstm_row_back(int H, int coupled, int peephole, int zoneout, const R
     }
 }
 
-void lstm_backward(int threads, int T, int B, int H, int coupled, const REAL *gates, const REAL *U,
+/* Add the gradient of this step's state, of which rows are row_step and steps are step numbers apart. */
+INLINE void add_gradient(Share own, int H, int t, int64_t step, int64_t row_step, const REAL *given, REAL *d) {
+    if (given)
+        for (int b = 0; b < own.rows; b++) {
+            const REAL *restrict from = given + t * step + (own.row + b) * row_step + own.unit;
+            REAL *restrict to = d + (size_t)b * H + own.unit;
+            for (int j = 0; j < own.units; j++) to[j] += from[j];
+        }
+}
+
+/* Add the gradient by way of U of the h before this step. */
+INLINE void through_product(Share own, int H, int G, const REAL *d, const REAL *U, const REAL *mask, REAL *room,
+                            REAL *dh) {
+    if (!mask) {
+        multiply(own.rows, 1, H, G, d, U, own.first, own.last, 1, H, dh);
+        return;
+    }
+    multiply(own.rows, 1, H, G, d, U, own.first, own.last, 0, H, room);
+    for (int b = 0; b < own.rows; b++)
+        for (int j = own.unit; j < own.unit + own.units; j++)
+            dh[(size_t)b * H + j] += room[(size_t)b * H + j] * mask[((size_t)own.row + b) * H + j];
+}
+
+/* U is packed, not transposed. d_raw is d without a gain. */
+void lstm_backward(int threads, int T, int B, int H, int coupled, const REAL *gates, const REAL *U, const REAL *gain,
                    const REAL *p, const REAL *mask, const uint8_t *keep_h, const uint8_t *keep_c, REAL share_h,
-                   REAL share_c, const REAL *c, const REAL *dh_out, const REAL *dc_out, REAL *d, REAL *dh, REAL *dc) {
-    const int G = (coupled ? 3 : 4) * H, BH = B * H, zoneout = keep_h || keep_c || share_h || share_c;
-    REAL *panels = packed(threads, 0, H, G, U);
-#pragma omp parallel num_threads(threads)
+                   REAL share_c, const REAL *raw, const REAL *c, int64_t dh_step, int64_t dh_row, const REAL *dh_out,
+                   int64_t dc_step, int64_t dc_row, const REAL *dc_out, REAL *d, REAL *d_raw, REAL *dh, REAL *dc) {
+    const int g = coupled ? 3 : 4, G = g * H, zoneout = keep_h || keep_c || share_h || share_c;
+    const Groups groups = groups_of(threads, B, H, G);
+#pragma omp parallel num_threads(groups.rows * groups.units)
     {
-        int first, rows = share_out(B, &first), size = rows * H;
-        REAL *room = malloc(sizeof(REAL) * (size + 1)), *dh_ = dh + (size_t)first * H, *dc_ = dc + (size_t)first * H;
-        for (int t = T - 1; rows && t >= 0; t--) {
-            size_t at = (size_t)t * BH + (size_t)first * H, row = ((size_t)t * B + first) * G;
-            if (dh_out)
-                for (int j = 0; j < size; j++) dh_[j] += dh_out[at + j];
-            if (dc_out)
-                for (int j = 0; j < size; j++) dc_[j] += dc_out[at + j];
-            for (int b = 0; b < rows; b++) {
-                size_t j = (size_t)b * H, k = row + (size_t)b * G;
-                const uint8_t *k_h = keep_h ? keep_h + at + j : NULL, *k_c = keep_c ? keep_c + at + j : NULL;
+        const Share own = share_of(groups, B, H);
+        REAL *room = malloc(sizeof(REAL) * (own.rows * H + 1));
+        REAL *dh_ = dh + (size_t)own.row * H, *dc_ = dc + (size_t)own.row * H;
+        for (int t = T - 1; t >= 0; t--) {
+            const size_t first = (size_t)t * B + own.row;
+            add_gradient(own, H, t, dh_step, dh_row, dh_out, dh_);
+            add_gradient(own, H, t, dc_step, dc_row, dc_out, dc_);
+            for (int b = 0; b < own.rows; b++) {
+                size_t j = (size_t)b * H + own.unit, at = first * H + j, k = (first + b) * G + own.unit;
+                const uint8_t *k_h = keep_h ? keep_h + at : NULL, *k_c = keep_c ? keep_c + at : NULL;
 #define BACK(coupled, peephole, zoneout) \
-    lstm_row_back(H, coupled, peephole, zoneout, p, k_h, k_c, share_h, share_c, gates + k, c + at + j, d + k, dh_ + j, \
-                  dc_ + j)
+    lstm_row_back(own.units, H, coupled, peephole, zoneout, p + own.unit, k_h, k_c, share_h, share_c, gates + k, c + at, \
+                  d + k, dh_ + j, dc_ + j)
                 if (zoneout) {
                     if (coupled) BACK(1, 0, 1);
                     else if (p) BACK(0, 1, 1);
@@ -249,24 +534,20 @@ void lstm_backward(int threads, int T, int B, int H, int coupled, const REAL *ga
                 else if (p) BACK(0, 1, 0);
                 else BACK(0, 0, 0);
             }
-            if (!mask) {
-                multiply(rows, H, G, d + row, panels, zoneout, dh_);
-            } else {
-                multiply(rows, H, G, d + row, panels, 0, room);
-                for (int j = 0; j < size; j++) dh_[j] += room[j] * mask[(size_t)first * H + j];
-            }
+            if (gain) normalise_product_back(own, g, H, gain, raw + first * (G + g), d + first * G, d_raw + first * G);
+            wait_for_others(own);
+            through_product(own, H, G, d_raw + first * G, U, mask, room, dh_);
         }
         free(room);
     }
-    free(panels);
 }
 
 /* ---- GRU. gates: reset, update, candidate. u_n: U_n h + b_n of every step, which the backward pass needs. */
 
-INLINE void gru_row(int H, const REAL *restrict u, const REAL *restrict bias, REAL *restrict gates,
+INLINE void gru_row(int units, int H, const REAL *restrict u, const REAL *restrict bias, REAL *restrict gates,
                     REAL *restrict u_n, const REAL *restrict h_old, REAL *restrict h_new) {
 #pragma GCC ivdep
-    for (int j = 0; j < H; j++) {
+    for (int j = 0; j < units; j++) {
         REAL r = sigmoid(gates[j] + u[j] + bias[j]);
         REAL z = sigmoid(gates[H + j] + u[H + j] + bias[H + j]);
         REAL u_ = u[2 * H + j] + bias[2 * H + j];
@@ -276,36 +557,44 @@ INLINE void gru_row(int H, const REAL *restrict u, const REAL *restrict bias, RE
     }
 }
 
-void gru_forward(int threads, int T, int B, int H, REAL *gates, const REAL *U, const REAL *bias,
-                 const REAL *mask, const uint8_t *keep, REAL share, REAL *u_n, REAL *h) {
-    const int G = 3 * H, BH = B * H;
-    REAL *panels = packed(threads, 1, G, H, U);
-#pragma omp parallel num_threads(threads)
+/* As lstm_forward; u_n is of each step, or of one. */
+void gru_forward(int threads, int T, int B, int H, int saved, REAL *gates, const REAL *U, const REAL *bias,
+                 const REAL *gain, const REAL *mask, const uint8_t *keep, REAL share, REAL *raw, REAL *u_n, REAL *h) {
+    const int G = 3 * H, BH = B * H, step = G + 3;
+    const Groups groups = groups_of(threads, B, H, G);
+#pragma omp parallel num_threads(groups.rows * groups.units)
     {
-        int first, rows = share_out(B, &first), size = rows * H;
-        REAL *room = malloc(sizeof(REAL) * (4 * size + 1)), *u = room + size;
-        for (int t = 0; rows && t < T; t++) {
-            size_t at = (size_t)t * BH + (size_t)first * H, next = at + BH;
-            REAL *a = gates + ((size_t)t * B + first) * G;
-            const REAL *in = masked(h + at, mask ? mask + (size_t)first * H : NULL, room, size);
-            multiply(rows, G, H, in, panels, 0, u);
-            for (int b = 0; b < rows; b++) {
-                size_t j = (size_t)b * H, k = (size_t)b * G;
-                gru_row(H, u + k, bias, a + k, u_n + at + j, h + at + j, h + next + j);
+        const Share own = share_of(groups, B, H);
+        REAL *room = malloc(sizeof(REAL) * (4 * own.rows * H + 1)), *u = room + own.rows * H;
+        Moments *moments = malloc(sizeof(Moments) * (own.rows * 3 + 1));
+        for (int t = 0; t < T; t++) {
+            const size_t at = ((size_t)t * B + own.row) * H, kept_at = ((size_t)(saved ? t : 0) * B + own.row);
+            REAL *a = gates + ((size_t)t * B + own.row) * G;
+            const REAL *in = masked(h + at, mask ? mask + (size_t)own.row * H : NULL, room, own.rows * H);
+            if (gain) {
+                multiply(own.rows, 3, H, H, in, U, own.first, own.last, 0, step, raw + kept_at * step);
+                normalise_product(own, 3, H, gain, moments, raw + kept_at * step, 0, u);
+            } else {
+                multiply(own.rows, 3, H, H, in, U, own.first, own.last, 0, G, u);
             }
-            zone_out(size, keep ? keep + at : NULL, share, h + at, h + next);
+            for (int b = 0; b < own.rows; b++) {
+                size_t old = at + (size_t)b * H + own.unit, k = (size_t)b * G + own.unit;
+                gru_row(own.units, H, u + k, bias + own.unit, a + k, u_n + (kept_at + b) * H + own.unit, h + old,
+                        h + old + BH);
+                zone_out(own.units, keep ? keep + old : NULL, share, h + old, h + old + BH);
+            }
+            wait_for_others(own);
         }
-        free(room);
+        free(room), free(moments);
     }
-    free(panels);
 }
 
 /* d is the gradient of W x + b; d_u that of U h + b, whose candidate part has the reset gate in it. */
-INLINE void gru_row_back(int H, int zoneout, const uint8_t *keep, REAL share, const REAL *restrict gates,
+INLINE void gru_row_back(int units, int H, int zoneout, const uint8_t *keep, REAL share, const REAL *restrict gates,
                          const REAL *restrict u_n, const REAL *restrict h_old, REAL *restrict d, REAL *restrict d_u,
                          REAL *restrict dh) {
 #pragma GCC ivdep
-    for (int j = 0; j < H; j++) {
+    for (int j = 0; j < units; j++) {
         REAL r = gates[j], z = gates[H + j], n = gates[2 * H + j], from_h = dh[j], stays = 0;
         if (zoneout) stays = kept(keep, share, j) * from_h, from_h -= stays;
         REAL gn = from_h * (1 - z) * (1 - n * n);
@@ -317,35 +606,31 @@ INLINE void gru_row_back(int H, int zoneout, const uint8_t *keep, REAL share, co
     }
 }
 
-void gru_backward(int threads, int T, int B, int H, const REAL *gates, const REAL *U, const REAL *mask,
-                  const uint8_t *keep, REAL share, const REAL *u_n, const REAL *h, const REAL *dh_out, REAL *d,
-                  REAL *d_u, REAL *dh) {
-    const int G = 3 * H, BH = B * H;
-    REAL *panels = packed(threads, 0, H, G, U);
-#pragma omp parallel num_threads(threads)
+/* As lstm_backward. d_raw is d_u without a gain. */
+void gru_backward(int threads, int T, int B, int H, const REAL *gates, const REAL *U, const REAL *gain,
+                  const REAL *mask, const uint8_t *keep, REAL share, const REAL *raw, const REAL *u_n, const REAL *h,
+                  int64_t dh_step, int64_t dh_row, const REAL *dh_out, REAL *d, REAL *d_u, REAL *d_raw, REAL *dh) {
+    const int G = 3 * H;
+    const Groups groups = groups_of(threads, B, H, G);
+#pragma omp parallel num_threads(groups.rows * groups.units)
     {
-        int first, rows = share_out(B, &first), size = rows * H;
-        REAL *room = malloc(sizeof(REAL) * (size + 1)), *dh_ = dh + (size_t)first * H;
-        for (int t = T - 1; rows && t >= 0; t--) {
-            size_t at = (size_t)t * BH + (size_t)first * H, row = ((size_t)t * B + first) * G;
-            if (dh_out)
-                for (int j = 0; j < size; j++) dh_[j] += dh_out[at + j];
-            for (int b = 0; b < rows; b++) {
-                size_t j = (size_t)b * H, k = row + (size_t)b * G;
+        const Share own = share_of(groups, B, H);
+        REAL *room = malloc(sizeof(REAL) * (own.rows * H + 1)), *dh_ = dh + (size_t)own.row * H;
+        for (int t = T - 1; t >= 0; t--) {
+            const size_t first = (size_t)t * B + own.row;
+            add_gradient(own, H, t, dh_step, dh_row, dh_out, dh_);
+            for (int b = 0; b < own.rows; b++) {
+                size_t j = (size_t)b * H + own.unit, at = first * H + j, k = (first + b) * G + own.unit;
                 if (keep || share)
-                    gru_row_back(H, 1, keep ? keep + at + j : NULL, share, gates + k, u_n + at + j, h + at + j, d + k,
+                    gru_row_back(own.units, H, 1, keep ? keep + at : NULL, share, gates + k, u_n + at, h + at, d + k,
                                  d_u + k, dh_ + j);
                 else
-                    gru_row_back(H, 0, NULL, 0, gates + k, u_n + at + j, h + at + j, d + k, d_u + k, dh_ + j);
+                    gru_row_back(own.units, H, 0, NULL, 0, gates + k, u_n + at, h + at, d + k, d_u + k, dh_ + j);
             }
-            if (!mask) {
-                multiply(rows, H, G, d_u + row, panels, 1, dh_);
-            } else {
-                multiply(rows, H, G, d_u + row, panels, 0, room);
-                for (int j = 0; j < size; j++) dh_[j] += room[j] * mask[(size_t)first * H + j];
-            }
+            if (gain) normalise_product_back(own, 3, H, gain, raw + first * (G + 3), d_u + first * G, d_raw + first * G);
+            wait_for_others(own);
+            through_product(own, H, G, d_raw + first * G, U, mask, room, dh_);
         }
         free(room);
     }
-    free(panels);
 }

@@ -1,32 +1,19 @@
-"""The loops in C: their functions of one variable, their threads, and what happens where they cannot be built."""
-
-import os
-import subprocess
-import sys
+"""The loops in C: their functions of one variable, their threads, and their trial before use."""
 
 import pytest
 import torch
 
+from seqkit import registry
 from seqkit.models import Recurrent
-from seqkit.models.backends.fused import c_loops
+from seqkit.models.backends.fused import c_loops, input_projection
 from seqkit.models.backends.fused.c_loops import CLoops
-from seqkit.models.backends.fused.problem import LSTMProblem
+from seqkit.models.backends.fused.functions import _gain_gradient, _peephole_gradient
+from seqkit.models.backends.fused.problem import GRUProblem, LSTMProblem
+from seqkit.models.backends.fused.torch_loops import TorchLoops
 from seqkit.models.cells.peephole_lstm import PeepholeLSTM
 
 REASON = CLoops().unavailable_reason(torch.device("cpu"), torch.float32)
 needs_compiler = pytest.mark.skipif(bool(REASON), reason=REASON)
-WHY = (
-    "import torch; from seqkit.models.backends.fused.c_loops import CLoops\n"
-    "print(CLoops().unavailable_reason(torch.device('cpu'), torch.float32))"
-)
-
-
-def why(tmp_path, **environment: str) -> str:
-    """What a fresh process says, with a cache of its own."""
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), **environment}
-    done = subprocess.run([sys.executable, "-c", WHY], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 @needs_compiler
@@ -47,70 +34,95 @@ def test_sigmoid_and_tanh_are_those_of_torch(dtype, tolerance):
     torch.testing.assert_close((hs[1, 0] / values.sigmoid())[tiny], values.tanh()[tiny], rtol=4 * tolerance, atol=0)
 
 
+def draw(*shape: int, dtype=torch.float64):
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def run_both(loops, batch: int, size: int, options: set[str], dtype=torch.float64) -> list[torch.Tensor | None]:
+    """Everything that the loops of an LSTM and of a GRU compute over a few steps."""
+    steps, like = 3, {"dtype": dtype}
+    gain = draw(4 * size, **like) if "layer norm" in options else None
+    mask = draw(batch, size, **like) if "mask" in options else None
+    zoneout = draw(steps, batch, size) < 0 if "zoneout" in options else None
+    weight, d = draw(4 * size, size, **like) / size**0.5, draw(batch, steps, size, **like).transpose(0, 1)
+    h, c = (torch.cat([draw(1, batch, size, **like), torch.zeros(steps, batch, size, **like)]) for _ in "hc")
+    peephole = draw(3, size, **like) if "peephole" in options else None
+    lstm = LSTMProblem(draw(steps, batch, 4 * size, **like), weight, gain, peephole, mask, zoneout, zoneout, h, c)
+    raw = loops.lstm_forward(lstm)
+    d_gates, *others = loops.lstm_backward(lstm, raw, d, None)
+    found = [lstm.a_TBG, h, c, d_gates, *others]
+    found += [_gain_gradient(loops, d_gates, raw, size)] if gain is not None else []
+    found += [_peephole_gradient(loops, d_gates, lstm)] if peephole is not None else []
+    h = torch.cat([draw(1, batch, size, **like), torch.zeros(steps, batch, size, **like)])
+    gain = None if gain is None else gain[: 3 * size].clone()
+    gates, weight, bias = draw(steps, batch, 3 * size, **like), weight[: 3 * size].clone(), draw(3 * size, **like)
+    gru = GRUProblem(gates, weight, bias, gain, mask, zoneout, h)
+    u_n, raw = loops.gru_forward(gru)
+    return [*found, gru.a_TBG, h, u_n, *loops.gru_backward(gru, u_n, raw, d)]
+
+
+every_option = pytest.mark.parametrize(
+    "options", [set(), {"peephole", "mask"}, {"zoneout", "peephole"}, {"layer norm"}, {"layer norm", "mask", "zoneout"}]
+)
+
+
 @needs_compiler
-@pytest.mark.parametrize("batch", [1, 2, 5])
-def test_the_number_of_threads_changes_nothing(batch):
-    torch.manual_seed(0)
-    model, x = Recurrent(PeepholeLSTM, 3, hidden_size=8, zoneout=0.1, backend="fused").eval(), torch.randn(batch, 6, 3)
+@every_option
+@pytest.mark.parametrize(
+    ("batch", "size"), [(1, 8), (2, 17), (3, 40), (4, 24), (6, 33), (7, 16), (13, 100), (25, 9), (1, 300)]
+)
+def test_every_number_of_rows_and_units_gives_what_the_loops_in_torch_give(batch, size, options):
+    """Of blocks of rows, of panels of units, and of what is left over."""
+    with torch.no_grad():
+        got, expected = (run_both(loops, batch, size, options) for loops in (CLoops(), TorchLoops()))
+    torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-10)
+
+
+@needs_compiler
+@every_option
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("batch", "size"), [(1, 300), (2, 300), (5, 8)])
+def test_the_number_of_threads_changes_not_one_bit(in_threads, batch, size, dtype, options):
+    """Where rows are few, threads share out the hidden units of a large layer."""
     found = []
-    before = torch.get_num_threads()
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            y = model(x)[0]
-            found.append((y, *torch.autograd.grad(y.sin().sum(), list(model.parameters()))))
-    finally:
-        torch.set_num_threads(before)
+    for threads in (1, 2, 3, 8):
+        in_threads(threads)
+        found.append(run_both(CLoops(), batch, size, options, dtype))
     for other in found[1:]:
-        torch.testing.assert_close(other, found[0], rtol=1e-6, atol=1e-6)
+        assert all(torch.equal(*pair) for pair in zip(other, found[0], strict=True))
+
+
+@pytest.fixture
+def in_threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 @needs_compiler
-def test_it_is_compiled_once_and_kept(tmp_path):
-    assert why(tmp_path) == ""
-    (made,) = (tmp_path / "seqkit").glob("*.so")
-    time = made.stat().st_mtime_ns
-    assert why(tmp_path) == ""
-    assert made.stat().st_mtime_ns == time
-    made.write_text("something else")
-    assert why(tmp_path).startswith("compiled ones cannot be loaded: ")
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_inference_in_chunks_gives_what_one_pass_gives(monkeypatch, name, layer_norm):
+    registry.load_built_in()
+    options = {"name": name, "hidden_size": 6, "layer_norm": layer_norm, "zoneout": 0.1, "backend": "fused"}
+    model, x = registry.build("model", options, 3).eval().double(), draw(2, 7, 3)
+    expected = model(x)
+    monkeypatch.setattr(input_projection, "CHUNK", 1000)  # two steps
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), expected, rtol=1e-12, atol=1e-12)
 
 
 @needs_compiler
-def test_without_a_cache_it_is_compiled_elsewhere(tmp_path):
-    (tmp_path / "file").touch()
-    assert why(tmp_path / "file") == ""
+def test_a_tensor_whose_memory_is_freed_is_refused():
+    model, x = Recurrent(PeepholeLSTM, 3, hidden_size=8, backend="fused"), torch.randn(2, 6, 3)
+    model(x)
+    peephole = model.layers[0][0].cell.peephole
+    peephole.untyped_storage().resize_(0)
+    with pytest.raises(RuntimeError, match=r"a tensor \(3, 8\) whose memory is freed: under FSDP a layer's weights"):
+        model(x)
 
 
 @needs_compiler
 def test_loops_that_compute_something_else_are_not_used(monkeypatch):
     monkeypatch.setattr(CLoops, "gru_forward", lambda self, problem: (problem.hs[1:] * 0, None))
     assert c_loops._unavailable_reason.__wrapped__(torch.float32) == "the compiled ones give other results"
-
-
-def test_without_a_compiler_it_says_so(tmp_path):
-    assert why(tmp_path, CC="no-such-compiler") == "no C compiler was found (no-such-compiler)"
-    assert why(tmp_path, SEQKIT_COMPILED="0") == "SEQKIT_COMPILED=0"
-
-
-def test_a_compiler_that_fails_is_quoted(tmp_path):
-    bad = tmp_path / "bad-cc"
-    bad.write_text("#!/bin/sh\necho 'cc1: out of luck' >&2\nexit 1\n")
-    bad.chmod(0o755)
-    assert why(tmp_path, CC=str(bad)) == f"{bad} failed: cc1: out of luck"
-    assert list((tmp_path / "seqkit").glob("*.so")) == []
-    bad.write_text("#!/bin/sh\nprintf '\\377\\n' >&2\nexit 1\n")
-    assert why(tmp_path, CC=str(bad)).startswith(f"{bad} failed: ")
-    bad.write_text("#!/bin/sh\nexit 1\n")
-    assert why(tmp_path, CC=str(bad)) == f"{bad} failed: no message"
-
-
-def test_the_model_still_runs_without_a_compiler(tmp_path):
-    script = (
-        "import torch; from seqkit.models import Recurrent; from seqkit.models.cells.peephole_lstm import PeepholeLSTM\n"
-        "model = Recurrent(PeepholeLSTM, 3, hidden_size=4); model(torch.zeros(2, 5, 3))[0].sum().backward()\n"
-        "print(model.backends()[0].reason)"
-    )
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CC": "no-such-compiler"}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
-    assert done.stdout.strip().endswith("in torch, as no C compiler was found (no-such-compiler)"), done.stderr

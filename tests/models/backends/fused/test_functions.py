@@ -25,8 +25,7 @@ def use(which: str, monkeypatch) -> None:
     reason = LOOPS[which].unavailable_reason(torch.device("cpu"), torch.float64)
     if reason:
         pytest.skip(reason)
-    choose = lambda device, dtype, layer_norm: (functions.IN_TORCH if layer_norm else LOOPS[which], which)  # noqa: E731
-    monkeypatch.setattr(functions, "choose_loops", choose)
+    monkeypatch.setattr(functions, "choose_loops", lambda device, dtype: (LOOPS[which], which))
 
 
 def make(name: str, backend: str, input_size: int = 3, **options):

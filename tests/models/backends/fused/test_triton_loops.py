@@ -13,9 +13,7 @@ torch.set_num_threads(1)
 def triton(triton_steps, triton_persistent, monkeypatch):
     """Make the fused loops run by Triton's kernels."""
     monkeypatch.setattr(triton_loops, "_kernels", lambda: (triton_steps, triton_persistent))
-    monkeypatch.setattr(
-        functions, "choose_loops", lambda device, dtype, layer_norm: (functions.IN_TRITON, "in Triton's kernels")
-    )
+    monkeypatch.setattr(functions, "choose_loops", lambda device, dtype: (functions.IN_TRITON, "in Triton's kernels"))
     return triton_persistent
 
 
