@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from seqkit.contracts.batch import State
 from seqkit.models.backends.linear_recurrence import solve, solve_transposed
@@ -198,8 +197,9 @@ class _Chained(torch.autograd.Function):
         return tuple(part.view_as(part) for part in states[len(jacobian_SSWBH) :])
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *d: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("model.backend=parallel cannot be differentiated twice (create_graph=True)")
         (jacobian_SSWBH,) = ctx.saved_tensors
         g_SWBH = solve_transposed(jacobian_SSWBH, torch.stack(d))
         d_start_SBH = (jacobian_SSWBH[:, :, 0] * g_SWBH[:, None, 0]).sum(0)

@@ -92,7 +92,7 @@ def test_an_lstm_takes_torchs_kernel_where_that_is_the_faster_one(build, monkeyp
     assert model.backends(padded=True)[0].reason.endswith("; its loop runs in torch, as no C compiler was found (cc)")
 
 
-@pytest.mark.parametrize("asked", ["auto", "native", "fused"])
+@pytest.mark.parametrize("asked", ["auto", "native", "fused", "parallel"])
 def test_recording_runs_the_step_whatever_is_asked(asked):
     cell = LSTM.__new__(LSTM)
     candidate, reason = choose(cell, torch.zeros(1), at(asked=asked, recording=True))
