@@ -52,6 +52,7 @@ lint: .venv/ready
 	$(BIN)/mypy $(dir $(wildcard plugins/seqkit-*/seqkit_*/__init__.py))
 	for package in plugins/templates/*/seqkit_example; do $(BIN)/mypy $$package || exit 1; done
 
+# Into dist/: with the compiled loops of every processor of this kind if there is a C compiler, else for any machine.
 wheel: .venv/ready
 	$(BIN)/python -m build --wheel
 

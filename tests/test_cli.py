@@ -21,7 +21,7 @@ LSTM = "hidden_size, num_layers, bidirectional, projection_size, residual, dropo
 SETTINGS = "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs"
 
 REFUSALS = {
-    "model=lsmt": "no model 'lsmt'. Did you mean 'lstm'? Known: cifg_lstm, elman, gru, lstm, peephole_lstm",
+    "model=lsmt": "no model 'lsmt'. Did you mean 'lstm'? Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",
     "model.hiden_size=5": f"no option 'hiden_size' in model=lstm. Did you mean 'hidden_size'? Options: {LSTM}",
     "+model.foo=1": f"no option 'foo' in model=lstm. Options: {LSTM}",
     "modle=lstm": f"no setting 'modle'. Did you mean 'model'? Known: {SETTINGS}",
@@ -33,8 +33,8 @@ REFUSALS = {
     "model.hidden_size=null": "model.hidden_size cannot be null",
     "model.backend=fast": "model.backend=fast: choose one of 'auto', 'native', 'fused', 'reference'",
     "model.loop=fused": "no option 'loop' in model=lstm: it is model.backend now",
-    "++model.name=gruu": "no model 'gruu'. Did you mean 'gru'? Known: cifg_lstm, elman, gru, lstm, peephole_lstm",
-    "~model": "model is not chosen; say model=NAME. Known: cifg_lstm, elman, gru, lstm, peephole_lstm",
+    "++model.name=gruu": "no model 'gruu'. Did you mean 'gru'? Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",
+    "~model": "model is not chosen; say model=NAME. Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",
     "model=null": "this group takes a name, not null",
     "logger.mode=x": "logger.mode: no logger is chosen yet; name it too, logger=NAME logger.mode=VALUE. "
     "Known: tensorboard, wandb",

@@ -39,7 +39,7 @@ def test_every_default_is_filled_in_as_plain_json():
         ),
         (
             {"model": None},
-            "model is not chosen; say model=NAME. Known: cifg_lstm, elman, gru, lstm, peephole_lstm",
+            "model is not chosen; say model=NAME. Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",
         ),
     ],
 )

@@ -119,7 +119,7 @@ def test_unknown_names():
     with pytest.raises(ConfigError) as refusal:
         registry.build("model", "lsmt", 3)
     assert str(refusal.value).startswith(
-        "no model 'lsmt'. Did you mean 'lstm'? Known: cifg_lstm, elman, gru, lstm, peephole_lstm"
+        "no model 'lsmt'. Did you mean 'lstm'? Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm"
     )
     with pytest.raises(ConfigError, match=r"no model 'mine'. Known: .*; a plugin is found once it is installed "):
         registry.find("model", "mine")

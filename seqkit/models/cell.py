@@ -136,7 +136,9 @@ def backends_of(cell: nn.Module) -> tuple[str, ...]:
     """Return the backends that a cell has, fastest first; one that changes its base's step has lost the faster ones."""
     family = [vars(one) for one in (cell, *type(cell).__mro__)]
     first = min(number for number, own in enumerate(family) if own.keys() & set(CONTRACT))
-    faster = (name for name in ("native", "fused") if any(name in own for own in family[: first + 1]))
+    faster = [name for name in ("native", "fused") if any(name in own for own in family[: first + 1])]
+    if getattr(cell, "recurrent", True) == "diagonal" and not hasattr(cell, "state_shapes"):
+        faster.append("parallel")
     return (*faster, "reference")
 
 

@@ -159,8 +159,9 @@ class Projection(NamedTuple):
         """Return the projection of h_BH."""
         bias = self.bias if self.gain is None else None
         if self.weight.dim() == 1:
-            u_BN = self.masked(h_BH).repeat(1, self.gates) * self.weight
-            return self.finish(u_BN if bias is None else u_BN + bias)
+            h_B1H, weight_gH = self.masked(h_BH)[:, None], self.weight.view(self.gates, -1)
+            u_BgH = h_B1H * weight_gH if bias is None else torch.addcmul(bias.view_as(weight_gH), h_B1H, weight_gH)
+            return self.finish(u_BgH.flatten(1))
         return self.finish(F.linear(self.masked(h_BH), self.weight, bias))
 
 

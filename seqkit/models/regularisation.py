@@ -17,8 +17,8 @@ def zoneout_mask(probability: float, shape: tuple[int, ...], training: bool, dev
     return torch.rand(shape, device=device) < probability if training else probability
 
 
-def apply_zoneout(mask: ZoneoutMask, t: int, new_BH: Tensor, old_BH: Tensor) -> Tensor:
-    """Return a state after step ``t``."""
+def apply_zoneout(mask: ZoneoutMask, t: int | slice, new_BH: Tensor, old_BH: Tensor) -> Tensor:
+    """Return a state after step ``t``, or after several."""
     if mask is None:
         return new_BH
     return torch.lerp(new_BH, old_BH, mask) if isinstance(mask, float) else torch.where(mask[t], old_BH, new_BH)

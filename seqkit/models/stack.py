@@ -3,6 +3,7 @@
 # B batch, T time, I input, H hidden, P projected hidden (H without a projection), L layers
 # D directions (1 or 2), O = D*P output
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -28,12 +29,15 @@ from seqkit.models.backends.choose import (
     nearest,
 )
 from seqkit.models.backends.measure import measure
+from seqkit.models.backends.parallel import NotSolved, run_parallel
 from seqkit.models.backends.reference import run_reference
 from seqkit.models.direction import Direction, refuse_idle
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import zoneout_mask
 from seqkit.models.trial import try_step
 from seqkit.padding import after_last, reverse
+
+LOG = logging.getLogger("seqkit")
 
 
 class Layer(nn.ModuleList):
@@ -73,8 +77,9 @@ class Recurrent(nn.Module):
             that gradients reach far back at once, Jozefowicz et al. 2015).
         recurrent_init: How recurrent weights are drawn: uniform as in torch.nn, or orthogonal for each gate (Saxe et
             al. 2014).
-        backend: How the steps run: native (torch's own kernels), fused (hand-written gradient), reference (the cell's
-            step); auto takes the fastest that is exact for these options.
+        backend: How the steps run: native (torch's own kernels), fused (hand-written gradient), parallel (all steps at
+            once, for a diagonal recurrence), reference (the cell's step); auto takes the fastest of the others that is
+            exact for these options.
         compile: Run the reference backend with its step compiled by torch.compile, which needs a C++ compiler on a CPU.
 
     Attributes:
@@ -146,6 +151,7 @@ class Recurrent(nn.Module):
         self.recorder: Any = None  # set by record_gates
         self.choices: tuple[Choice, ...] = ()  # by measurement, set by use_choices
         self._chosen: dict[Any, str] = {}  # label of the candidate for calls of a kind, a cache
+        self._said: set[str] = set()
         self.state_shapes = self._first().state_shapes
         first = self._first().cell
         others = zoneout if zoneout_cell is None else zoneout_cell
@@ -339,9 +345,19 @@ class Recurrent(nn.Module):
         if candidate.backend == "fused":
             loops = () if candidate.loops is None else (candidate.loops,)
             return cell.fused(x_TBI, projections, masks, state, *loops)
+        if candidate.backend == "parallel":
+            try:
+                return run_parallel(cell, x_TBI, projections, masks, state)
+            except NotSolved as reason:
+                self._say_once(f"model.backend=parallel: {type(cell).__name__} {reason}; its steps run one by one")
         if self.recorder is not None:
             return run_reference(self.recorder.watched(cell), x_TBI, projections, masks, state)
         return run_reference(cell, x_TBI, projections, masks, state, self.compile_step)
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            LOG.warning(line)
 
 
 def _learned_state(layer: Any) -> list[Tensor]:

@@ -33,7 +33,9 @@ def test_a_name_that_no_entry_point_has_is_looked_for_in_all(site, capsys):
     table = capsys.readouterr().out.rpartition("run: ")[2].splitlines()
     assert [line.split()[0] for line in table[3:5]] == ["two", "one"]
     assert seqkit.build("model", "two", 3).output_size
-    with pytest.raises(ConfigError, match="no model 'three'. Known: cifg_lstm, elman, gru, lstm, one"):
+    with pytest.raises(
+        ConfigError, match="no model 'three'. Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, one"
+    ):
         seqkit.build("model", "three", 3)
 
 

@@ -11,12 +11,13 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from seqkit.errors import ConfigError
-from seqkit.models.backends.fused.functions import IN_C, IN_TORCH, IN_TRITON, choose_loops, takes_loops
+from seqkit.models.backends.fused import functions
+from seqkit.models.backends.fused.functions import IN_C, IN_TORCH, IN_TRITON, takes_loops
 from seqkit.models.backends.fused.problem import Loops
 from seqkit.models.backends.timings import are_seconds
 from seqkit.models.cell import backends_of
 
-Backend = Literal["auto", "native", "fused", "reference"]
+Backend = Literal["auto", "native", "fused", "parallel", "reference"]
 MEASURED = "measured: "
 NEAR = 2  # powers of two between the steps, or the batch, of a call and those that were measured
 
@@ -39,6 +40,7 @@ CANDIDATES = (
     Candidate("fused", IN_TRITON),
     Candidate("fused", IN_TORCH),
     Candidate("fused"),
+    Candidate("parallel"),
     Candidate("reference"),
 )
 """All that can be chosen, and are measured where they are exact; ``Recurrent`` runs a layer by one of them."""
@@ -173,6 +175,10 @@ def check_asked(cell: Any, at: Circumstances) -> None:
         raise ConfigError(
             f"model.backend=native: torch's kernels know no {at.unknown_to_native}; use model.backend=auto"
         )
+    if at.asked == "parallel" and at.layer_norm:
+        raise ConfigError(
+            "model.backend=parallel: layer_norm lets the units of a layer see each other; use model.backend=auto"
+        )
 
 
 def exact_candidates(cell: Any, weight: torch.Tensor, at: Circumstances) -> list[Candidate]:
@@ -184,16 +190,17 @@ def exact_candidates(cell: Any, weight: torch.Tensor, at: Circumstances) -> list
     if at.recording or at.compile:
         names = ["reference"]
     elif at.asked == "auto":
-        names = [name for name in backends_of(cell) if name != "native" or not at.unknown_to_native]
+        unable = {"native": at.unknown_to_native, "parallel": at.layer_norm}
+        names = [name for name in backends_of(cell) if not unable.get(name)]
         if "native" in names or "fused" in names:
             names.remove("reference")
-    with_loops = "fused" in names and takes_loops(cell)
+    loops: tuple[Loops | None, ...] = (None,)
+    if "fused" in names and takes_loops(cell):
+        loops = functions.choose_loops(weight.device, weight.dtype)[0], IN_TORCH
     return [
         candidate
         for candidate in CANDIDATES
-        if candidate.backend in names
-        and (candidate.backend != "fused" or (candidate.loops is not None) == with_loops)
-        and not (candidate.loops and candidate.loops.unavailable_reason(weight.device, weight.dtype))
+        if candidate.backend in names and (candidate.backend != "fused" or candidate.loops in loops)
     ]
 
 
@@ -252,6 +259,8 @@ def default(cell: Any, weight: torch.Tensor, at: Circumstances) -> tuple[Candida
     reason = f"torch's kernels know no {unknown}" if "native" in has else f"torch has no kernel for {name}"
     if "fused" in has:
         return _with_loops("fused", cell, weight, at), f"{reason}, but its gradient is written by hand"
+    if "parallel" in has:
+        return BY_LABEL["reference"], f"{reason}; model.backend=parallel may be faster on long sequences"
     return BY_LABEL["reference"], f"{reason}, and {name} has no faster backend than its step"
 
 
@@ -262,7 +271,7 @@ def choose_in_words(
     candidate, reason = choose(cell, weight, at, measured)
     if candidate.loops is None:
         return LayerBackend(layer, candidate.backend, reason)
-    usual, words = choose_loops(weight.device, weight.dtype)
+    usual, words = functions.choose_loops(weight.device, weight.dtype)
     if usual is not candidate.loops:
         words = candidate.loops.description
     return LayerBackend(layer, candidate.backend, f"{reason}; its loop runs {words}", words)
@@ -272,7 +281,7 @@ def _with_loops(backend: str, cell: Any, weight: torch.Tensor, at: Circumstances
     """Return the candidate of a backend, of the fused one that with the loops which run on this device."""
     if backend != "fused" or not takes_loops(cell):
         return BY_LABEL[backend]
-    loops, _ = choose_loops(weight.device, weight.dtype)
+    loops, _ = functions.choose_loops(weight.device, weight.dtype)
     if loops is IN_C and at.steps is not None and at.batch is not None:
         weights = len(cell.gates) * at.hidden_size**2 * weight.element_size()  # bytes, packed before the first step
         loops = IN_TORCH if weights > 2**20 and (at.steps < 16 or at.batch < 4) else IN_C

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from statistics import median
 from typing import Any
 
 import torch
@@ -19,10 +18,10 @@ from seqkit.models.cell import left_unchanged
 from seqkit.rng import get_rng, set_rng
 
 LOG = logging.getLogger("seqkit")
-SHARES = {True: 1.0, False: 0.5}  # seconds for the measurement with gradients, as in training, and without
+SHARES = {True: 1.2, False: 0.5}  # seconds for the measurement with gradients, as in training, and without
 LEAST, MOST = 2, 9  # rounds
-PROBE = 2  # steps of the calls that warm up and tell how long a round would take
-HOPELESS = 1.5  # times as slow as the fastest in the probe: not measured further
+PROBE, GROWTH = 2, 8  # steps of the first calls, and by how much there may be more in the next
+HOPELESS = 2.0  # times as slow as the fastest: not measured further
 MARGIN = 0.05  # by how much a candidate must beat the default, in every round but one of five
 
 Call = Callable[[int], None]
@@ -67,10 +66,11 @@ def measure(
                 calls = _calls(model, candidates, x_BTI, lengths_B, gradients)
                 rounds = race(calls, default, steps, share, clock)
             if not rounds:
-                LOG.info("this machine is too busy to measure which backend is the fastest: the default is taken")
+                LOG.info(
+                    "no time to measure which backend is the fastest, so the default is taken: this machine is busy"
+                )
                 continue
-            seconds = {label: median(one[label] for one in rounds) for label in rounds[0]}
-            known = fastest(rounds, default), seconds
+            known = fastest(rounds, default), _least(rounds)
             timings.add(work, *known)
         choices.append(Choice(gradients, at.padded, x_BTI.device.type, steps, batch, *known))
     return tuple(choices)
@@ -81,8 +81,8 @@ def race(
 ) -> list[dict[str, float]]:
     """Return rounds in which the candidates take turns: the seconds of a call by each; none if there is no time.
 
-    Where ``budget`` would not do there are fewer rounds, and calls of fewer steps whose time is then multiplied. A
-    candidate that a first look shows to be hopeless has the time of that look in every round.
+    Calls begin with a few steps, and have more as ``budget`` allows: all if possible; if not, the time is multiplied. A
+    candidate that the first round shows to be hopeless has the time of that in every round.
 
     Args:
         calls: By name.
@@ -91,39 +91,49 @@ def race(
         budget: Seconds for everything; one call more at the most.
         clock: Tells the time.
     """
-    deadline = clock() + budget
-    few = min(steps, PROBE)
-    probe = {}
-    for name, call in calls.items():
-        call(few)
-        if clock() >= deadline:
-            return []
-        probe[name] = _seconds(call, few, clock)
-    limit = HOPELESS * min(probe.values())
-    names = [name for name, time in probe.items() if name == default or time <= limit]
-    left, per_round = deadline - clock(), sum(probe[name] for name in names)
-    possible = left / (LEAST * per_round) if per_round else float("inf")
-    if possible < 1:
-        return []
-    timed = int(min(steps, possible * few))
+    deadline, names, size = clock() + budget, list(calls), min(steps, PROBE)
     rounds: list[dict[str, float]] = []
-    took = 0.0
-    while len(rounds) < MOST and (len(rounds) < LEAST or clock() + took <= deadline):
-        begun, found = clock(), dict(probe)
+
+    def one_round(needed: bool) -> dict[str, float]:
+        found = {}
         for name in names[:: 1 if len(rounds) % 2 else -1]:
-            if len(rounds) < LEAST and clock() >= deadline:
-                return []
-            found[name] = _seconds(calls[name], timed, clock)
-        rounds.append({name: time * steps / (timed if name in names else few) for name, time in found.items()})
+            if needed and clock() >= deadline:
+                return {}
+            found[name] = _seconds(calls[name], size, clock)
+        return found
+
+    one_round(True)  # warms up
+    while first := one_round(True):
+        fitting = (deadline - clock()) / (LEAST * sum(first.values())) if any(first.values()) else float("inf")
+        more = min(steps, int(size * min(fitting, GROWTH)))
+        if more <= size:
+            break
+        size = more
+    if not first:
+        return []
+    names = [name for name in names if name == default or first[name] <= HOPELESS * min(first.values())]
+    rounds, took = [first], 0.0
+    while len(rounds) < MOST and (len(rounds) < LEAST or clock() + took <= deadline):
+        begun = clock()
+        found = one_round(len(rounds) < LEAST)
+        if not found:
+            return []
+        rounds.append({**first, **found})
         took = clock() - begun
-    return rounds
+    return [{name: seconds * steps / size for name, seconds in own.items()} for own in rounds]
 
 
 def fastest(rounds: list[dict[str, float]], default: str) -> str:
-    """Return the candidate that is the fastest on the median if it is clearly faster than the default, else that."""
-    best = min(rounds[0], key=lambda name: median(one[name] for one in rounds))
+    """Return the candidate with the least time if it is clearly faster than the default, else that."""
+    least = _least(rounds)
+    best = min(least, key=least.__getitem__)
     clear = [one[best] < (1 - MARGIN) * one[default] for one in rounds]
     return best if clear.count(False) <= len(rounds) // 5 else default
+
+
+def _least(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """Return the least time of each candidate, which other work on the machine has disturbed the least."""
+    return {name: min(one[name] for one in rounds) for name in rounds[0]}
 
 
 def _seconds(call: Call, steps: int, clock: Clock) -> float:

@@ -78,6 +78,8 @@ def compile_loops(place: Path, target: str, number: str, patience: float | None 
             except subprocess.CalledProcessError as error:
                 said = error.stderr.decode(errors="replace").strip() or "no message"
                 raise UnavailableError(f"{name} failed: {said.splitlines()[0]}") from None
+            except OSError as error:
+                raise UnavailableError(f"{name} cannot be run: {error.strerror}") from None
             except subprocess.TimeoutExpired:
                 raise UnavailableError(f"{name} took more than {patience} seconds") from None
         if b"GOMP_parallel" not in Path(f"{made}.so").read_bytes():

@@ -40,7 +40,9 @@ def load(dtype: torch.dtype) -> ctypes.CDLL:
         OSError: It cannot be loaded.
     """
     ctypes.CDLL(_openmp(), mode=ctypes.RTLD_GLOBAL)  # defines the symbols that the library leaves to torch
-    return ctypes.CDLL(str(path(dtype)))
+    loaded = ctypes.CDLL(str(path(dtype)))
+    fingerprint(dtype)  # taken now: the cache may be deleted later
+    return loaded
 
 
 def description() -> str:
@@ -49,6 +51,7 @@ def description() -> str:
     return f"compiled from C{here}, for {'this processor' if target() == NATIVE else target()}"
 
 
+@cache
 def fingerprint(dtype: torch.dtype) -> str:
     """Return a hash of the library: equal ones give equal bits on one processor."""
     return hashlib.sha256(path(dtype).read_bytes()).hexdigest()[:12]

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqkit import registry
-from seqkit.models.backends import choose
 from seqkit.models.backends.fused import functions
 
 torch.set_num_threads(1)
@@ -26,8 +25,7 @@ def use(which: str, monkeypatch) -> None:
     reason = LOOPS[which].unavailable_reason(torch.device("cpu"), torch.float64)
     if reason:
         pytest.skip(reason)
-    for module in (functions, choose):
-        monkeypatch.setattr(module, "choose_loops", lambda device, dtype: (LOOPS[which], which))
+    monkeypatch.setattr(functions, "choose_loops", lambda device, dtype: (LOOPS[which], which))
 
 
 def make(name: str, backend: str, input_size: int = 3, **options):

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from seqkit.models.backends.fused.compiling import LEVELS, NATIVE, file_name
 from seqkit.models.cells.peephole_lstm import PeepholeLSTM
 from tests.compilers import needs_compiler, quick_compiler, script
 
-CACHED = library.target, library.path, library.load, c_loops._unavailable_reason
+CACHED = library.target, library.path, library.fingerprint, library.load, c_loops._unavailable_reason
 
 
 def forget() -> None:
@@ -49,6 +50,7 @@ def test_it_is_compiled_once_and_kept(set_to, tmp_path):
     set_to(CC="no-such-compiler")
     assert (library.path(torch.float32), reason()) == (made, "")
     shutil.rmtree(made.parent)
+    assert library.fingerprint(torch.float32) == first
     set_to(CC=quick_compiler(tmp_path))
     assert library.fingerprint(torch.float32) == first
 
@@ -75,6 +77,13 @@ def test_a_compiler_that_fails_is_quoted(set_to, tmp_path, compiler, said):
     set_to(CC=bad)
     assert reason() == bad + said
     assert list((tmp_path / "cache" / "seqkit").glob("*.so")) == []
+
+
+def test_a_compiler_that_does_not_start_is_named(set_to, tmp_path):
+    bad = Path(script(tmp_path / "bad-cc", ""))
+    bad.write_text("#!/no/such/shell\n")
+    set_to(CC=str(bad))
+    assert reason() == f"{bad} cannot be run: No such file or directory"
 
 
 def test_a_compiler_that_hangs_is_ended(set_to, monkeypatch, tmp_path):

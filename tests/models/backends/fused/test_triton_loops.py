@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from seqkit.models.backends import choose
 from seqkit.models.backends.fused import functions, triton_loops
 from tests.models.backends.fused.test_functions import CELLS, draw, make, same
 
@@ -14,8 +13,7 @@ torch.set_num_threads(1)
 def triton(triton_steps, triton_persistent, monkeypatch):
     """Make the fused loops run by Triton's kernels."""
     monkeypatch.setattr(triton_loops, "_kernels", lambda: (triton_steps, triton_persistent))
-    for module in (functions, choose):
-        monkeypatch.setattr(module, "choose_loops", lambda device, dtype: (functions.IN_TRITON, "in Triton's kernels"))
+    monkeypatch.setattr(functions, "choose_loops", lambda device, dtype: (functions.IN_TRITON, "in Triton's kernels"))
     return triton_persistent
 
 

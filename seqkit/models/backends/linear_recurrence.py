@@ -1,0 +1,61 @@
+"""A linear recurrence over all steps at once: s_t = A_t s_{t-1} + b_t by an associative scan (Blelloch 1990)."""
+
+# T time, S states of a unit, which form a vector; any further axes (batch, units) are apart from each other
+
+import torch
+from torch import Tensor
+
+
+def solve(A_SST: Tensor, b_ST: Tensor) -> Tensor:
+    """Return s_0 = b_0 and s_t = A_t s_{t-1} + b_t of all steps, in 2 log2(T) rounds of elementwise operations.
+
+    Each two steps are composed into one, which leaves half as many; when these are solved, the others are one step away
+    (cyclic reduction: about as much arithmetic as the loop, times S).
+
+    Args:
+        A_SST: (S, S, T, ...); that of the first step does not matter.
+        b_ST: (S, T, ...).
+    """
+    steps = b_ST.shape[1]
+    if steps == 1:
+        return b_ST
+    pairs = steps // 2
+    even_SST, odd_SST = A_SST[:, :, ::2], A_SST[:, :, 1::2]
+    s_ST = torch.empty_like(b_ST)
+    s_ST[:, 1::2] = solve(
+        _composed(odd_SST, even_SST[:, :, :pairs]), _next(odd_SST, b_ST[:, : 2 * pairs : 2], b_ST[:, 1::2])
+    )
+    s_ST[:, 0] = b_ST[:, 0]
+    s_ST[:, 2::2] = _next(even_SST[:, :, 1:], s_ST[:, 1 : steps - 1 : 2], b_ST[:, 2::2])
+    return s_ST
+
+
+def solve_transposed(A_SST: Tensor, d_ST: Tensor) -> Tensor:
+    """Return the solution of the transposed equations, g_t = d_t + A_{t+1}^T g_{t+1}: the gradient of ``solve`` by b.
+
+    Products over many steps may leave the range of numbers where the loop does not; then the loop is taken.
+    """
+    back_SST = torch.empty_like(A_SST)
+    back_SST[:, :, 1:] = A_SST.transpose(0, 1)[:, :, 1:].flip(2)
+    d_ST = d_ST.flip(1)
+    g_ST = solve(back_SST, d_ST)
+    if not g_ST.isfinite().all():
+        g_ST = d_ST.clone()
+        for t in range(1, g_ST.shape[1]):
+            g_ST[:, t] = _next(back_SST[:, :, t], g_ST[:, t - 1], d_ST[:, t])
+    return g_ST.flip(1)
+
+
+def _composed(A_SS: Tensor, B_SS: Tensor) -> Tensor:
+    """Return the product A B of each pair of matrices."""
+    product_SS = A_SS[:, 0, None] * B_SS[None, 0]
+    for k in range(1, len(A_SS)):
+        product_SS.addcmul_(A_SS[:, k, None], B_SS[None, k])
+    return product_SS
+
+
+def _next(A_SS: Tensor, s_S: Tensor, b_S: Tensor) -> Tensor:
+    """Return A s + b."""
+    for k in range(len(A_SS)):
+        b_S = torch.addcmul(b_S, A_SS[:, k], s_S[k])
+    return b_S
