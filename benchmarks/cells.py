@@ -29,7 +29,10 @@ from seqkit import registry
 from seqkit.models import Recurrent
 
 # T steps, B batch, I input, H hidden
-CPU_SHAPES = (35, 20, 200, 200), (128, 32, 256, 256), (100, 64, 40, 128), (784, 16, 1, 128), (35, 80, 400, 1150)
+CPU_SHAPES = (
+    *((35, 20, 200, 200), (128, 32, 256, 256), (100, 64, 40, 128), (784, 16, 1, 128), (35, 80, 400, 1150)),
+    *((200, 1, 64, 256), (5, 256, 128, 512)),  # one sequence, and many short ones
+)
 GPU_SHAPES = (*CPU_SHAPES, (1024, 16, 768, 768))
 PEERS = {"lstm": nn.LSTM, "peephole_lstm": nn.LSTM, "cifg_lstm": nn.LSTM, "gru": nn.GRU, "elman": nn.RNN}
 MEMORY_SHAPE = 128, 32, 256, 256
