@@ -31,7 +31,7 @@ REFUSALS = {
     "model.hidden_size=0": "model.hidden_size=0: input should be greater than 0",
     "model.dropout=1.0": "model.dropout=1.0: input should be less than 1",
     "model.hidden_size=null": "model.hidden_size cannot be null",
-    "model.backend=fast": "model.backend=fast: choose one of 'auto', 'native', 'fused', 'reference'",
+    "model.backend=fast": "model.backend=fast: choose one of 'auto', 'native', 'fused', 'parallel', 'reference'",
     "model.loop=fused": "no option 'loop' in model=lstm: it is model.backend now",
     "++model.name=gruu": "no model 'gruu'. Did you mean 'gru'? Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",
     "~model": "model is not chosen; say model=NAME. Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",

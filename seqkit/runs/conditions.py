@@ -36,10 +36,16 @@ def conditions(network: Network, device: torch.device) -> dict[str, str]:
 
 
 def difference_reason(saved: dict[str, str], now: dict[str, str]) -> str:
-    """Return what differs, as "threads 1, now 2; ...", or an empty string."""
-    keys = [*saved, *(key for key in now if key not in saved)]
-    pairs = [(key, saved.get(key, "none"), now.get(key, "none")) for key in keys]
-    return "; ".join(f"{key} {then}, now {here}" for key, then, here in pairs if then != here)
+    """Return what differs, as "threads 1, now 2; ...", or an empty string; what changes alike is named once."""
+    changes: dict[tuple[str, str], list[str]] = {}
+    for key in [*saved, *(key for key in now if key not in saved)]:
+        then, here = saved.get(key, "none"), now.get(key, "none")
+        if then != here:
+            changes.setdefault((then, here), []).append(key)
+    return "; ".join(
+        f"{keys[0]}{f' and {len(keys) - 1} more' if keys[1:] else ''} {then}, now {here}"
+        for (then, here), keys in changes.items()
+    )
 
 
 @contextmanager

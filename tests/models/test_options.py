@@ -6,7 +6,7 @@ from torch import nn
 
 from seqkit import registry
 from seqkit.models.projections import normalise
-from tests.models.test_stack import build, draw, every_model, initial, registered, same  # noqa: F401
+from tests.models.test_stack import DIAGONAL, build, draw, every_model, initial, registered, same, with_matrix  # noqa: F401
 
 torch.set_num_threads(1)
 EVALUATED = [
@@ -27,6 +27,11 @@ EVALUATED = [
 every_option = pytest.mark.parametrize("options", EVALUATED, ids=str)
 
 
+def of(name, options):
+    """Return the options that a cell has: a diagonal one has no projection."""
+    return {key: value for key, value in options.items() if key != "projection_size" or name not in DIAGONAL}
+
+
 def directions(model):
     return [direction for layer in model.layers for direction in layer]
 
@@ -35,7 +40,7 @@ def directions(model):
 @every_option
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
 def test_padding_changes_nothing(build, name, options, bidirectional):  # noqa: F811
-    model = build(name, bidirectional=bidirectional, **options).eval()
+    model = build(name, bidirectional=bidirectional, **of(name, options)).eval()
     lengths, x, start = [5, 1, 3, 0], draw(4, 5, 3), initial(model, 4)
     for row, length in enumerate(lengths):
         x[row, length:] = float("nan")
@@ -53,7 +58,7 @@ def test_padding_changes_nothing(build, name, options, bidirectional):  # noqa: 
 @every_model
 @every_option
 def test_chunks_with_carried_state_equal_the_whole(build, name, options):  # noqa: F811
-    model, x = build(name, **options).eval(), draw(2, 6, 3)
+    model, x = build(name, **of(name, options)).eval(), draw(2, 6, 3)
     whole, after = model(x)
     state, parts = None, []
     for chunk in x.split([1, 3, 2], dim=1):
@@ -63,7 +68,7 @@ def test_chunks_with_carried_state_equal_the_whole(build, name, options):  # noq
     same(state, after)
 
 
-@every_model
+@with_matrix
 def test_projection_is_what_output_and_recurrence_see(build, name):  # noqa: F811
     model, x = build(name, projection_size=2), draw(2, 5, 3)
     plain, ours = build(name), model.layers[0][0]
@@ -83,7 +88,7 @@ def test_residual_adds_the_input_of_later_layers(build, name):  # noqa: F811
     same(model(x)[0], second(y)[0] + y)
 
 
-@every_model
+@with_matrix
 def test_variational_dropout_has_one_mask_a_sequence(build, name):  # noqa: F811
     model, x = build(name, variational_dropout=0.5), draw(8, 6, 3).requires_grad_()
     torch.manual_seed(0)
@@ -151,7 +156,7 @@ def test_zoneout_of_other_states_can_differ(build, name):  # noqa: F811
     assert stays[1] > 0.7
 
 
-@every_model
+@with_matrix
 def test_layer_norm_takes_scale_and_mean_of_each_half_of_each_gate_out(build, name):  # noqa: F811
     model, x = build(name, layer_norm=True), draw(2, 5, 3)
     expected = model(x)[0]
@@ -177,7 +182,7 @@ def test_learned_state_is_where_a_sequence_starts(build, name):  # noqa: F811
     assert all((direction.initial.grad != 0).all() for direction in directions(model))
 
 
-@every_model
+@with_matrix
 def test_orthogonal_recurrent_weights(build, name):  # noqa: F811
     torch.manual_seed(0)
     model = registry.build("model", {"name": name, "hidden_size": 6, "recurrent_init": "orthogonal"}, 3)

@@ -51,7 +51,10 @@ def build(registered):
     return build
 
 
-every_model = pytest.mark.parametrize("name", [*registry.names("model"), "mgu"])
+NAMES = [*registry.names("model"), "mgu"]
+DIAGONAL = ["diagonal_lstm", "diagonal_gru"]  # without a matrix U, and what only that has
+every_model = pytest.mark.parametrize("name", NAMES)
+with_matrix = pytest.mark.parametrize("name", [name for name in NAMES if name not in DIAGONAL])
 every_shape = pytest.mark.parametrize(
     "options", [{}, {"num_layers": 2}, {"bidirectional": True}, {"num_layers": 2, "bidirectional": True}], ids=str
 )
@@ -199,7 +202,7 @@ def test_autocast_takes_and_returns_state(build, name, lengths):
         ),
         ({"hidden_size": 0}, "model.hidden_size=0: input should be greater than 0"),
         ({"dropout": 1.0}, "model.dropout=1.0: input should be less than 1"),
-        ({"backend": "fast"}, "model.backend=fast: choose one of 'auto', 'native', 'fused', 'reference'"),
+        ({"backend": "fast"}, "model.backend=fast: choose one of 'auto', 'native', 'fused', 'parallel', 'reference'"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

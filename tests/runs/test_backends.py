@@ -23,7 +23,7 @@ from seqkit.training.module import SequenceModule
 from tests.conftest import TINY, Killed
 from tests.in_threads import on_ranks
 
-LONG = [*TINY, "trainer.max_steps=50", "trainer.val_check_interval=25", "model.hidden_size=300"]
+LONG = [*TINY, "trainer.max_steps=50", "trainer.val_check_interval=25"]
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def fastest(monkeypatch, tmp_path):
 
 
 def test_what_was_measured_stands_in_checkpoint_and_report_and_is_gone_on_with(fastest, monkeypatch, tmp_path, caplog):
-    raced = fastest("fused in torch")  # not the default, which is native at this size
+    raced = fastest("fused in torch")  # not the default, which is native without loops in C
     whole = experiment.train(compose([*LONG, "id=whole"]))
     words = "measured: 29 ms against 33 ms (native), for 6 steps of batch 8"
     assert whole["backends"]["layer 0"].startswith(f"fused: {words}; its loop runs in torch")
@@ -94,7 +94,7 @@ def test_a_choice_that_cannot_run_any_more_is_one_line_before_the_first_step(hal
     saved["seqkit"]["conditions"]["layer 0"] = "fused, its loop compiled from C"
     write(halfway / "checkpoints" / "last.ckpt", saved)
     monkeypatch.setattr(CLoops, "unavailable_reason", lambda self, device, dtype: "SEQKIT_COMPILED=0")
-    with pytest.raises(TrainingError, match="--exact: .* layer 0 fused, its loop compiled from C, now native"):
+    with pytest.raises(TrainingError, match="--exact: .* layer 0.* fused, its loop compiled from C, now native"):
         experiment.resume(halfway, exact=True)
     experiment.resume(halfway)
     [line] = [record.message for record in caplog.records if "to the bit" in record.message]

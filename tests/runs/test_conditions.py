@@ -27,3 +27,9 @@ def test_loops_of_another_compiler_differ(monkeypatch):
 
 def test_differences_are_told_then_and_now():
     assert difference_reason({"a": "1", "b": "2"}, {"a": "1", "b": "3", "c": "4"}) == "b 2, now 3; c none, now 4"
+
+
+def test_what_changes_alike_is_named_once():
+    saved = {"layer 0": "native", "threads": "1", "layer 1": "native", "layer 2": "native"}
+    now = dict.fromkeys(saved, "fused")
+    assert difference_reason(saved, now) == "layer 0 and 2 more native, now fused; threads 1, now fused"

@@ -88,10 +88,10 @@ def race(
         calls: By name.
         default: Is measured, however slow.
         steps: Of a call.
-        budget: Seconds for everything; one call more at the most.
+        budget: Seconds for everything after a first call of each, of few steps; one call more at the most.
         clock: Tells the time.
     """
-    deadline, names, size = clock() + budget, list(calls), min(steps, PROBE)
+    names, size = list(calls), min(steps, PROBE)
     rounds: list[dict[str, float]] = []
 
     def one_round(needed: bool) -> dict[str, float]:
@@ -102,7 +102,8 @@ def race(
             found[name] = _seconds(calls[name], size, clock)
         return found
 
-    one_round(True)  # warms up
+    one_round(False)  # warms up, where a first call imports or compiles what it needs
+    deadline = clock() + budget
     while first := one_round(True):
         fitting = (deadline - clock()) / (LEAST * sum(first.values())) if any(first.values()) else float("inf")
         more = min(steps, int(size * min(fitting, GROWTH)))

@@ -72,7 +72,7 @@ def test_no_more_than_the_budget_is_spent_on_calls_that_take_long():
     rounds = race(clock.calls(), "a", 1000, 1.0, clock)
     assert rounds == [{"a": pytest.approx(20), "b": pytest.approx(25)}] * len(rounds)
     assert len(rounds) >= measuring.LEAST
-    assert clock.now <= 1.0
+    assert clock.now <= 1.0 + measuring.PROBE * (0.02 + 0.025)  # a first call of each
 
 
 def test_calls_have_more_steps_as_long_as_there_is_time():
@@ -85,7 +85,7 @@ def test_calls_have_more_steps_as_long_as_there_is_time():
 def test_where_there_is_no_time_nothing_is_chosen(per_step):
     clock = Clock(a=per_step, b=per_step)
     assert race(clock.calls(), "a", 100, 1.0, clock) == []
-    assert clock.now <= 1.0 + measuring.PROBE * per_step
+    assert clock.now <= 1.0 + 3 * measuring.PROBE * per_step  # a first call of each, and one beyond the budget
 
 
 def test_a_hopeless_candidate_is_looked_at_once_but_never_the_default():
