@@ -28,7 +28,7 @@ from seqkit.tasks.forecast.spec import Series
 from seqkit.tasks.next_token.spec import NextToken
 from seqkit.tasks.transcribe.spec import Transcript
 from seqkit.trained import load
-from tests.models.test_stack import MGU
+from tests.models.test_stack import MGU, NAMES, of
 
 pytest.importorskip("onnxruntime")
 
@@ -52,6 +52,8 @@ APART = [
     ({"zoneout": 0.2}, False),
     ({"num_layers": 2, "bidirectional": True, "projection_size": 2, "layer_norm": True, "zoneout": 0.1}, False),
 ]
+OTHERS = "cifg_lstm", "elman", "diagonal_gru", "diagonal_lstm"  # by the same code as those that are not slow
+ALIKE = [pytest.param(name, marks=[pytest.mark.slow] if name in OTHERS else []) for name in NAMES]
 OPERATOR = {"lstm": "LSTM", "peephole_lstm": "LSTM", "cifg_lstm": "LSTM", "gru": "GRU", "elman": "RNN"}
 
 
@@ -100,11 +102,11 @@ def draw(*shape: int, seed: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("name", [*registry.names("model"), "mgu"])
+@pytest.mark.parametrize("name", ALIKE)
 @pytest.mark.parametrize("stacks", [TOGETHER, pytest.param(APART, marks=pytest.mark.slow)], ids=["together", "apart"])
 @torch.no_grad()
 def test_every_stack_in_onnxruntime(mgu, name, stacks):
-    models = [stack(name, **options) for options, _ in stacks]
+    models = [stack(name, **of(name, options)) for options, _ in stacks]
     portables = [Portable(Network(Same(), model, Same()), "onnx").eval() for model in models]
     for portable, (_, expressible) in zip(portables, stacks, strict=True):
         step = f"a scan over {type(models[0].layers[0][0].cell).__name__}.step"

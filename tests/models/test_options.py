@@ -6,7 +6,7 @@ from torch import nn
 
 from seqkit import registry
 from seqkit.models.projections import normalise
-from tests.models.test_stack import DIAGONAL, build, draw, every_model, initial, registered, same, with_matrix  # noqa: F401
+from tests.models.test_stack import build, draw, every_model, initial, of, registered, same, with_matrix  # noqa: F401
 
 torch.set_num_threads(1)
 EVALUATED = [
@@ -25,11 +25,6 @@ EVALUATED = [
     },
 ]
 every_option = pytest.mark.parametrize("options", EVALUATED, ids=str)
-
-
-def of(name, options):
-    """Return the options that a cell has: a diagonal one has no projection."""
-    return {key: value for key, value in options.items() if key != "projection_size" or name not in DIAGONAL}
 
 
 def directions(model):

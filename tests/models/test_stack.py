@@ -55,6 +55,13 @@ NAMES = [*registry.names("model"), "mgu"]
 DIAGONAL = ["diagonal_lstm", "diagonal_gru"]  # without a matrix U, and what only that has
 every_model = pytest.mark.parametrize("name", NAMES)
 with_matrix = pytest.mark.parametrize("name", [name for name in NAMES if name not in DIAGONAL])
+
+
+def of(name, options):
+    """Return the options that a cell has: a diagonal one has no projection."""
+    return {key: value for key, value in options.items() if key != "projection_size" or name not in DIAGONAL}
+
+
 every_shape = pytest.mark.parametrize(
     "options", [{}, {"num_layers": 2}, {"bidirectional": True}, {"num_layers": 2, "bidirectional": True}], ids=str
 )
