@@ -190,7 +190,8 @@ class Recurrent(nn.Module):
     def measure_backends(self, x_BTI: Tensor, lengths_B: Tensor | None = None) -> tuple[Choice, ...]:
         """Measure which backend is the fastest for such an input, in training and in evaluation; use it from now on.
 
-        It takes up to two seconds, and changes no weight, gradient, buffer or random generator.
+        It takes some two seconds, beside what a first call imports or compiles, and changes no weight, gradient, buffer
+        or random generator.
         """
         self.use_choices(measure(self, x_BTI, lengths_B))
         return self.choices
@@ -349,7 +350,7 @@ class Recurrent(nn.Module):
             try:
                 return run_parallel(cell, x_TBI, projections, masks, state)
             except NotSolved as reason:
-                self._say_once(f"model.backend=parallel: {type(cell).__name__} {reason}; its steps run one by one")
+                self._say_once(f"the parallel backend: {type(cell).__name__} {reason}; its steps run one by one")
         if self.recorder is not None:
             return run_reference(self.recorder.watched(cell), x_TBI, projections, masks, state)
         return run_reference(cell, x_TBI, projections, masks, state, self.compile_step)

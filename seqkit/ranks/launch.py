@@ -22,7 +22,7 @@ from torch import distributed as dist
 from seqkit.errors import Stopped, TrainingError, shown
 from seqkit.ranks.heart import END, GRACE, End
 from seqkit.ranks.parts import name_of
-from seqkit.ranks.place import STARTED_BY
+from seqkit.ranks.place import STARTED_BY, processors
 from seqkit.stopping import held
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -66,8 +66,7 @@ def failure(end: End, logs: Sequence[Path]) -> BaseException:
 
 
 def _start(command: Sequence[str], rank: int, size: int, port: int, output: IO | None) -> subprocess.Popen:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = max(1, cores // size)
+    threads = max(1, processors() // size)
     environment = {
         "OMP_NUM_THREADS": str(threads),  # unless its user has said so
         **os.environ,

@@ -15,6 +15,11 @@ PORTS = 20_000  # first of the ports for jobs of SLURM that name none
 STARTED_BY = "SEQKIT_STARTED_BY"  # pid, in the environment of the ranks that seqkit starts
 
 
+def processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Place:
     """Rank of a process and where it runs.

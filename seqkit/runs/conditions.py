@@ -13,6 +13,7 @@ import seqkit
 from seqkit.models.backends.fused import library
 from seqkit.models.backends.timings import processor
 from seqkit.network import Network
+from seqkit.ranks.place import processors
 from seqkit.runs.checkpoint import Checkpoint
 
 LOG = logging.getLogger("seqkit")
@@ -56,7 +57,7 @@ def threads_of(last: Checkpoint | None) -> Iterator[None]:
     """
     here = torch.get_num_threads()
     saved = int(last.metadata["conditions"].get("threads", here)) if last else here
-    if saved == here or saved > _processors() or os.environ.get("OMP_NUM_THREADS"):
+    if saved == here or saved > processors() or os.environ.get("OMP_NUM_THREADS"):
         yield
         return
     LOG.info("going on with %d threads, as before; OMP_NUM_THREADS=%d takes more or fewer", saved, here)
@@ -65,11 +66,6 @@ def threads_of(last: Checkpoint | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(here)
-
-
-def _processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _backends(model: Any) -> dict[str, str]:

@@ -93,7 +93,7 @@ class Choice(NamedTuple):
         own = self.seconds[self.label]
         others = sorted((time, label) for label, time in self.seconds.items() if label != self.label)
         words = " and ".join(f"{_time(time)} ({label})" for time, label in others)
-        near = ", too close to leave the default" if others[0][0] < own else ""
+        near = ", too little or too unsteady a lead to leave the default" if others[0][0] < own else ""
         return f"{MEASURED}{_time(own)} against {words}{near}, for {self.steps} steps of batch {self.batch}"
 
 

@@ -1,12 +1,8 @@
 """Gated recurrent unit whose recurrence is diagonal."""
 
-# B batch, H hidden, G = 3H gates
+from torch import nn
 
-import torch
-from torch import Tensor, nn
-
-from seqkit.contracts.batch import State
-from seqkit.models.cell import Recur
+from seqkit.models.cells.gru import GRU
 from seqkit.models.register import register_cell
 
 
@@ -25,12 +21,4 @@ class DiagonalGRU(nn.Module):
     gates = "reset", "update", "candidate"
     states = ("hidden",)
     recurrent = "diagonal"
-
-    def step(self, x_BG: Tensor, recur: Recur, state: State) -> State:
-        (h_BH,) = state
-        x_r, x_z, x_n = x_BG.chunk(3, dim=1)
-        u_r, u_z, u_n = recur(h_BH).chunk(3, dim=1)
-        r = torch.sigmoid(x_r + u_r)
-        z = torch.sigmoid(x_z + u_z)
-        n = torch.tanh(x_n + r * u_n)
-        return ((1 - z) * n + z * h_BH,)
+    step = GRU.step

@@ -181,7 +181,7 @@ def test_where_it_does_not_converge_the_steps_run_one_by_one_which_is_said_once(
     x_BTI = torch.randn(1, 200, 3, dtype=torch.float64)
     found, lines = lines_of(caplog, make(DiagonalGRU, num_layers=2), x_BTI)
     same(found, outcome(make(DiagonalGRU, "reference", num_layers=2), x_BTI))
-    said = "model.backend=parallel: DiagonalGRU does not converge in 2 iterations; its steps run one by one"
+    said = "the parallel backend: DiagonalGRU does not converge in 2 iterations; its steps run one by one"
     assert lines == [said]
 
 
@@ -222,7 +222,7 @@ def test_a_step_that_is_not_diagonal_is_seen(caplog, cell):
     same(found, outcome(make(cell, "reference", scale=0.5), x_BTI))
     (line,) = lines
     assert line == (
-        f"model.backend=parallel: {cell.__name__} has a step in which units or rows see each other; "
+        f"the parallel backend: {cell.__name__} has a step in which units or rows see each other; "
         "its steps run one by one"
     )
 

@@ -31,7 +31,7 @@ _BUFFERS = threading.local()  # of the packed weights, one per dtype
 
 
 class CLoops:
-    """Loops in C; see ``Loops``. What they save of the layer normalisation is their own: see ``gain_gradient``."""
+    """Loops in C; see ``Loops``. Of the layer normalisation they save the normal values (T, B, G), then the scales."""
 
     language = "C"
 
@@ -108,11 +108,10 @@ class CLoops:
         gates, inner = (G // H, H) if transposed else (1, G)
         size = _function("packed_size", weight_GH.dtype, ctypes.c_int64)(gates, H, inner)
         buffer = getattr(_BUFFERS, str(weight_GH.dtype), None)
-        if (
-            buffer is None or len(buffer) < size + ALIGNMENT
-        ):  # U is loaded by whole vectors, from multiples of their size
+        if buffer is None or len(buffer) < size + ALIGNMENT:
             buffer = torch.empty(size + ALIGNMENT, dtype=weight_GH.dtype)
             setattr(_BUFFERS, str(weight_GH.dtype), buffer)
+        # The loops load whole vectors, from multiples of their size.
         packed = buffer[-buffer.data_ptr() % ALIGNMENT // buffer.itemsize :]
         _call("pack", weight_GH, transposed, gates, H, inner, weight_GH, packed)
         return packed
@@ -133,31 +132,18 @@ class CLoops:
         _call("normalise_backward", normal_NG, N, gates, G // gates, normal_NG, gain_G, scales, d_NG, d_raw, sums, room)
         return d_raw, sums[1], sums[0]
 
-    def gain_gradient(self, d_TBG: Tensor, raw: Tensor) -> Tensor:
-        """Return the gradient of the gain of U h, from that of the recurrent projection and what was saved."""
-        return _sum_of_products(d_TBG, raw[:, :, : d_TBG.shape[2]])
-
-    def peephole_gradient(self, d_TBG: Tensor, problem: LSTMProblem) -> Tensor:
-        """Return the gradient of the peepholes (3, H)."""
-        i, f, g, _ = problem.a_TBG.chunk(4, dim=2)
-        cs = problem.cs
-        d_i, d_f, _, d_o = d_TBG.chunk(4, dim=2)
-        c_seen = cs[1:] if problem.zoneout_c is None else i * g + f * cs[:-1]  # the output gate sees c before zoneout
-        return torch.stack([_sum_of_products(d, c) for d, c in ((d_i, cs[:-1]), (d_f, cs[:-1]), (d_o, c_seen))])
+    def sum_of_products(self, d_TBN: Tensor, x_TBN: Tensor) -> Tensor:
+        """Return the sum of d * x over time and batch; of both, the rows of all steps are equally far apart."""
+        T, B, N = d_TBN.shape
+        out, room, steps = d_TBN.new_empty(N), _room_for_sums(d_TBN, T * B, N), (d_TBN.stride(1), x_TBN.stride(1))
+        _call("sum_rows", d_TBN, T * B, N, *steps, _AsItIs(d_TBN), _AsItIs(x_TBN), out, room)
+        return out
 
 
 def _room_for_saved(a_TBG: Tensor, gain_G: Tensor | None, gates: int, steps: int) -> Tensor | None:
     """Return room for normalised products and each gate's scale."""
     _, B, G = a_TBG.shape
     return None if gain_G is None else a_TBG.new_empty(steps, B, G + gates)
-
-
-def _sum_of_products(d_TBN: Tensor, x_TBN: Tensor) -> Tensor:
-    """Return the sum of d * x over time and batch; of both, the rows of all steps are equally far apart."""
-    T, B, N = d_TBN.shape
-    out, room, steps = d_TBN.new_empty(N), _room_for_sums(d_TBN, T * B, N), (d_TBN.stride(1), x_TBN.stride(1))
-    _call("sum_rows", d_TBN, T * B, N, *steps, _AsItIs(d_TBN), _AsItIs(x_TBN), out, room)
-    return out
 
 
 def _room_for_sums(like: Tensor, rows: int, size: int) -> Tensor:
@@ -174,6 +160,9 @@ def _strided(d_TBH: Tensor | None) -> tuple[Any, ...]:
     return ctypes.c_int64(d_TBH.stride(0)), ctypes.c_int64(d_TBH.stride(1)), _AsItIs(d_TBH)
 
 
+IN_C = CLoops()
+
+
 @cache
 def _unavailable_reason(dtype: torch.dtype) -> str:
     if os.environ.get("SEQKIT_COMPILED") == "0":
@@ -184,7 +173,7 @@ def _unavailable_reason(dtype: torch.dtype) -> str:
         return f"they do not compute in {str(dtype).removeprefix('torch.')}"
     try:
         library.load(dtype)
-        try_loops(CLoops(), torch.device("cpu"), dtype, 8)
+        try_loops(IN_C, torch.device("cpu"), dtype, 8)
     except UnavailableError as error:
         return str(error)
     except AssertionError:

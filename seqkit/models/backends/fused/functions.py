@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from seqkit.contracts.batch import State
 from seqkit.errors import PluginError
-from seqkit.models.backends.fused.c_loops import CLoops
+from seqkit.models.backends.fused.c_loops import IN_C, CLoops
 from seqkit.models.backends.fused.input_projection import chunks, input_projection
 from seqkit.models.backends.fused.problem import GRUProblem, Loops, LSTMProblem
 from seqkit.models.backends.fused.torch_loops import TorchLoops, normalised
@@ -24,7 +24,7 @@ from seqkit.models.backends.fused.triton_loops import TritonLoops
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import ZoneoutMask
 
-IN_TORCH, IN_C, IN_TRITON = TorchLoops(), CLoops(), TritonLoops()
+IN_TORCH, IN_TRITON = TorchLoops(), TritonLoops()
 
 
 def fused_lstm(
@@ -192,17 +192,18 @@ def _weight_gradient(d_raw: Tensor, hs: Tensor, mask_BH: Tensor | None) -> Tenso
 
 
 def _gain_gradient(loops: Loops, d_TBG: Tensor, raw: Tensor, size: int) -> Tensor:
-    if isinstance(loops, CLoops):
-        return loops.gain_gradient(d_TBG, raw)
-    normal_TBgH, _ = normalised(raw, size)
-    return (d_TBG * normal_TBgH.flatten(2)).sum((0, 1))
+    normal_TBG = raw[:, :, : d_TBG.shape[2]] if isinstance(loops, CLoops) else normalised(raw, size)[0].flatten(2)
+    return _sum_of_products(loops, d_TBG, normal_TBG)
 
 
 def _peephole_gradient(loops: Loops, d_TBG: Tensor, problem: LSTMProblem) -> Tensor:
-    if isinstance(loops, CLoops):
-        return loops.peephole_gradient(d_TBG, problem)
     i, f, g, _ = problem.a_TBG.chunk(4, dim=2)
     cs = problem.cs
     d_i, d_f, _, d_o = d_TBG.chunk(4, dim=2)
     c_seen = cs[1:] if problem.zoneout_c is None else i * g + f * cs[:-1]  # the output gate sees c before zoneout
-    return torch.stack([(d * c).sum((0, 1)) for d, c in ((d_i, cs[:-1]), (d_f, cs[:-1]), (d_o, c_seen))])
+    return torch.stack([_sum_of_products(loops, *pair) for pair in ((d_i, cs[:-1]), (d_f, cs[:-1]), (d_o, c_seen))])
+
+
+def _sum_of_products(loops: Loops, d_TBN: Tensor, x_TBN: Tensor) -> Tensor:
+    """Return the sum of d * x over time and batch, in C the same for any number of threads."""
+    return loops.sum_of_products(d_TBN, x_TBN) if isinstance(loops, CLoops) else (d_TBN * x_TBN).sum((0, 1))

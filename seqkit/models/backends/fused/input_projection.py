@@ -10,10 +10,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqkit.models.backends.fused.c_loops import CLoops
+from seqkit.models.backends.fused.c_loops import IN_C
 from seqkit.models.projections import Projections
 
-IN_C = CLoops()
 CHUNK = 2**24  # bytes of an input projection that is not kept; of smaller ones, the products take longer
 
 
