@@ -20,7 +20,6 @@ from seqkit.models.backends.compiled.trace import Node, NotTracedError, Options,
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import ZoneoutMask
 
-ROWS = 2 * 10**6 + 1, 2 * 10**6 + 3  # of the two traces; no other size is one of them
 MOST_PROGRAMS = 16  # of a cell, whose attributes change
 
 
@@ -101,7 +100,9 @@ def _program(cell: Any, options: Options) -> Program | str:
 
 def _made(cell: Any, options: Options) -> Program | str:
     try:
-        traces = [trace_step(cell, options, rows) for rows in ROWS]
+        sizes = {size for part in (*cell.parameters(), *cell.buffers()) for size in part.shape}
+        some = [rows for rows in (7, 11, 13, 17, 19, 23, 29, 31) if rows not in sizes and rows % options.hidden_size]
+        traces = [trace_step(cell, options, rows) for rows in some[:2]]
         one, other = (write_source(trace) for trace in traces)
         if one.text != other.text:
             raise NotTracedError("does another thing at each call, or with another number of rows")
@@ -159,7 +160,10 @@ class _Loop(torch.autograd.Function):
         given, parameters = list(ctx.saved_tensors[: ctx.given]), ctx.saved_tensors[ctx.given :]
         x_TBG, hs = given[0], given[1 : 1 + ctx.states]
         T, B, _ = x_TBG.shape
-        d_us = [x_TBG.new_zeros(T, B, width) for width in source.widths]
+        d_us = [
+            (x_TBG.new_zeros if node is None else x_TBG.new_empty)(T, B, width)
+            for node, width in zip(trace.d_u, source.widths, strict=True)
+        ]
         d_zs = [x_TBG.new_zeros(B, z.shape[1]) for z in trace.z]
         sums = [x_TBG.new_zeros(B, *node.shape[1:]) for node in source.sums]
         d_x = None

@@ -477,7 +477,7 @@ class _Loop:
         op, args = node.op, node.args
         if op in FILLED:
             return _literal(FILLED[op])
-        if op in (aten.full_like.default, aten.full.default):
+        if op in (aten.full_like.default, aten.full.default, aten.fill.Scalar):
             return _literal(args[1])
         source = args[0]
         if op in SAME:

@@ -2,6 +2,7 @@
 
 # B batch, H hidden, N some gates (their number times H)
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class Trace:
 
 
 def trace_step(cell: Any, options: Options, rows: int) -> Trace:
-    """Trace a cell's step on tensors without values.
+    """Trace a cell's step on random values, which nothing may depend on but the results.
 
     Args:
         cell: Its ``step``.
@@ -139,7 +140,7 @@ def _trace(cell: Any, options: Options, rows: int) -> Trace:
     recorder = _Recorder()
 
     def tensor(name: str, shape: Sequence[int], dtype: torch.dtype = options.dtype, grad: bool = True) -> Tensor:
-        made = torch.empty(*shape, dtype=dtype, device="meta")
+        made = torch.rand(*shape).to(dtype)
         recorder.add_input(name, made)
         return made.requires_grad_(grad)
 
@@ -251,14 +252,16 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func._schema.is_mutable:
+            return self._in_place(func, *args, **kwargs)
         if func in self._parts and func not in _KEPT:
             with self:
-                found = self._parts[func](*args, **kwargs)
+                found = inspect.unwrap(self._parts[func])(*args, **kwargs)  # a wrapper would import torch's compiler
             if found is not NotImplemented:
                 return found
+        if func is aten._local_scalar_dense.default:
+            raise NotTracedError("looks at the values of a tensor")
         found = func(*args, **kwargs)
-        if func._schema.is_mutable:
-            raise NotTracedError(f"changes a tensor in place ({func})")
         given_args, given_kwargs = tree_map(lambda part: self.node(part) if isinstance(part, Tensor) else part, (args, kwargs))
         parents = [part for part in tree_flatten((given_args, given_kwargs))[0] if isinstance(part, Node)]
         inputs = frozenset().union(*(part.inputs for part in parents))
@@ -270,6 +273,17 @@ class _Recorder(TorchDispatchMode):
                     Node("", tuple(part.shape), part.dtype == torch.bool, func, given_args, {**given_kwargs, **extra}, inputs),
                 )
         return found
+
+    def _in_place(self, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Record an operation in place as one that gives a new value, which is what ``tensor`` is from here on."""
+        views = [node for key, node in self.nodes.items() if key[0] == tensor.untyped_storage()._cdata]
+        name, overload = func._schema.name.removeprefix("aten::"), func._overloadname
+        if len(views) > 1 or views[0].name or not name.endswith("_") or not hasattr(aten, name[:-1]):
+            raise NotTracedError(f"changes a tensor in place ({func})")
+        with self:
+            found = getattr(getattr(aten, name[:-1]), overload)(tensor, *args, **kwargs)
+        self.nodes[_key(tensor)] = self.node(found)
+        return tensor.copy_(found)
 
     def _add(self, tensor: Tensor, node: Node) -> None:
         self.nodes[_key(tensor)] = node
