@@ -132,6 +132,12 @@ def device_of(name: str, number: int = 0) -> torch.device:
     return torch.device("cuda", number) if number else torch.device("cuda")
 
 
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """Return the context that a training step runs in under ``trainer.precision``."""
+    half = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}.get(precision)
+    return torch.autocast(device.type, dtype=half, enabled=half is not None)
+
+
 @contextmanager
 def float32_eval(device: torch.device) -> Iterator[None]:
     """Compute in plain float32 on any device, whatever precision training uses."""

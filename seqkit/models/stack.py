@@ -3,7 +3,7 @@
 # B batch, T time, I input, H hidden, P projected hidden (H without a projection), L layers
 # D directions (1 or 2), O = D*P output
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import torch
@@ -15,7 +15,19 @@ from seqkit import schema
 from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError
 from seqkit.models.backends import native
-from seqkit.models.backends.choose import Backend, Circumstances, LayerBackend, check_asked, choose, choose_in_words
+from seqkit.models.backends.choose import (
+    BY_LABEL,
+    Backend,
+    Candidate,
+    Choice,
+    Circumstances,
+    LayerBackend,
+    check_asked,
+    choose,
+    choose_in_words,
+    nearest,
+)
+from seqkit.models.backends.measure import measure
 from seqkit.models.backends.reference import run_reference
 from seqkit.models.direction import Direction, refuse_idle
 from seqkit.models.projections import Projections
@@ -132,6 +144,8 @@ class Recurrent(nn.Module):
         self.backend = backend
         self.compile_step = compile
         self.recorder: Any = None  # set by record_gates
+        self.choices: tuple[Choice, ...] = ()  # by measurement, set by use_choices
+        self._chosen: dict[Any, str] = {}  # label of the candidate for calls of a kind, a cache
         self.state_shapes = self._first().state_shapes
         first = self._first().cell
         others = zoneout if zoneout_cell is None else zoneout_cell
@@ -143,7 +157,7 @@ class Recurrent(nn.Module):
             )
         if weight_dropout and not self._first().layout.recurrent:
             refuse_idle(first, "weight_dropout", weight_dropout, 0, "has no recurrent weights")
-        check_asked(first, self._circumstances(False, True))
+        check_asked(first, self.circumstances(False, True))
         try_step(self._first(), input_size)
 
     def backends(self, padded: bool = False, training: bool | None = None) -> list[LayerBackend]:
@@ -151,14 +165,29 @@ class Recurrent(nn.Module):
 
         Args:
             padded: For a batch of sequences of different lengths.
-            training: In training or not; None as it is now.
+            training: In training, with gradients, or in evaluation; None as it is now.
         """
-        at = self._circumstances(padded, self.training if training is None else training)
+        at = self.circumstances(padded, training)
         found = []
         for number, layer in enumerate(self.layers):
             direction: Any = layer[0]  # type: ignore[index]
-            found.append(LayerBackend(number, *choose_in_words(direction.cell, direction.bias_ih, at)))
+            weight = direction.bias_ih
+            measured = nearest(self.choices, weight.device.type, at)
+            found.append(choose_in_words(number, direction.cell, weight, at, measured))
         return found
+
+    def use_choices(self, choices: Iterable[Choice]) -> None:
+        """Run layers as ``choices`` say, where a call is about as large as the measured one."""
+        self.choices = tuple(choices)
+        self._chosen.clear()
+
+    def measure_backends(self, x_BTI: Tensor, lengths_B: Tensor | None = None) -> tuple[Choice, ...]:
+        """Measure which backend is the fastest for such an input, in training and in evaluation; use it from now on.
+
+        It takes up to two seconds, and changes no weight, gradient, buffer or random generator.
+        """
+        self.use_choices(measure(self, x_BTI, lengths_B))
+        return self.choices
 
     def initial_state(self, batch_size: int) -> State:
         """Return the state before the first step, one (L*D, B, H) per state name: zero, or learned.
@@ -205,7 +234,8 @@ class Recurrent(nn.Module):
             if number > 0:
                 x_TBI = F.dropout(x_TBI, self.dropout, self.training)
             rows = slice(number * self.directions, (number + 1) * self.directions)
-            y_TBO, new = layer(self._run, x_TBI, lengths_B, tuple(part[rows] for part in state))
+            candidate = self._candidate(layer, x_TBI, lengths_B is not None)
+            y_TBO, new = layer(self.run_layer, candidate, x_TBI, lengths_B, tuple(part[rows] for part in state))
             if padding_TB1 is not None:
                 y_TBO = y_TBO.masked_fill(padding_TB1, 0)
             x_TBI = y_TBO + x_TBI if self.residual and number > 0 else y_TBO
@@ -235,24 +265,42 @@ class Recurrent(nn.Module):
         directions = len(self.layers) * self.directions
         return [(directions, batch_size, *shape) for shape in self.state_shapes]
 
-    def _circumstances(self, padded: bool, training: bool) -> Circumstances:
+    def circumstances(
+        self, padded: bool, training: bool | None = None, steps: int | None = None, batch: int | None = None
+    ) -> Circumstances:
+        """Return what the choice of a backend depends on; ``training`` as in ``backends``."""
+        in_training, gradients = (self.training, torch.is_grad_enabled()) if training is None else (training, training)
         return Circumstances(
             asked=self.backend,
             compile=self.compile_step,
             hidden_size=self.hidden_size,
             zoneout=any(self.zoneout),
             layer_norm=self.layer_norm,
-            variational_dropout=self.variational_dropout > 0 and training,
+            variational_dropout=self.variational_dropout > 0 and in_training,
             padded=padded,
             recording=self.recorder is not None,
+            gradients=gradients,
+            steps=steps,
+            batch=batch,
         )
 
-    def _run(self, layer: Any, x_TBI: Tensor, lengths_B: Tensor | None, state: State) -> tuple[Tensor, State]:
+    def _candidate(self, layer: Any, x_TBI: Tensor, padded: bool) -> Candidate:
+        """Return the way to run a call of a layer; it is the same for calls of the same powers of two."""
+        weight, (steps, batch, _) = layer[0].bias_ih, x_TBI.shape
+        options = self.backend, self.compile_step, self.training, torch.is_grad_enabled(), self.recorder is None
+        kind = padded, *options, weight.device, weight.dtype, steps.bit_length(), batch.bit_length()
+        if kind not in self._chosen:
+            at = self.circumstances(padded, None, steps, batch)
+            measured = nearest(self.choices, weight.device.type, at)
+            self._chosen[kind] = choose(layer[0].cell, weight, at, measured)[0].label
+        return BY_LABEL[self._chosen[kind]]
+
+    def run_layer(
+        self, layer: Any, candidate: Candidate, x_TBI: Tensor, lengths_B: Tensor | None, state: State
+    ) -> tuple[Tensor, State]:
         """Run one layer; ``state`` is one (D, B, H) per name."""
-        at = self._circumstances(lengths_B is not None, self.training)
-        backend, _ = choose(layer[0].cell, layer[0].bias_ih, at)
         x_TBI, projections = self._draw(layer, x_TBI)
-        if backend == "native" and (lengths_B is None or x_TBI.is_cuda or len(state) > 1):
+        if candidate.backend == "native" and (lengths_B is None or x_TBI.is_cuda or len(state) > 1):
             weights = tuple(weight for one in projections for weight in one.weights)
             outputs, after = native.run(layer[0].cell.native, x_TBI, lengths_B, weights, state)
         else:
@@ -260,7 +308,7 @@ class Recurrent(nn.Module):
             for number, (direction, own) in enumerate(zip(layer, projections, strict=True)):
                 start = tuple(part[number] for part in state)
                 x = reverse(x_TBI, lengths_B) if number == 1 else x_TBI
-                states = self._over_time(backend, direction.cell, x, own, start)
+                states = self._over_time(candidate, direction.cell, x, own, start)
                 if self.recorder is not None:
                     self.recorder.keep(direction, states, lengths_B)
                 outputs.append(reverse(states[0], lengths_B) if number == 1 else states[0])
@@ -279,17 +327,18 @@ class Recurrent(nn.Module):
         return x_TBI * F.dropout(torch.ones_like(x_TBI[0]), drop), projections
 
     def _over_time(
-        self, backend: str, cell: Any, x_TBI: Tensor, projections: Projections, state: State
+        self, candidate: Candidate, cell: Any, x_TBI: Tensor, projections: Projections, state: State
     ) -> tuple[Tensor, ...]:
         """Run one direction of a layer over padded steps too; return each state after every step (T, B, H)."""
-        if backend == "native":
+        if candidate.backend == "native":
             return native.padded(cell.native, x_TBI, projections.weights, state)
         masks = [
             zoneout_mask(share, (*x_TBI.shape[:2], *shape), self.training, x_TBI.device)
             for share, shape in zip(self.zoneout, self.state_shapes, strict=True)
         ]
-        if backend == "fused":
-            return cell.fused(x_TBI, projections, masks, state)
+        if candidate.backend == "fused":
+            loops = () if candidate.loops is None else (candidate.loops,)
+            return cell.fused(x_TBI, projections, masks, state, *loops)
         if self.recorder is not None:
             return run_reference(self.recorder.watched(cell), x_TBI, projections, masks, state)
         return run_reference(cell, x_TBI, projections, masks, state, self.compile_step)

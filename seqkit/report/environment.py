@@ -14,8 +14,8 @@ import seqkit
 from seqkit import plugins
 from seqkit.models.backends.fused import c_loops
 from seqkit.models.backends.fused.functions import choose_loops
+from seqkit.models.backends.timings import processor
 from seqkit.plugins import memory
-from seqkit.runs.conditions import processor
 from seqkit.training.loggers import offline_reason
 
 KNOWN_BAD = {

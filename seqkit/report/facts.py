@@ -104,13 +104,18 @@ def without(part: str, left_out: list[str]) -> Iterator[None]:
 
 
 def backends_in_words(model: Any) -> dict[str, str]:
-    """Return the backend that trains each layer and why, for even and, where they differ, for padded batches."""
+    """Return the backend that trains each layer and why, and where they differ or were measured, of other calls.
+
+    The others are those of padded batches and of evaluation.
+    """
     if not hasattr(model, "backends"):
         return {}
     found = {}
-    every = (model.backends(padded=padded, training=True) for padded in (False, True))
-    for even, padded in zip(*every, strict=True):
-        found[f"layer {even.layer}"] = f"{even.name}: {even.reason}"
-        if padded.name != even.name:
-            found[f"layer {padded.layer}, padded batches"] = f"{padded.name}: {padded.reason}"
+    calls = {", padded batches": (True, True), ", evaluation": (False, False), ", evaluation of padded": (True, False)}
+    others = {name: model.backends(padded=padded, training=training) for name, (padded, training) in calls.items()}
+    for number, usual in enumerate(model.backends(padded=False, training=True)):
+        found[f"layer {usual.layer}"] = f"{usual.name}: {usual.reason}"
+        for name, choices in others.items():
+            if choices[number].name != usual.name or choices[number].measured:
+                found[f"layer {usual.layer}{name}"] = f"{choices[number].name}: {choices[number].reason}"
     return found

@@ -24,6 +24,7 @@ from seqkit.config import Config
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, SeqkitError, TrainingError, shortened
 from seqkit.files import atomic, sync_folder
+from seqkit.models.backends.choose import choices_from_json, use_choices
 from seqkit.network import Network, assemble, network_weights
 from seqkit.runs import provenance
 from seqkit.specs import spec_from_json
@@ -109,6 +110,11 @@ class Checkpoint:
             raise _refusal(self.path, "its state of the training is missing")
         return state
 
+    @property
+    def backends(self) -> list[dict[str, Any]]:
+        """The choices of backends by measurement, as plain JSON."""
+        return self.metadata.get("backends", [])
+
     def config(self) -> Config:
         """Return the checked config; raises ConfigError where it cannot be used here."""
         return provenance.checked(self.metadata["config"], self.metadata["components"], str(self.path))
@@ -150,6 +156,7 @@ class Checkpoint:
             network.load_state_dict(weights)
         except RuntimeError:
             raise misfit from None
+        use_choices(network.model, self.backends)
         return network
 
 
@@ -298,6 +305,10 @@ def _content_reason(content: Any) -> str:
             return f"its weight {name!r} is no named tensor"
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             return f"its weight {name!r} claims more values than the file holds"
+    try:
+        choices_from_json(content["seqkit"].get("backends", []))
+    except ValueError as error:
+        return f"seqkit.backends is {error}"
     for name, value in content["seqkit"]["latest"].items():
         if not isinstance(name, str) or not isinstance(value, int | float):
             return f"its score {name!r} is no number"

@@ -14,7 +14,9 @@ from seqkit.faults import author_line, said
 from seqkit.network import device_of
 from seqkit.ranks import group
 from seqkit.registry import build
+from seqkit.runs.backends import backends_of_run
 from seqkit.runs.checkpoint import Checkpoint
+from seqkit.runs.conditions import threads_of
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.length import planned_steps
 from seqkit.runs.metrics_csv import MetricsWriter
@@ -77,11 +79,13 @@ def fit(
     epoch = steps_per_epoch(data, config["seed"], accumulate)
     _say_which_limit_ends_it(options["max_steps"], options["max_epochs"], epoch)
     steps = planned_steps(config, epoch)
-    module = SequenceModule(config, data.spec, steps, {**metadata, "steps_per_epoch": epoch}, loggers, exact)
     stop = current()
     stop.limits = time_limits(options["max_time"]) if group().first else []
     interval = min(options["val_check_interval"] or epoch, steps)
     trainer = make_trainer(config, run, steps, interval, stop)
+    backends = backends_of_run(config, data, trainer.strategy.root_device, steps, last)
+    about = {**metadata, "steps_per_epoch": epoch, "backends": backends}
+    module = SequenceModule(config, data.spec, steps, about, loggers, exact)
     if last and (before := planned_steps(last.config(), epoch)) != steps:
         trainer.callbacks.append(NewLength(config, before, steps))  # type: ignore[attr-defined]
     pin = trainer.strategy.root_device.type == "cuda"
@@ -90,7 +94,7 @@ def fit(
     valid = evaluation_loader(data, "valid", data.batch_size, workers, pin)
     ranks.watch(options["timeout"])
     try:
-        with stop.training(), warnings.catch_warnings():
+        with stop.training(), threads_of(last), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             trainer.fit(module, loader, valid, ckpt_path=last.path if last else None, weights_only=True)
     except SystemExit as error:

@@ -14,6 +14,7 @@ from seqkit.contracts.batch import Batch, State
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import TrainingError
 from seqkit.evaluation import MODEL, Scorer, check_monitor
+from seqkit.models.backends.choose import use_choices
 from seqkit.network import Network, assemble, carry
 from seqkit.ranks import group
 from seqkit.registry import build
@@ -35,7 +36,8 @@ class SequenceModule(pl.LightningModule):
         config: Of the run.
         spec: Of the data.
         total_steps: Optimizer steps of the whole training.
-        metadata: Plain JSON that lets the checkpoint be used by itself: config, spec, fingerprint of the data.
+        metadata: Plain JSON that lets the checkpoint be used by itself: config, spec, fingerprint of the data, choices
+            of backends.
         loggers: Loggers of the metrics; None logs nothing.
         must_be_exact: Refuse to resume if software, device, threads or backends differ from the checkpoint's.
     """
@@ -76,6 +78,7 @@ class SequenceModule(pl.LightningModule):
         pl.seed_everything(self.config["seed"], verbose=False)
         with torch.device("cpu"):  # the same initial weights on every device
             self.network = assemble(self.config, self.spec)
+        use_choices(self.network.model, self.metadata.get("backends", []))
 
     def configure_optimizers(self) -> Any:
         optimizer = build("optimizer", self.config["optimizer"], parameter_groups(self.network))
@@ -87,7 +90,7 @@ class SequenceModule(pl.LightningModule):
         size = sum(parameter.numel() for parameter in self.network.parameters())
         LOG.info("%s parameters, %s steps on %s", f"{size:,}", f"{self.total_steps:,}", self.device)
         self._conditions = conditions(self.network, self.device)
-        backends = {name: value for name, value in self._conditions.items() if name.startswith("layer")}
+        backends = _backends(self._conditions)
         self._group.refuse_if_unequal({"the backends": backends})
         self._from_scratch = self._loaded is None
         if self._loaded is not None:
@@ -96,7 +99,8 @@ class SequenceModule(pl.LightningModule):
             if differs and self.must_be_exact:
                 raise TrainingError(f"--exact: the checkpoint was saved under other conditions: {differs}")
             if differs:
-                LOG.warning("going on may not be exact to the bit: %s", differs)
+                sure = difference_reason(_backends(self._loaded["conditions"]), backends)
+                LOG.warning("going on %s exact to the bit: %s", "is not" if sure else "may not be", differs)
         self._before, self._started = self.seconds, time.monotonic()
         if self._loaded is not None:  # restored last: setting up has drawn random numbers
             self._restore(self._loaded["ranks"])
@@ -232,3 +236,7 @@ class SequenceModule(pl.LightningModule):
     def _part_making_nan(self, batch: Batch) -> str:
         kind = part_making_nan(self.network, batch)
         return f"{kind} {type(getattr(self.network, kind)).__name__} makes NaN of finite numbers" if kind else ""
+
+
+def _backends(conditions: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in conditions.items() if name.startswith("layer")}

@@ -41,8 +41,8 @@ def _differences(whole: RunFolder, resumed: RunFolder) -> Iterator[str]:
 
 
 def _comparable(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return a checkpoint's content without its run's place and times."""
-    own = {key: value for key, value in checkpoint.metadata.items() if key not in ("config", "seconds")}
+    """Return a checkpoint's content without its run's place and times; the conditions say which backends ran."""
+    own = {key: value for key, value in checkpoint.metadata.items() if key not in ("config", "seconds", "backends")}
     return {**checkpoint.content, "seqkit": own}  # own["hash"] is that of the config, less its run's place
 
 

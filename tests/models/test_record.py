@@ -141,7 +141,7 @@ def test_it_is_off_before_and_after_whatever_happens():
     model = build("lstm")
     assert model.recorder is None
     with record_gates(model) as outer:
-        assert model.backends()[0] == (0, "reference", "gates are being recorded")
+        assert model.backends()[0][:3] == (0, "reference", "gates are being recorded")
         with record_gates(model) as inner:
             model(draw(1, 2, 3))
         model(draw(1, 3, 3))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
-from seqkit.network import Network
+from seqkit.network import Network, autocast
 from seqkit.registry import build
 from seqkit.rng import get_rng, set_rng
 from seqkit.testing.dry_run.state import Saved
@@ -56,8 +56,7 @@ def try_steps(trial: Trial, network: Network, batch: Batch) -> Saved:
 
 def _forward(trial: Trial, network: Network, batch: Batch) -> Tensor:
     """Return the mean loss of a batch."""
-    half = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}.get(trial.config["trainer"]["precision"])
-    with torch.autocast(trial.device.type, dtype=half, enabled=half is not None):
+    with autocast(trial.config["trainer"]["precision"], trial.device):
         with trial.part(*NETWORK, doing="its call"):
             outputs, lengths_B, _ = network(batch)
         with trial.part("head", doing="loss"):

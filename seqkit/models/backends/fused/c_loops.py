@@ -38,15 +38,11 @@ NUMBERS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 class CLoops:
     """Loops in C, without layer normalisation; see ``Loops``."""
 
+    language = "C"
     description = "compiled from C"
 
     def unavailable_reason(self, device: torch.device, dtype: torch.dtype) -> str:
         return _unavailable_reason(dtype) if device.type == "cpu" else "they run on a CPU only"
-
-    def is_faster(self, a_TBG: Tensor, weight_GH: Tensor) -> bool:
-        """Whether they beat the loops in torch: they pack U, a large one for many steps and rows only."""
-        steps, batch, _ = a_TBG.shape
-        return weight_GH.nbytes <= 2**20 or (steps >= 16 and batch >= 4)
 
     def lstm_forward(self, problem: LSTMProblem) -> None:
         a_TBG, weight_GH, _, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs = problem

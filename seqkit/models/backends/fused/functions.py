@@ -27,9 +27,16 @@ IN_TORCH, IN_C, IN_TRITON = TorchLoops(), CLoops(), TritonLoops()
 
 
 def fused_lstm(
-    cell: Any, x_TBI: Tensor, projections: Projections, masks: Sequence[ZoneoutMask], state: State
+    cell: Any,
+    x_TBI: Tensor,
+    projections: Projections,
+    masks: Sequence[ZoneoutMask],
+    state: State,
+    loops: Loops | None = None,
 ) -> tuple[Tensor, ...]:
-    """Run one direction of a layer of LSTMs; see ``run_reference`` for the arguments and the result.
+    """Run one direction of a layer of LSTMs; see ``run_reference`` for the other arguments and the result.
+
+    ``loops`` are those over time; None takes those of ``choose_loops``.
 
     The gates are input, forget, cell and output, or forget, cell and output where the input gate is 1 - forget.
     ``cell.peephole`` (3, H), where there is one, leads from the cell state to the input, forget and output gate.
@@ -39,17 +46,25 @@ def fused_lstm(
         weight, gain, peephole = projections.weights.weight_RH, projections.gain_hh_R, getattr(cell, "peephole", None)
         if peephole is not None and len(projections.layout.gates) != 4:
             raise PluginError(f"{type(cell).__name__}: the fused LSTM has peepholes with four gates only")
-        return _LSTM.apply(a_TBG, weight, gain, peephole, projections.mask_BH, *masks, *state)
+        loops = loops or choose_loops(a_TBG.device, a_TBG.dtype, gain is not None)[0]
+        return _LSTM.apply(a_TBG, weight, gain, peephole, projections.mask_BH, *masks, *state, loops)
 
 
 def fused_gru(
-    cell: Any, x_TBI: Tensor, projections: Projections, masks: Sequence[ZoneoutMask], state: State
+    cell: Any,
+    x_TBI: Tensor,
+    projections: Projections,
+    masks: Sequence[ZoneoutMask],
+    state: State,
+    loops: Loops | None = None,
 ) -> tuple[Tensor, ...]:
-    """Run one direction of a layer of GRUs; see ``run_reference`` for the arguments and the result."""
+    """Run one direction of a layer of GRUs; see ``fused_lstm``."""
     a_TBG = projections.input_projection(x_TBI).contiguous()
     with torch.autocast(x_TBI.device.type, enabled=False):
         _, weight, _, bias = projections.weights
-        return (_GRU.apply(a_TBG, weight, bias, projections.gain_hh_R, projections.mask_BH, *masks, *state),)
+        gain = projections.gain_hh_R
+        loops = loops or choose_loops(a_TBG.device, a_TBG.dtype, gain is not None)[0]
+        return (_GRU.apply(a_TBG, weight, bias, gain, projections.mask_BH, *masks, *state, loops),)
 
 
 def choose_loops(device: torch.device, dtype: torch.dtype, layer_norm: bool) -> tuple[Loops, str]:
@@ -59,9 +74,9 @@ def choose_loops(device: torch.device, dtype: torch.dtype, layer_norm: bool) -> 
     return (IN_TORCH, f"{IN_TORCH.description}, as {reason}") if reason else (best, best.description)
 
 
-def _loops(a_TBG: Tensor, weight_GH: Tensor, gain_G: Tensor | None) -> Loops:
-    loops, _ = choose_loops(a_TBG.device, a_TBG.dtype, gain_G is not None)
-    return IN_TORCH if loops is IN_C and not IN_C.is_faster(a_TBG, weight_GH) else loops
+def takes_loops(cell: Any) -> bool:
+    """Whether the fused backend of a cell is one of this file, which can be given the loops over time."""
+    return getattr(cell.fused, "__func__", cell.fused) in (fused_lstm, fused_gru)
 
 
 class _LSTM(torch.autograd.Function):
@@ -79,13 +94,14 @@ class _LSTM(torch.autograd.Function):
         zoneout_c: ZoneoutMask,
         h_BH: Tensor,
         c_BH: Tensor,
+        loops: Loops,
     ) -> tuple[Tensor, Tensor]:
         hs, cs = _from(h_BH, len(a_TBG)), _from(c_BH, len(a_TBG))
         problem = LSTMProblem(a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs)
-        raw = _loops(a_TBG, weight_GH, gain_G).lstm_forward(problem)
+        raw = loops.lstm_forward(problem)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, hs, cs, raw)
-        ctx.zoneout = zoneout_h, zoneout_c
+        ctx.loops, ctx.zoneout = loops, (zoneout_h, zoneout_c)
         return hs[1:], cs[1:]
 
     @staticmethod
@@ -95,12 +111,11 @@ class _LSTM(torch.autograd.Function):
         zoneout_h, zoneout_c = ctx.zoneout
         problem = LSTMProblem(a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs)
         with torch.autocast(a_TBG.device.type, enabled=False):
-            loops = _loops(a_TBG, weight_GH, gain_G)
-            d_TBG, d_raw, dh_BH, dc_BH = loops.lstm_backward(problem, raw, dh_TBH, dc_TBH)
+            d_TBG, d_raw, dh_BH, dc_BH = ctx.loops.lstm_backward(problem, raw, dh_TBH, dc_TBH)
             dweight = _weight_gradient(d_raw, hs, mask_BH) if ctx.needs_input_grad[1] else None
             dgain = _gain_gradient(d_TBG, raw, hs.shape[2]) if ctx.needs_input_grad[2] else None
             dpeephole = _peephole_gradient(d_TBG, problem) if ctx.needs_input_grad[3] else None
-        return d_TBG, dweight, dgain, dpeephole, None, None, None, dh_BH, dc_BH
+        return d_TBG, dweight, dgain, dpeephole, None, None, None, dh_BH, dc_BH, None
 
 
 class _GRU(torch.autograd.Function):
@@ -116,12 +131,13 @@ class _GRU(torch.autograd.Function):
         mask_BH: Tensor | None,
         zoneout: ZoneoutMask,
         h_BH: Tensor,
+        loops: Loops,
     ) -> Tensor:
         hs = _from(h_BH, len(a_TBG))
         problem = GRUProblem(a_TBG, weight_GH, bias_G, gain_G, mask_BH, zoneout, hs)
-        u_n, raw = _loops(a_TBG, weight_GH, gain_G).gru_forward(problem)
+        u_n, raw = loops.gru_forward(problem)
         ctx.save_for_backward(a_TBG, weight_GH, bias_G, gain_G, mask_BH, hs, u_n, raw)
-        ctx.zoneout = zoneout
+        ctx.loops, ctx.zoneout = loops, zoneout
         return hs[1:]
 
     @staticmethod
@@ -130,12 +146,11 @@ class _GRU(torch.autograd.Function):
         a_TBG, weight_GH, bias_G, gain_G, mask_BH, hs, u_n, raw = ctx.saved_tensors
         problem = GRUProblem(a_TBG, weight_GH, bias_G, gain_G, mask_BH, ctx.zoneout, hs)
         with torch.autocast(a_TBG.device.type, enabled=False):
-            loops = _loops(a_TBG, weight_GH, gain_G)
-            d_TBG, d_u, d_raw, dh_BH = loops.gru_backward(problem, u_n, raw, dh_TBH)
+            d_TBG, d_u, d_raw, dh_BH = ctx.loops.gru_backward(problem, u_n, raw, dh_TBH)
             dweight = _weight_gradient(d_raw, hs, mask_BH) if ctx.needs_input_grad[1] else None
             dbias = d_u.sum((0, 1)) if ctx.needs_input_grad[2] else None
             dgain = _gain_gradient(d_u, raw, hs.shape[2]) if ctx.needs_input_grad[3] else None
-        return d_TBG, dweight, dbias, dgain, None, None, dh_BH
+        return d_TBG, dweight, dbias, dgain, None, None, dh_BH, None
 
 
 def _from(initial_BH: Tensor, steps: int) -> Tensor:

@@ -62,6 +62,8 @@ class GRUProblem(NamedTuple):
 class Loops(Protocol):
     """Loops over time, forwards and backwards. The problem of a backward pass is as the forward pass left it."""
 
+    language: str
+    """What they are written in: "C"."""
     description: str
     """Where they run, in words."""
 

@@ -67,6 +67,7 @@ def normalised(raw: Tensor, size: int) -> tuple[Tensor, Tensor]:
 class TorchLoops:
     """Loops in operations of torch; see ``Loops``."""
 
+    language = "torch"
     description = "in torch"
 
     def unavailable_reason(self, device: torch.device, dtype: torch.dtype) -> str:

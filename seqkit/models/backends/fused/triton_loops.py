@@ -24,6 +24,7 @@ from seqkit.models.regularisation import ZoneoutMask
 class TritonLoops:
     """Loops by Triton's kernels; see ``Loops``."""
 
+    language = "Triton"
     description = "in Triton's kernels"
 
     def unavailable_reason(self, device: torch.device, dtype: torch.dtype) -> str:
