@@ -137,7 +137,7 @@ def backends_of(cell: nn.Module) -> tuple[str, ...]:
     family = [vars(one) for one in (cell, *type(cell).__mro__)]
     first = min(number for number, own in enumerate(family) if own.keys() & set(CONTRACT))
     faster = (name for name in ("native", "fused") if any(name in own for own in family[: first + 1]))
-    return (*faster, "reference")
+    return (*faster, "compiled", "reference")
 
 
 @contextmanager

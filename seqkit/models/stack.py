@@ -27,6 +27,8 @@ from seqkit.models.backends.choose import (
     choose_in_words,
     nearest,
 )
+from seqkit.models.backends.compiled.loop import run_compiled
+from seqkit.models.backends.compiled.trace import Options
 from seqkit.models.backends.measure import measure
 from seqkit.models.backends.reference import run_reference
 from seqkit.models.direction import Direction, refuse_idle
@@ -73,9 +75,9 @@ class Recurrent(nn.Module):
             that gradients reach far back at once, Jozefowicz et al. 2015).
         recurrent_init: How recurrent weights are drawn: uniform as in torch.nn, or orthogonal for each gate (Saxe et
             al. 2014).
-        backend: How the steps run: native (torch's own kernels), fused (hand-written gradient), reference (the cell's
-            step); auto takes the fastest that is exact for these options.
-        compile: Run the reference backend with its step compiled by torch.compile, which needs a C++ compiler on a CPU.
+        backend: How the steps run: native (torch's own kernels), fused (hand-written gradient), compiled (the cell's
+            step and its gradient, compiled from C), reference (the step as it is); auto takes the fastest that is exact
+            for these options.
 
     Attributes:
         output_size: Features of each step of the output.
@@ -106,7 +108,6 @@ class Recurrent(nn.Module):
         forget_bias: float | None = None,
         recurrent_init: Literal["uniform", "orthogonal"] = "uniform",
         backend: Backend = "auto",
-        compile: bool = False,
     ) -> None:
         super().__init__()
         if projection_size is not None and projection_size >= hidden_size:
@@ -142,7 +143,6 @@ class Recurrent(nn.Module):
         )
         self.layer_norm = layer_norm
         self.backend = backend
-        self.compile_step = compile
         self.recorder: Any = None  # set by record_gates
         self.choices: tuple[Choice, ...] = ()  # by measurement, set by use_choices
         self._chosen: dict[Any, str] = {}  # label of the candidate for calls of a kind, a cache
@@ -272,7 +272,6 @@ class Recurrent(nn.Module):
         in_training, gradients = (self.training, torch.is_grad_enabled()) if training is None else (training, training)
         return Circumstances(
             asked=self.backend,
-            compile=self.compile_step,
             hidden_size=self.hidden_size,
             zoneout=any(self.zoneout),
             layer_norm=self.layer_norm,
@@ -282,12 +281,19 @@ class Recurrent(nn.Module):
             gradients=gradients,
             steps=steps,
             batch=batch,
+            step=Options(
+                self.hidden_size,
+                self.layer_norm,
+                self.variational_dropout > 0 and in_training,
+                tuple((True if in_training else share) if share else None for share in self.zoneout),
+                self._first().bias_ih.dtype,
+            ),
         )
 
     def _candidate(self, layer: Any, x_TBI: Tensor, padded: bool) -> Candidate:
         """Return the way to run a call of a layer; it is the same for calls of the same powers of two."""
         weight, (steps, batch, _) = layer[0].bias_ih, x_TBI.shape
-        options = self.backend, self.compile_step, self.training, torch.is_grad_enabled(), self.recorder is None
+        options = self.backend, self.training, torch.is_grad_enabled(), self.recorder is None
         kind = padded, *options, weight.device, weight.dtype, steps.bit_length(), batch.bit_length()
         if kind not in self._chosen:
             at = self.circumstances(padded, None, steps, batch)
@@ -341,7 +347,9 @@ class Recurrent(nn.Module):
             return cell.fused(x_TBI, projections, masks, state, *loops)
         if self.recorder is not None:
             return run_reference(self.recorder.watched(cell), x_TBI, projections, masks, state)
-        return run_reference(cell, x_TBI, projections, masks, state, self.compile_step)
+        if candidate.backend == "compiled":
+            return run_compiled(cell, x_TBI, projections, masks, state)
+        return run_reference(cell, x_TBI, projections, masks, state)
 
 
 def _learned_state(layer: Any) -> list[Tensor]:

@@ -11,13 +11,16 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from seqkit.errors import ConfigError
+from seqkit.models.backends.compiled.loop import unavailable_reason
+from seqkit.models.backends.compiled.trace import Options
 from seqkit.models.backends.fused.functions import IN_C, IN_TORCH, IN_TRITON, choose_loops, takes_loops
 from seqkit.models.backends.fused.problem import Loops
 from seqkit.models.backends.timings import are_seconds
 from seqkit.models.cell import backends_of
 
-Backend = Literal["auto", "native", "fused", "reference"]
+Backend = Literal["auto", "native", "fused", "compiled", "reference"]
 MEASURED = "measured: "
+WORTH_COMPILING = 2**15  # T * B * H of a call
 NEAR = 2  # powers of two between the steps, or the batch, of a call and those that were measured
 
 
@@ -39,6 +42,7 @@ CANDIDATES = (
     Candidate("fused", IN_TRITON),
     Candidate("fused", IN_TORCH),
     Candidate("fused"),
+    Candidate("compiled"),
     Candidate("reference"),
 )
 """All that can be chosen, and are measured where they are exact; ``Recurrent`` runs a layer by one of them."""
@@ -125,7 +129,6 @@ class Circumstances:
 
     Attributes:
         asked: ``model.backend``.
-        compile: Whether the step is to be compiled.
         hidden_size: H.
         zoneout: Whether any state has it.
         layer_norm: Whether the projections are normalised.
@@ -135,10 +138,10 @@ class Circumstances:
         gradients: Whether the call is to be differentiated.
         steps: T of the call; None if not known.
         batch: B of the call; None if not known.
+        step: What a compiled step depends on; None where there is none.
     """
 
     asked: Backend
-    compile: bool
     hidden_size: int
     zoneout: bool
     layer_norm: bool
@@ -148,6 +151,7 @@ class Circumstances:
     gradients: bool = True
     steps: int | None = None
     batch: int | None = None
+    step: Options | None = None
 
     @property
     def unknown_to_native(self) -> str:
@@ -165,10 +169,10 @@ def check_asked(cell: Any, at: Circumstances) -> None:
     name, has = type(cell).__name__, backends_of(cell)
     if at.asked != "auto" and at.asked not in has:
         raise ConfigError(f"model.backend={at.asked}: {name} has only {', '.join(has)}")
-    if at.compile and at.asked not in ("auto", "reference"):
-        raise ConfigError(
-            f"model.compile=true compiles the reference backend's step; model.backend={at.asked} does not run it"
-        )
+    if at.asked == "compiled" and at.step is not None:
+        reason = unavailable_reason(cell, torch.device("cpu"), at.step)
+        if reason:
+            raise ConfigError(f"model.backend=compiled: {name}.step {reason}; use model.backend=auto")
     if at.asked == "native" and at.unknown_to_native:
         raise ConfigError(
             f"model.backend=native: torch's kernels know no {at.unknown_to_native}; use model.backend=auto"
@@ -178,15 +182,18 @@ def check_asked(cell: Any, at: Circumstances) -> None:
 def exact_candidates(cell: Any, weight: torch.Tensor, at: Circumstances) -> list[Candidate]:
     """Return the candidates that run here and compute the options in use exactly; see ``choose`` for the arguments.
 
-    Beside torch's own kernels and a gradient written by hand, the reference backend is none: it is never the fastest.
+    The step, compiled or as it is, is none beside torch's own kernels and a gradient written by hand: it is never the
+    fastest. Compiled it always is the faster one.
     """
     names: list[str] = [at.asked]
-    if at.recording or at.compile:
+    if at.recording:
         names = ["reference"]
     elif at.asked == "auto":
         names = [name for name in backends_of(cell) if name != "native" or not at.unknown_to_native]
         if "native" in names or "fused" in names:
-            names.remove("reference")
+            names = [name for name in names if name not in ("compiled", "reference")]
+        else:
+            names = [default(cell, weight, at)[0].backend]
     with_loops = "fused" in names and takes_loops(cell)
     return [
         candidate
@@ -238,8 +245,6 @@ def default(cell: Any, weight: torch.Tensor, at: Circumstances) -> tuple[Candida
         return BY_LABEL["reference"], "gates are being recorded"
     if at.asked != "auto":
         return _with_loops(at.asked, cell, weight, at), f"asked for by model.backend={at.asked}"
-    if at.compile:
-        return BY_LABEL["reference"], "asked for by model.compile=true"
     unknown = at.unknown_to_native
     if "native" in has and not unknown:
         slower_when = ""
@@ -252,7 +257,10 @@ def default(cell: Any, weight: torch.Tensor, at: Circumstances) -> tuple[Candida
     reason = f"torch's kernels know no {unknown}" if "native" in has else f"torch has no kernel for {name}"
     if "fused" in has:
         return _with_loops("fused", cell, weight, at), f"{reason}, but its gradient is written by hand"
-    return BY_LABEL["reference"], f"{reason}, and {name} has no faster backend than its step"
+    slow_because = _not_compiled_reason(cell, weight, at)
+    if slow_because:
+        return BY_LABEL["reference"], f"{reason}, and {name}.step {slow_because}"
+    return BY_LABEL["compiled"], f"{reason}, and {name}.step can be compiled"
 
 
 def choose_in_words(
@@ -266,6 +274,21 @@ def choose_in_words(
     if usual is not candidate.loops:
         words = candidate.loops.description
     return LayerBackend(layer, candidate.backend, f"{reason}; its loop runs {words}", words)
+
+
+def _not_compiled_reason(cell: Any, weight: torch.Tensor, at: Circumstances) -> str:
+    """Return why a step is not compiled, going on from its name; empty where it is."""
+    if at.step is None:
+        return "runs as it is"
+    if at.steps is not None and at.batch is not None:
+        if _rounded(at.steps) * _rounded(at.batch) * at.hidden_size < WORTH_COMPILING:
+            return "is not worth compiling for so few numbers"
+    return unavailable_reason(cell, weight.device, at.step)
+
+
+def _rounded(size: int) -> int:
+    """Return the largest power of two that is not greater."""
+    return 1 << (size.bit_length() - 1) if size else 0
 
 
 def _with_loops(backend: str, cell: Any, weight: torch.Tensor, at: Circumstances) -> Candidate:

@@ -21,6 +21,7 @@ from seqkit.models.backends.fused.c_loops import FLAGS, NUMBERS, PATIENCE, _open
 
 LOG = logging.getLogger("seqkit")
 HEADER = Path(__file__).with_name("step.h")
+PRODUCTS = Path(__file__).with_name("products.c")
 
 
 def missing_reason(dtype: torch.dtype) -> str:
@@ -48,15 +49,16 @@ def library(text: str, dtype: torch.dtype, name: str) -> ctypes.CDLL:
     Raises:
         NotTracedError: It cannot be compiled or loaded here.
     """
+    folder, sources = _folder(), (HEADER.read_text(), PRODUCTS.read_text(), dtype)
     try:
-        place = _place(text, dtype)
-        with place.with_suffix(".lock").open("w") as lock:
+        products = folder / f"products-{_hash(*sources)}.o"
+        place = folder / f"step-{_hash(*sources, text)}.so"
+        with (folder / "step.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes that start together one compiles
             if not place.exists():
                 started = time.monotonic()
-                _compile(place, text, dtype)
-                took = time.monotonic() - started
-                LOG.info("compiled %s.step for this machine in %.1f s, once, into %s", name, took, place.parent)
+                _compile(products, place, text, dtype)
+                LOG.info("compiled %s.step for this machine in %.1f s, once", name, time.monotonic() - started)
         return ctypes.CDLL(str(place))
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip() or "no message"
@@ -67,28 +69,38 @@ def library(text: str, dtype: torch.dtype, name: str) -> ctypes.CDLL:
         raise NotTracedError(f"is compiled, but cannot be loaded: {error}") from error
 
 
-def _place(text: str, dtype: torch.dtype) -> Path:
-    """Return the file of a library, by the hash of all that decides its contents."""
+def _hash(*what: object) -> str:
+    """Return a name for what is compiled from ``what`` here."""
     processor = re.findall(r"^(?:model name|flags|Features)\s*:.*$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    what = HEADER.read_text(), text, FLAGS, sorted(set(processor)), _openmp(), str(dtype)
-    name = f"step-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"
+    return hashlib.sha256(repr((what, FLAGS, sorted(set(processor)), _openmp())).encode()).hexdigest()[:16]
+
+
+def _folder() -> Path:
+    """Return the folder of what was compiled, or a new one where that cannot be written to."""
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
+        if os.access(folder, os.W_OK):
+            return folder
     except OSError:
-        writable = False
-    return (folder if writable else Path(tempfile.mkdtemp(prefix="seqkit-"))) / name
+        pass
+    return Path(tempfile.mkdtemp(prefix="seqkit-"))
 
 
-def _compile(place: Path, text: str, dtype: torch.dtype) -> None:
-    define = ["-DDOUBLE"] if dtype == torch.float64 else []
+def _compile(products: Path, place: Path, text: str, dtype: torch.dtype) -> None:
+    """Compile the products, if that is not done yet, and a step, and link them."""
+    options = [*FLAGS, *(["-DDOUBLE"] if dtype == torch.float64 else []), f"-I{HEADER.parent}", "-fvisibility=hidden"]
+
+    def run(*arguments: str) -> None:
+        subprocess.run([*compiler(), *arguments], check=True, capture_output=True, timeout=PATIENCE)
+
     with tempfile.TemporaryDirectory(dir=place.parent) as folder:
         made = f"{folder}/step"
-        Path(f"{made}.c").write_text(f"{HEADER.read_text()}\n{text}")
-        for command in (
-            [*compiler(), *FLAGS, *define, "-fvisibility=hidden", "-c", f"{made}.c", "-o", f"{made}.o"],
-            [*compiler(), "-shared", f"{made}.o", _openmp(), "-lm", "-o", f"{made}.so"],
-        ):
-            subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+        if not products.exists():
+            run(*options, "-c", str(PRODUCTS), "-o", f"{made}.o")
+            os.replace(f"{made}.o", products)
+        Path(f"{made}.c").write_text(f'#include "step.h"\n\n{text}')
+        run(*options, "-c", f"{made}.c", "-o", f"{made}.o")
+        # Linked with torch's own OpenMP: with a second one, two pools of threads would fight for the processors.
+        run("-shared", f"{made}.o", str(products), _openmp(), "-lm", "-o", f"{made}.so")
         os.replace(f"{made}.so", place)

@@ -4,8 +4,7 @@
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -14,37 +13,37 @@ from torch.autograd.function import once_differentiable
 from torch.utils._pytree import tree_map
 
 from seqkit.contracts.batch import State
+from seqkit.errors import ConfigError
 from seqkit.models.backends.compiled.build import library, missing_reason
 from seqkit.models.backends.compiled.source import Source, write_source
 from seqkit.models.backends.compiled.trace import Node, NotTracedError, Options, Trace, attributes, trace_step
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import ZoneoutMask
 
+ROWS = 7, 11, 13, 17, 19, 23, 29, 31  # to trace with: two that no other size is
 MOST_PROGRAMS = 16  # of a cell, whose attributes change
 
 
-@dataclass(frozen=True)
-class Program:
-    """A step ready to run: its trace, its C, and the functions compiled from it."""
+class Program(NamedTuple):
+    """A step that can be compiled: its trace, and its C."""
 
     trace: Trace
     source: Source
-    library: ctypes.CDLL
 
 
 _programs: WeakKeyDictionary[Any, dict[Any, Program | str]] = WeakKeyDictionary()  # of each cell, or the reason
 
 
-def unavailable_reason(cell: Any, weight: Tensor, options: Options) -> str:
-    """Return why a cell's step cannot be compiled here, going on from the cell's name; empty if it can.
+def unavailable_reason(cell: Any, device: torch.device, options: Options) -> str:
+    """Return why a cell's step cannot be compiled, going on from its name; empty if it can.
 
     Args:
         cell: Its ``step``.
-        weight: A parameter, for its device.
+        device: Of the parameters.
         options: Of the stack.
     """
-    if weight.device.type != "cpu":
-        return "runs on a CPU only when compiled"
+    if device.type != "cpu":
+        return "is compiled for a CPU only"
     program = _program(cell, options)
     return program if isinstance(program, str) else ""
 
@@ -55,7 +54,7 @@ def run_compiled(
     """Run one direction of one layer; see ``run_reference`` for the arguments and the result.
 
     Raises:
-        NotTracedError: The step cannot be compiled; ``unavailable_reason`` tells before.
+        ConfigError: The step cannot be compiled.
     """
     x_TBG = projections.step_inputs(x_TBI)
     options = Options(
@@ -63,12 +62,16 @@ def run_compiled(
         projections.gain_hh_R is not None,
         projections.mask_BH is not None,
         tuple(True if isinstance(mask, Tensor) else mask for mask in masks),
-        cell.training,
         x_TBG.dtype,
     )
-    program = _program(cell, options)
-    if isinstance(program, str):
-        raise NotTracedError(program)
+    name = type(cell).__name__
+    program = "is compiled for a CPU only" if x_TBI.device.type != "cpu" else _program(cell, options)
+    try:
+        if isinstance(program, str):
+            raise NotTracedError(program)
+        compiled = library(program.source.text, options.dtype, name)
+    except NotTracedError as error:
+        raise ConfigError(f"{name}.step {error}; set model.backend=reference") from error
     own = dict(cell.named_parameters()) | dict(cell.named_buffers())
     weights, parameters = [], {}
     with torch.autocast(x_TBI.device.type, enabled=False):
@@ -84,7 +87,8 @@ def run_compiled(
         names = [name for name in program.trace.shapes if name in own or name in parameters]
         values = [parameters.get(name, own.get(name)) for name in names]
         count = len(state), len(weights), torch.is_grad_enabled()
-        return _Loop.apply(program, names, masks, projections.mask_BH, count, x_TBG, *state, *weights, *values)
+        given = program, compiled, names, masks, projections.mask_BH, count
+        return _Loop.apply(*given, x_TBG, *state, *weights, *values)
 
 
 def _program(cell: Any, options: Options) -> Program | str:
@@ -93,20 +97,20 @@ def _program(cell: Any, options: Options) -> Program | str:
     key = options, attributes(cell)
     if key not in known:
         if len(known) >= MOST_PROGRAMS:
-            return "changes too often"
+            return "changes too often to be compiled"
         known[key] = missing_reason(options.dtype) or _made(cell, options)
     return known[key]
 
 
 def _made(cell: Any, options: Options) -> Program | str:
+    sizes = {size for part in (*cell.parameters(), *cell.buffers()) for size in part.shape}
+    some = [rows for rows in ROWS if rows not in sizes and rows % options.hidden_size]
     try:
-        sizes = {size for part in (*cell.parameters(), *cell.buffers()) for size in part.shape}
-        some = [rows for rows in (7, 11, 13, 17, 19, 23, 29, 31) if rows not in sizes and rows % options.hidden_size]
         traces = [trace_step(cell, options, rows) for rows in some[:2]]
         one, other = (write_source(trace) for trace in traces)
         if one.text != other.text:
             raise NotTracedError("does another thing at each call, or with another number of rows")
-        return Program(traces[0], one, library(one.text, options.dtype, type(cell).__name__))
+        return Program(traces[0], one)
     except NotTracedError as error:
         return str(error)
 
@@ -118,6 +122,7 @@ class _Loop(torch.autograd.Function):
     def forward(
         ctx: Any,
         program: Program,
+        library: ctypes.CDLL,
         names: list[str],
         masks: Sequence[ZoneoutMask],
         mask_BH: Tensor | None,
@@ -145,10 +150,10 @@ class _Loop(torch.autograd.Function):
         scales = [buffer(width // trace.hidden_size) for width in source.widths] if trace.normalised else []
         zs = [buffer(z.shape[1]) for z, number in zip(trace.z, source.argument, strict=True) if number is None]
         given += [*us, *scales, *zs, *(buffer(part.size) for part in source.saved)]
-        _call(program.library.forward, B, (T, B, trace.hidden_size, keep), given)
+        _call(library.forward, B, (T, B, trace.hidden_size, keep), given)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*given, *parameters.values())
-        ctx.program, ctx.names, ctx.states = program, names, states
+        ctx.program, ctx.library, ctx.names, ctx.states = program, library, names, states
         ctx.given, ctx.zs = len(given), len(given) - len(source.saved) - len(zs)
         return tuple(every[1:] for every in hs)
 
@@ -173,13 +178,13 @@ class _Loop(torch.autograd.Function):
         others = [torch.zeros_like(part[0]) for part in hs]
         own = [None if part is None else part.contiguous() for part in d_out]
         _call(
-            program.library.backward,
+            ctx.library.backward,
             B,
             (T, B, trace.hidden_size),
             [*given, *([] if d_x is None else [d_x]), *own, *carried, *others, *d_us, *d_zs, *sums],
         )
         d_states = others if T % 2 else carried
-        return (None,) * 5 + _gradients(ctx, trace, source, hs, given, d_us, d_x, d_states, sums, dict(zip(ctx.names, parameters, strict=True)))
+        return (None,) * 6 + _gradients(ctx, trace, source, hs, given, d_us, d_x, d_states, sums, dict(zip(ctx.names, parameters, strict=True)))
 
 
 def _gradients(

@@ -60,7 +60,6 @@ class Options:
         layer_norm: Whether the products are normalised.
         masked: Whether their arguments are masked (variational dropout).
         zoneout: Of each state: True for a mask per step, a share, or None.
-        training: Mode of the cell.
         dtype: Of everything but masks.
     """
 
@@ -68,7 +67,6 @@ class Options:
     layer_norm: bool
     masked: bool
     zoneout: tuple[bool | float | None, ...]
-    training: bool
     dtype: torch.dtype
 
 
