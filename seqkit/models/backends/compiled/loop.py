@@ -88,7 +88,19 @@ def run_compiled(
         values = [parameters.get(name, own.get(name)) for name in names]
         count = len(state), len(weights), torch.is_grad_enabled()
         given = program, compiled, names, masks, projections.mask_BH, count
-        return _Loop.apply(*given, x_TBG, *state, *weights, *values)
+        states = _Loop.apply(*given, x_TBG, *state, *weights, *values)
+    if torch.is_grad_enabled():
+        for part_TBH in states:
+            if part_TBH.requires_grad:
+                part_TBH.register_hook(_refuse_double_backward)
+    return states
+
+
+def _refuse_double_backward(grad: Tensor) -> None:
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "a compiled step cannot be differentiated twice (create_graph=True); use model.backend=reference"
+        )
 
 
 def _program(cell: Any, options: Options) -> Program | str:

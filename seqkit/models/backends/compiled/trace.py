@@ -107,7 +107,7 @@ class Trace:
 
 
 def trace_step(cell: Any, options: Options, rows: int) -> Trace:
-    """Trace a cell's step on random values, which nothing may depend on but the results.
+    """Trace a cell's step on some values, which nothing may depend on but the results.
 
     Args:
         cell: Its ``step``.
@@ -138,7 +138,7 @@ def _trace(cell: Any, options: Options, rows: int) -> Trace:
     recorder = _Recorder()
 
     def tensor(name: str, shape: Sequence[int], dtype: torch.dtype = options.dtype, grad: bool = True) -> Tensor:
-        made = torch.rand(*shape).to(dtype)
+        made = torch.full(tuple(shape), 0.5).to(dtype)
         recorder.add_input(name, made)
         return made.requires_grad_(grad)
 
@@ -182,8 +182,8 @@ def _trace(cell: Any, options: Options, rows: int) -> Trace:
 
     with recorder, _reparametrize_module(cell, values):
         new = cell.step(x, recur, state)
-        if any(value._version for value in values.values()):
-            raise NotTracedError("changes its cell's buffers")
+        if any(part is not values[key] for key, part in _parameters(cell)):
+            raise NotTracedError("changes its cell")
         if not isinstance(new, tuple) or [part.shape for part in new] != [part.shape for part in state]:
             raise NotTracedError("returns no state")
         new = tuple(
@@ -230,10 +230,10 @@ class _Recorder(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        from torch._decomp import core_aten_decompositions
+        from torch._decomp import core_aten_decompositions, get_decompositions
 
         self.nodes: dict[Any, Node] = {}
-        self._parts = core_aten_decompositions()
+        self._parts = {**core_aten_decompositions(), **get_decompositions([aten.elu, aten.leaky_relu, aten.hardtanh])}
         self._alive: list[Any] = []  # so that no address is used twice
 
     @classmethod
@@ -250,6 +250,8 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            raise NotTracedError("draws random numbers")
         if func._schema.is_mutable:
             return self._in_place(func, *args, **kwargs)
         if func in self._parts and func not in _KEPT:
