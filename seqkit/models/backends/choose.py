@@ -280,13 +280,13 @@ def _not_compiled_reason(cell: Any, weight: torch.Tensor, at: Circumstances) -> 
     """Return why a step is not compiled, going on from its name; empty where it is."""
     if at.step is None:
         return "runs as it is"
-    if at.steps is not None and at.batch is not None:
-        if _rounded(at.steps) * _rounded(at.batch) * at.hidden_size < WORTH_COMPILING:
-            return "is not worth compiling for so few numbers"
+    known = at.steps is not None and at.batch is not None
+    if known and _rounded(at.steps) * _rounded(at.batch) * at.hidden_size < WORTH_COMPILING:
+        return "is not worth compiling for so few numbers"
     return unavailable_reason(cell, weight.device, at.step)
 
 
-def _rounded(size: int) -> int:
+def _rounded(size: int | None) -> int:
     """Return the largest power of two that is not greater."""
     return 1 << (size.bit_length() - 1) if size else 0
 

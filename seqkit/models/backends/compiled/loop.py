@@ -16,7 +16,7 @@ from seqkit.contracts.batch import State
 from seqkit.errors import ConfigError
 from seqkit.models.backends.compiled.build import library, missing_reason
 from seqkit.models.backends.compiled.source import Source, write_source
-from seqkit.models.backends.compiled.trace import Node, NotTracedError, Options, Trace, attributes, trace_step
+from seqkit.models.backends.compiled.trace import OWN, Node, NotTracedError, Options, Trace, attributes, trace_step
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import ZoneoutMask
 
@@ -72,7 +72,7 @@ def run_compiled(
         compiled = library(program.source.text, options.dtype, name)
     except NotTracedError as error:
         raise ConfigError(f"{name}.step {error}; set model.backend=reference") from error
-    own = dict(cell.named_parameters()) | dict(cell.named_buffers())
+    own = {f"{OWN}{key}": part for key, part in (*cell.named_parameters(), *cell.named_buffers())}
     weights, parameters = [], {}
     with torch.autocast(x_TBI.device.type, enabled=False):
         for number, gates in enumerate(program.trace.gates):
@@ -196,7 +196,9 @@ class _Loop(torch.autograd.Function):
             [*given, *([] if d_x is None else [d_x]), *own, *carried, *others, *d_us, *d_zs, *sums],
         )
         d_states = others if T % 2 else carried
-        return (None,) * 6 + _gradients(ctx, trace, source, hs, given, d_us, d_x, d_states, sums, dict(zip(ctx.names, parameters, strict=True)))
+        return (None,) * 6 + _gradients(
+            ctx, trace, source, hs, given, d_us, d_x, d_states, sums, dict(zip(ctx.names, parameters, strict=True))
+        )
 
 
 def _gradients(
@@ -216,10 +218,9 @@ def _gradients(
     for node, d_TBN in zip(trace.d_u, d_us, strict=True):
         if node is not None and not trace.normalised:
             buffers[node] = d_TBN.sum((0, 1))[None]
-    if d_x is not None:
+    if trace.d_x is not None:
+        d_x = d_us[trace.d_u.index(trace.d_x)] if d_x is None else d_x
         buffers[trace.d_x] = d_x.sum((0, 1))[None]
-    elif trace.d_x is not None:
-        d_x = d_us[trace.d_u.index(trace.d_x)]
     zs = iter(given[ctx.zs :])
     d_weights = []
     for number, d_TBN in zip(source.argument, d_us, strict=True):

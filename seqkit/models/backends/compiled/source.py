@@ -7,12 +7,11 @@ sigmoid is; the others are computed anew.
 
 # B batch, H hidden, T time
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf, prod
 from typing import Any, NamedTuple
 
-import torch
 from torch.utils._pytree import tree_flatten
 
 from seqkit.models.backends.compiled.trace import Node, NotTracedError, Trace, aten
@@ -224,7 +223,10 @@ class _Writer:
         if number == last:
             shapes = (node.shape for node in trace.new)
             nothing = (Node("", shape, False, aten.zeros.default) for shape in shapes)
-            targets += [(node or zero, f"d_old{n}", "=") for n, (node, zero) in enumerate(zip(trace.d_old, nothing, strict=True))]
+            targets += [
+                (node or zero, f"d_old{n}", "=")
+                for n, (node, zero) in enumerate(zip(trace.d_old, nothing, strict=True))
+            ]
         return self._loops(targets, number, backward=True)
 
     def _loops(self, targets: list[tuple[Node, str, str]], stage: int, backward: bool) -> str:
@@ -266,7 +268,9 @@ class _Writer:
     def flat(self, index: Index, shape: tuple[int, ...]) -> str:
         """Return the place of an element in its row."""
         start, step = _linear(index, shape)
-        parts = ([self.size(start)] if start or not step else []) + ([f"j * ({self.size(step)})" if step > 1 else "j"] if step else [])
+        parts = ([self.size(start)] if start or not step else []) + (
+            [f"j * ({self.size(step)})" if step > 1 else "j"] if step else []
+        )
         return " + ".join(parts)
 
     # ---- The functions
@@ -347,7 +351,8 @@ class _Writer:
         for n in products:
             z = f"z{n}_ + (kept + first)" if argument[n] is None else f"states{argument[n]}_ + (now + first)"
             text += each_row(forward[n], False)
-            text += f"      multiply(rows, {N[n]}, {K[n]}, {z} * ({K[n]}), packed{n}, 0, u{n}_ + (kept + first) * ({N[n]}));\n"
+            u = f"u{n}_ + (kept + first) * ({N[n]})"
+            text += f"      multiply(rows, {N[n]}, {K[n]}, {z} * ({K[n]}), packed{n}, 0, {u});\n"
             if trace.normalised:
                 text += (
                     f"      normalise(rows, {N[n]}, H, u{n}_ + (kept + first) * ({N[n]}), "
@@ -365,7 +370,8 @@ class _Writer:
         text += "    for (int64_t t = T - 1; t >= 0; t--) {\n      const int64_t now = t * B, kept = now;\n"
         for n in states:
             text += f"      REAL *d_state{n}_ = d_state{n}_now, *d_old{n}_ = d_old{n}_now;\n"
-            text += f"      if (d_out{n}_) add(rows * ({S[n]}), d_out{n}_ + (now + first) * ({S[n]}), d_state{n}_ + first * ({S[n]}));\n"
+            out, state = f"d_out{n}_ + (now + first) * ({S[n]})", f"d_state{n}_ + first * ({S[n]})"
+            text += f"      if (d_out{n}_) add(rows * ({S[n]}), {out}, {state});\n"
         for stage in range(self.products + 1):
             text += each_row(backward[stage], True)
             n = self.products - 1 - stage
@@ -429,10 +435,12 @@ class _Loop:
                 writer.saved[node] = Buffer(f"saved{len(writer.saved)}", prod(node.shape[1:]), node)
             return f"{writer.saved[node].name}[{place}]"
         if node.op is aten.clamp.default:
-            value, *limits = (self._operand(arg, node, index) if arg is not None else None for arg in node.args)
-            for limit, sign in zip(limits, "<>", strict=False):
-                value = value if limit is None else f"({value} {sign} {limit} ? {limit} : {value})"
-            return value
+            found = self._operand(node.args[0], node, index)
+            for arg, sign in zip(node.args[1:], "<>", strict=False):
+                if arg is not None:
+                    limit = self._operand(arg, node, index)
+                    found = f"({found} {sign} {limit} ? {limit} : {found})"
+            return found
         if node.op in POINTWISE:
             return self._pointwise(node, index)
         return self._moved(node, index)
@@ -491,7 +499,7 @@ class _Loop:
         if op is aten.permute.default:
             order = [dim % len(args[1]) for dim in args[1]]
             if order[0] == 0:
-                by_source = {dim: at for dim, at in zip(order[1:], index, strict=True)}
+                by_source = dict(zip(order[1:], index, strict=True))
                 return self.value(source, tuple(by_source[dim] for dim in range(1, len(order))))
         if op is aten.cat.default:
             dim = _axis(args, 1, node.shape)
@@ -531,7 +539,7 @@ class _Loop:
         return self.unit if at.moves else 1
 
     def _fits(self, at: At, size: int) -> bool:
-        return 0 <= at.start and at.start + self._length(at) <= size
+        return at.start >= 0 and at.start + self._length(at) <= size
 
 
 def _parents(node: Node) -> list[Node]:

@@ -3,8 +3,7 @@
 # B batch, H hidden, N some gates (their number times H)
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +21,7 @@ from seqkit.models.projections import GateNames
 from seqkit.models.regularisation import apply_zoneout
 
 aten = torch.ops.aten
+OWN = "cell."  # before the names of a cell's own parameters and buffers
 PLAIN = int, float, str, tuple, list, dict, set, type(None)
 
 
@@ -77,7 +77,7 @@ class Trace:
     The inputs are ``x``, ``state0``.., ``zoneout0``.. (masks), ``mask`` (of the products' arguments), ``u0``.. (the
     products, normalised under layer normalisation), and for the gradient ``d_state0``.. (of the new states) and
     ``d_z0``.. (of the products' arguments). All others, the parameters, are the same at every step: ``bias0``..,
-    ``gain0``.., ``weight0``.. (of a diagonal U), and the cell's own by name.
+    ``gain0``.., ``weight0``.. (of a diagonal U), and the cell's own as ``cell.NAME``.
 
     Attributes:
         rows: B of the trace.
@@ -151,11 +151,17 @@ def _trace(cell: Any, options: Options, rows: int) -> Trace:
     ]
     mask = tensor("mask", (rows, H), grad=False) if options.masked else None
     own = dict(_parameters(cell))
-    values = {key: tensor(key, part.shape, grad=part.requires_grad) for key, part in own.items()}
-    parameters = {key: value for key, value in values.items() if value.requires_grad}
+    values = {
+        key: tensor(f"{OWN}{key}", part.shape, grad=part.requires_grad)
+        if part.is_floating_point()
+        else torch.zeros_like(part)
+        for key, part in own.items()
+    }
+    parameters = {f"{OWN}{key}": value for key, value in values.items() if value.requires_grad}
 
     gates: list[GateNames] = []
-    z, u, d_u = [], [], {}
+    z: list[Tensor] = []
+    d_u: dict[int, Tensor] = {}
 
     def recur(h_BH: Tensor, gate: GateNames = None) -> Tensor:
         number = len(gates)
@@ -173,8 +179,8 @@ def _trace(cell: Any, options: Options, rows: int) -> Trace:
             weight = parameters[f"weight{number}"] = tensor(f"weight{number}", (size,))
             return torch.cat([h_BH] * len(names), 1) * weight + bias
         z.append(h_BH)
-        u.append(tensor(f"u{number}", (rows, size)))
-        found = _Product.apply(h_BH, u[-1], tensor(f"d_z{number}", h_BH.shape, grad=False), d_u, number)
+        u_BN = tensor(f"u{number}", (rows, size))
+        found = _Product.apply(h_BH, u_BN, tensor(f"d_z{number}", h_BH.shape, grad=False), d_u, number)
         if options.layer_norm:
             gain = parameters[f"gain{number}"] = tensor(f"gain{number}", (size,))
             found = found * gain
@@ -262,22 +268,25 @@ class _Recorder(TorchDispatchMode):
         if func is aten._local_scalar_dense.default:
             raise NotTracedError("looks at the values of a tensor")
         found = func(*args, **kwargs)
-        given_args, given_kwargs = tree_map(lambda part: self.node(part) if isinstance(part, Tensor) else part, (args, kwargs))
+        given_args, given_kwargs = tree_map(self._given, (args, kwargs))
         parents = [part for part in tree_flatten((given_args, given_kwargs))[0] if isinstance(part, Node)]
         inputs = frozenset().union(*(part.inputs for part in parents))
-        for number, part in enumerate(found if isinstance(found, (tuple, list)) else [found]):
+        several = isinstance(found, (tuple, list))
+        for number, part in enumerate(found if several else [found]):
             if isinstance(part, Tensor) and _key(part) not in self.nodes:
-                extra = {"output": number} if isinstance(found, (tuple, list)) else {}
-                self._add(
-                    part,
-                    Node("", tuple(part.shape), part.dtype == torch.bool, func, given_args, {**given_kwargs, **extra}, inputs),
-                )
+                about = func, given_args, given_kwargs | ({"output": number} if several else {}), inputs
+                self._add(part, Node("", tuple(part.shape), part.dtype == torch.bool, *about))
         return found
+
+    def _given(self, part: Any) -> Any:
+        return self.node(part) if isinstance(part, Tensor) else part
 
     def _in_place(self, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Record an operation in place as one that gives a new value, which is what ``tensor`` is from here on."""
         views = [node for key, node in self.nodes.items() if key[0] == tensor.untyped_storage()._cdata]
         name, overload = func._schema.name.removeprefix("aten::"), func._overloadname
+        if not views:
+            raise NotTracedError("changes its cell")
         if len(views) > 1 or views[0].name or not name.endswith("_") or not hasattr(aten, name[:-1]):
             raise NotTracedError(f"changes a tensor in place ({func})")
         with self:
