@@ -285,9 +285,9 @@ class _Recorder(TorchDispatchMode):
         """Record an operation in place as one that gives a new value, which is what ``tensor`` is from here on."""
         views = [node for key, node in self.nodes.items() if key[0] == tensor.untyped_storage()._cdata]
         name, overload = func._schema.name.removeprefix("aten::"), func._overloadname
-        if not views:
-            raise NotTracedError("changes its cell")
-        if len(views) > 1 or views[0].name or not name.endswith("_") or not hasattr(aten, name[:-1]):
+        if not views or views[0].name:
+            raise NotTracedError("changes its cell or its arguments in place")
+        if len(views) > 1 or not name.endswith("_") or not hasattr(aten, name[:-1]):
             raise NotTracedError(f"changes a tensor in place ({func})")
         with self:
             found = getattr(getattr(aten, name[:-1]), overload)(tensor, *args, **kwargs)
