@@ -533,7 +533,7 @@ class _Loop:
             if not index[dim].moves:
                 hit = index[dim].start == args[3] % node.shape[dim + 1]
                 return self.value(args[1], index[:dim] + index[dim + 1 :]) if hit else self.value(source, index)
-        raise NotTracedError(f"uses {op}")
+        raise NotTracedError(f"sums over units ({op})" if op in SUMS else f"uses {op}")
 
     def _length(self, at: At) -> int:
         return self.unit if at.moves else 1

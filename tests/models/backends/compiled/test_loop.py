@@ -205,7 +205,7 @@ def from_outside(self, x, recur, state):
         (drawing, "draws random numbers"),
         (looking, "looks at the values of a tensor"),
         (multiplying, "uses aten.mm.default"),
-        (normalising, "uses aten.sum.dim_IntList"),
+        (normalising, "sums over units (aten.sum.dim_IntList)"),
         (by_rows, "does another thing at each call, or with another number of rows"),
         (across, "has a value whose first axis is not the batch"),
         (flipping, "uses aten.flip"),
