@@ -17,7 +17,7 @@ TINY = [
     "data=adding", "data.length=6", "data.train_size=32", "data.valid_size=8", "data.test_size=8", "data.batch_size=8",
     "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=4", "trainer.val_check_interval=2",
 ]  # fmt: skip
-LSTM = "hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, backend, compile"
+LSTM = "hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, backend"
 SETTINGS = "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs"
 
 REFUSALS = {
@@ -31,7 +31,7 @@ REFUSALS = {
     "model.hidden_size=0": "model.hidden_size=0: input should be greater than 0",
     "model.dropout=1.0": "model.dropout=1.0: input should be less than 1",
     "model.hidden_size=null": "model.hidden_size cannot be null",
-    "model.backend=fast": "model.backend=fast: choose one of 'auto', 'native', 'fused', 'parallel', 'reference'",
+    "model.backend=fast": "model.backend=fast: choose one of 'auto', 'native', 'fused', 'compiled', 'parallel', 'reference'",
     "model.loop=fused": "no option 'loop' in model=lstm: it is model.backend now",
     "++model.name=gruu": "no model 'gruu'. Did you mean 'gru'? Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",
     "~model": "model is not chosen; say model=NAME. Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",

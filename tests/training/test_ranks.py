@@ -139,7 +139,6 @@ def test_every_parameter_of_every_network_has_a_gradient_in_every_step(tmp_path,
         *([*overrides(tmp_path), "model.num_layers=2", "model.learned_state=true"] for overrides in KINDS.values()),
         [*of_series, "frontend.patch=4", "frontend.project=5", "frontend.center=last"],
         [*of_series, "frontend.channels=apart"],
-        [*adding, "model.compile=true", "model.backend=reference"],
     ]
     length = ["trainer.max_steps=4", "trainer.val_check_interval=3", "trainer.limit_val_batches=1"]
     jobs = [
