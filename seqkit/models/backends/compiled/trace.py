@@ -2,16 +2,18 @@
 
 # B batch, H hidden, N some gates (their number times H)
 
+import enum
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.stateless import _reparametrize_module
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from seqkit.errors import SeqkitError
 from seqkit.faults import brief
@@ -23,7 +25,7 @@ from seqkit.models.regularisation import apply_zoneout
 
 aten = torch.ops.aten
 OWN = "cell."  # before the names of a cell's own parameters and buffers
-PLAIN = int, float, str, tuple, list, dict, set, type(None)
+PLAIN = int, float, complex, str, bytes, type(None), torch.dtype, torch.device, enum.Enum
 
 
 class NotTracedError(StepError):
@@ -71,7 +73,7 @@ class Options:
     dtype: torch.dtype
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
     """A step and its gradient.
 
@@ -106,6 +108,13 @@ class Trace:
     shapes: dict[str, tuple[int, ...]]
     normalised: bool
 
+    @cached_property
+    def per_step(self) -> frozenset[str]:
+        """Names of the inputs that are no parameters."""
+        states, products = range(len(self.new)), range(len(self.z))
+        of_states = (f"{name}{n}" for name in ("state", "zoneout", "d_state") for n in states)
+        return frozenset({"x", "mask", *of_states, *(f"{name}{n}" for name in ("u", "d_z") for n in products)})
+
 
 def trace_step(cell: Any, options: Options, rows: int) -> Trace:
     """Trace a cell's step on some values, which nothing may depend on but the results.
@@ -119,15 +128,19 @@ def trace_step(cell: Any, options: Options, rows: int) -> Trace:
         NotTracedError: The step depends on values, keeps something, or does something else than compute.
     """
     with left_unchanged(cell):
-        before = attributes(cell)
         try:
+            before = about(cell)
             with torch.enable_grad(), torch.random.fork_rng(devices=[]):
                 found = _trace(cell, options, rows)
         except (NotTracedError, SeqkitError) as error:
             raise NotTracedError(str(error)) from error
         except Exception as error:
             raise NotTracedError(f"cannot be traced: {brief(error)}") from error
-        if attributes(cell) != before:
+        try:
+            changed = about(cell) != before
+        except NotTracedError:
+            changed = True
+        if changed:
             raise NotTracedError("changes its cell")
         return found
 
@@ -139,7 +152,8 @@ def _trace(cell: Any, options: Options, rows: int) -> Trace:
     recorder = _Recorder()
 
     def tensor(name: str, shape: Sequence[int], dtype: torch.dtype = options.dtype, grad: bool = True) -> Tensor:
-        made = torch.full(tuple(shape), 0.5).to(dtype)
+        value = 0.1 + rows * (1 + len(recorder.inputs)) % 89 / 100  # another one for every number of rows
+        made = torch.full(tuple(shape), value).to(dtype)
         recorder.add_input(name, made)
         return made.requires_grad_(grad)
 
@@ -170,6 +184,8 @@ def _trace(cell: Any, options: Options, rows: int) -> Trace:
         names = layout.recurrent if gate is None else (gate,) if isinstance(gate, str) else gate
         if not names or not set(names) <= set(layout.recurrent):
             raise NotTracedError("asks recur for a gate without U")
+        if h_BH.shape != (rows, H):
+            raise NotTracedError(f"gives recur an argument of shape {tuple(h_BH.shape[1:])} per row")
         size = len(names) * H
         bias = parameters[f"bias{number}"] = tensor(f"bias{number}", (size,))
         if mask is not None:
@@ -213,7 +229,7 @@ def _trace(cell: Any, options: Options, rows: int) -> Trace:
         d_x=grads["x"],
         d_old=tuple(grads[f"state{n}"] for n in range(len(state))),
         d_parameters={key: grads[key] for key in parameters},
-        shapes={node.name: node.shape for node in recorder.nodes.values() if node.name},
+        shapes={node.name: node.shape for node in recorder.inputs},
         normalised=options.layer_norm,
     )
 
@@ -240,6 +256,7 @@ class _Recorder(TorchDispatchMode):
         from torch._decomp import core_aten_decompositions, get_decompositions
 
         self.nodes: dict[Any, Node] = {}
+        self.inputs: list[Node] = []
         self._parts = {**core_aten_decompositions(), **get_decompositions([aten.elu, aten.leaky_relu, aten.hardtanh])}
         self._alive: list[Any] = []  # so that no address is used twice
 
@@ -248,7 +265,8 @@ class _Recorder(TorchDispatchMode):
         return False  # or torch would import its compiler, which takes seconds
 
     def add_input(self, name: str, tensor: Tensor) -> None:
-        self._add(tensor, Node(name, tuple(tensor.shape), tensor.dtype == torch.bool, inputs=frozenset({name})))
+        self.inputs.append(Node(name, tuple(tensor.shape), tensor.dtype == torch.bool, inputs=frozenset({name})))
+        self._add(tensor, self.inputs[-1])
 
     def node(self, tensor: Tensor) -> Node:
         if _key(tensor) not in self.nodes:
@@ -313,11 +331,28 @@ def _parameters(cell: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from cell.named_buffers()
 
 
-def attributes(cell: nn.Module) -> tuple[Any, ...]:
-    """Return what decides how a step is traced: the attributes of a cell and of its modules."""
-    return tuple(
-        (name, repr(value) if isinstance(value, PLAIN) else id(value))
-        for module in cell.modules()
+def about(cell: nn.Module) -> tuple[Any, ...]:
+    """Return what decides how a step is traced, beside its code: parameters, buffers and attributes of its modules.
+
+    Raises:
+        NotTracedError: An attribute may change unnoticed.
+    """
+    tensors = tuple((name, part.shape, part.dtype, part.requires_grad) for name, part in _parameters(cell))
+    own = tuple(
+        (name, _repr(f"{prefix}.{name}".lstrip("."), value))
+        for prefix, module in cell.named_modules()
         for name, value in vars(module).items()
         if name == "training" or not name.startswith("_")
     )
+    return tensors, own
+
+
+def _repr(name: str, value: Any) -> str:
+    """Return a value in words that are the same only where it is."""
+    if isinstance(value, Tensor) or callable(value):
+        return str(id(value))  # a tensor's values take no part, or it is not traced
+    leaves = tree_leaves(value)
+    if all(isinstance(leaf, PLAIN) for leaf in leaves):
+        return repr(value)
+    kinds = {type(leaf).__name__ for leaf in leaves if not isinstance(leaf, PLAIN)}
+    raise NotTracedError(f"may depend on self.{name}, which holds {' and '.join(sorted(kinds))}")
