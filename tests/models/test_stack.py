@@ -209,7 +209,10 @@ def test_autocast_takes_and_returns_state(build, name, lengths):
         ),
         ({"hidden_size": 0}, "model.hidden_size=0: input should be greater than 0"),
         ({"dropout": 1.0}, "model.dropout=1.0: input should be less than 1"),
-        ({"backend": "fast"}, "model.backend=fast: choose one of 'auto', 'native', 'fused', 'compiled', 'parallel', 'reference'"),
+        (
+            {"backend": "fast"},
+            "model.backend=fast: choose one of 'auto', 'native', 'fused', 'compiled', 'parallel', 'reference'",
+        ),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from seqkit.errors import ConfigError
-from seqkit.models.backends.compiled.loop import unavailable_reason
+from seqkit.models.backends.compiled.loop import fingerprint, unavailable_reason
 from seqkit.models.backends.compiled.trace import Options
 from seqkit.models.backends.fused import functions
 from seqkit.models.backends.fused.functions import IN_C, IN_TORCH, IN_TRITON, takes_loops
@@ -274,6 +274,9 @@ def choose_in_words(
     candidate, reason = choose(cell, weight, at, measured)
     if candidate.backend == "reference" and at.asked == "auto" and not at.recording and not reason.startswith(MEASURED):
         reason += _beside_the_step(cell, weight, at)
+    if candidate.backend == "compiled":
+        where = f"compiled from C for this step ({fingerprint(cell, at.step)})"
+        return LayerBackend(layer, candidate.backend, f"{reason}; its loop runs {where}", where)
     if candidate.loops is None:
         return LayerBackend(layer, candidate.backend, reason)
     usual, words = functions.choose_loops(weight.device, weight.dtype)

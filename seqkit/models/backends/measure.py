@@ -97,7 +97,7 @@ def race(
     """
     names, size = list(calls), min(steps, PROBE)
     rounds: list[dict[str, float]] = []
-    given_up = set()
+    given_up: set[str] = set()
 
     def one_round(needed: bool) -> dict[str, float]:
         found = {}
@@ -130,9 +130,7 @@ def race(
             return []
         rounds.append({**first, **found})
         took = clock() - begun
-    return [
-        {name: seconds * steps / size for name, seconds in own.items() if name not in given_up} for own in rounds
-    ]
+    return [{name: seconds * steps / size for name, seconds in own.items() if name not in given_up} for own in rounds]
 
 
 def fastest(rounds: list[dict[str, float]], default: str) -> str:

@@ -3,6 +3,7 @@ import torch
 
 from seqkit.errors import ConfigError
 from seqkit.models.backends.choose import Circumstances, check_asked, choose
+from seqkit.models.backends.compiled.trace import Options
 from seqkit.models.backends.fused.c_loops import CLoops
 from seqkit.models.cells.lstm import LSTM
 from tests.models.test_stack import build, registered  # noqa: F401 - fixtures
@@ -10,7 +11,8 @@ from tests.models.test_stack import build, registered  # noqa: F401 - fixtures
 
 def at(**given):
     options = {"asked": "auto", "hidden_size": 4, "zoneout": False, "layer_norm": False}
-    return Circumstances(**{**options, "variational_dropout": False, **given})
+    step = Options(4, False, False, (None, None), torch.float32)
+    return Circumstances(**{**options, "variational_dropout": False, "step": step, **given})
 
 
 @pytest.mark.parametrize(
@@ -31,8 +33,8 @@ def at(**given):
             "elman",
             {"layer_norm": True},
             False,
-            "compiled",
-            "torch's kernels know no layer_norm, and Elman.step can be compiled",
+            "reference",
+            "torch's kernels know no layer_norm, so its step runs; model.backend=compiled may be faster",
         ),
         (
             "elman",
@@ -48,7 +50,7 @@ def at(**given):
             "fused",
             "torch has no kernel for PeepholeLSTM, but its gradient is written by hand",
         ),
-        ("mgu", {}, False, "compiled", "torch has no kernel for MGU, and MGU.step can be compiled"),
+        ("mgu", {}, False, "reference", "torch has no kernel for MGU, so its step runs; model.backend=compiled may be"),
         ("lstm", {"backend": "reference"}, False, "reference", "asked for by model.backend=reference"),
     ],
 )
@@ -74,7 +76,7 @@ def test_loop_that_the_cell_has_not_is_refused(build, name, backend, message):  
 
 def test_kernels_are_used_in_evaluation_where_only_training_needs_more(build):  # noqa: F811
     model = build("elman", variational_dropout=0.2)
-    assert model.backends()[0].name == "compiled"
+    assert model.backends()[0].name == "reference"
     assert model.eval().backends()[0].name == "native"
 
 

@@ -1,7 +1,7 @@
 """C of the elements of traced values: expressions of the inputs at an index, common parts once.
 
-Every operation of a step is done element by element and row by row. Of the step's values those are kept for the gradient
-that are costly, as a sigmoid is; the others are computed anew.
+Every operation of a step is done element by element and row by row. Of the step's values the costly ones, as a sigmoid
+is, are kept for the gradient; the others are computed anew.
 """
 
 # B batch, H hidden
@@ -319,6 +319,7 @@ class Block:
 
 
 def parents(node: Node) -> list[Node]:
+    """Return the values that a value is computed from."""
     return [part for part in tree_flatten((node.args, node.kwargs))[0] if isinstance(part, Node)]
 
 

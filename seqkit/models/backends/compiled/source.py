@@ -205,9 +205,10 @@ class _Writer:
         for n in self.products:
             text += self._each_row(stages[n])
             state, result = self.argument[n], self._result(n)
-            if state is None:
+            if state is None:  # a state is complete since the end of its step
                 text += "      wait_for_others(own);\n"
-            z, u = Row("", f"z{n}", "H", SAVED) if state is None else Row("", f"states{state}", "H", NOW), _first(result)
+            z = Row("", f"z{n}", "H", SAVED) if state is None else Row("", f"states{state}", "H", NOW)
+            u = _first(result)
             text += _multiply(self.gates[n], "H", _first(z), n, result.size, u)
             if self.trace.normalised:
                 text += f"      normalise_product(own, {self.gates[n]}, H, NULL, moments, {u}, 0, NULL);\n"
@@ -257,7 +258,9 @@ class _Writer:
         if self.values.apart:
             groups = f"groups_of(threads, B, H, {self.size(sum(self.widths))})"
         if self.trace.normalised:
-            before += f"    Moments *moments = malloc(sizeof(Moments) * (own.rows * {max(self.gates, default=0)} + 1));\n"
+            before += (
+                f"    Moments *moments = malloc(sizeof(Moments) * (own.rows * {max(self.gates, default=0)} + 1));\n"
+            )
         return (
             f"void {name}(int threads, int T, int B, int H, int keep, Multiply *multiply, const int64_t *strides, "
             f"void **p) {{\n{arrays}    const Groups groups = {groups};\n"
@@ -279,7 +282,8 @@ def _first(row: Row) -> str:
 
 def _multiply(gates: int, inner: str, z: str, number: int, step: str, u: str) -> str:
     """Return the product of a thread's rows with its units' part of U, or backwards of the transpose."""
-    return f"      multiply(own.rows, {gates}, H, {inner}, {z}, packed{number}_, own.first, own.last, 0, {step}, {u});\n"
+    rows, units = "own.rows", "own.first, own.last"
+    return f"      multiply({rows}, {gates}, H, {inner}, {z}, packed{number}_, {units}, 0, {step}, {u});\n"
 
 
 def _names(name: str, text: str) -> bool:

@@ -50,7 +50,7 @@ def file_name(target: str, number: str) -> str:
 
 
 def source_of(text: str = "") -> str:
-    """Return all of the C that a library is made from: of the loops, or of those in ``text``, which include ``HEADER``."""
+    """Return all of the C of a library: of the loops, or of others in ``text``, which include ``HEADER``."""
     return HEADER.read_text() + (text or SOURCE.read_text())
 
 
