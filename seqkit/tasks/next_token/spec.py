@@ -33,17 +33,15 @@ class NextToken:
 
         return baselines(spec.inputs.tokenizer, data, split)
 
-    def continue_text(
-        self, network: Any, spec: DataSpec, prompt: str, length: int, temperature: float, top_k: int | None, seed: int
-    ) -> str:
-        """Return the prompt and the text that the network continues it with."""
-        from seqkit.tasks.next_token.generation import continue_text
+    def continue_text(self, network: Any, spec: DataSpec, prompt: str, length: int, **sampling: Any) -> str:
+        """Return the prompt and the text that the network continues it with; ``sampling`` as ``Sampling`` has it."""
+        from seqkit.tasks.next_token.generation import Sampling, continue_text
 
-        return continue_text(network, spec, prompt, length, temperature, top_k, seed)
+        return continue_text(network, spec, prompt, length, Sampling(**sampling))
 
     def sample(self, results: Results) -> str:
         """Return a text that the network writes from a line's start."""
-        return self.continue_text(results.network, results.spec, "", SAMPLE_LENGTH, 0.7, None, 1)
+        return self.continue_text(results.network, results.spec, "", SAMPLE_LENGTH, temperature=0.7, seed=1)
 
     def own_targets(self, inputs_BT: Tensor) -> Tensor:
         return inputs_BT[:, 1:]
