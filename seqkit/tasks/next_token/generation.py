@@ -55,13 +55,17 @@ class Sampling:
         """Return the id of a token, drawn by its logits, on the CPU, with random numbers from ``source``."""
         if self.temperature < 1e-6:
             return int(logits_V.argmax())
-        best, ids = logits_V.topk(min(self.top_k or len(logits_V), len(logits_V)))
-        probabilities = ((best - best[0]) / self.temperature).softmax(0)
+        ids = None
+        if self.top_k or self.top_p < 1:
+            logits_V, ids = logits_V.topk(min(self.top_k or len(logits_V), len(logits_V)))
+        probabilities = ((logits_V - logits_V.max()) / self.temperature).softmax(0)
+        up_to = probabilities.cumsum(0)  # of a token and those before it
         if self.top_p < 1:
-            before = probabilities.cumsum(0) - probabilities  # of the likelier ones together
-            probabilities = probabilities.where(before < self.top_p, 0)
+            up_to = up_to[: int((up_to - probabilities < self.top_p).sum())]
         # Drawn on the CPU, so that a seed gives the same text from every device whose logits agree.
-        return int(ids[torch.multinomial(probabilities, 1, generator=source)])
+        drawn = torch.rand((), dtype=up_to.dtype, generator=source) * up_to[-1]
+        place = min(int(torch.searchsorted(up_to, drawn, right=True)), len(up_to) - 1)
+        return place if ids is None else int(ids[place])
 
     def end(self, text: str) -> int | None:
         """Return where in ``text`` the first of the texts to stop at begins; None where there is none."""
