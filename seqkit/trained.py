@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,13 @@ class Trained:
         sampling = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed, "stop": stop}
         with float32_eval(next(self.network.parameters()).device):
             return generate(self.network, self.spec, prompt, length, **sampling)
+
+    def surprise(self, source: Any) -> Iterator[tuple[str, float | None]]:
+        """Yield each token of a text and its loss in nats; see ``seqkit.inference.surprise.surprise``."""
+        from seqkit.inference.surprise import surprise
+
+        with float32_eval(next(self.network.parameters()).device):
+            yield from surprise(self.network, self.spec, source)
 
     def stream(self) -> "Stream":
         """Take an input chunk by chunk as it comes; see ``seqkit.inference.stream.Stream``."""
