@@ -28,6 +28,7 @@ from seqkit.contracts.batch import Batch
 from seqkit.hydra_cli import compose
 from seqkit.network import assemble
 from seqkit.registry import build
+from seqkit.runs.backends import backends_of_run
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.metadata import metadata
 from seqkit.training.fit import make_trainer
@@ -50,11 +51,11 @@ class Timer(pl.Callback):
         self.ended = time.perf_counter()
 
 
-def seqkit_rate(config: dict, data) -> float:
-    """Return steps a second of seqkit's training."""
+def seqkit_rate(config: dict, data, backends: list[dict]) -> float:
+    """Return steps a second of seqkit's training by the backends that were measured, as in a run."""
     with tempfile.TemporaryDirectory() as folder:
         steps = config["trainer"]["max_steps"]
-        module = SequenceModule(config, data.spec, steps, metadata(config, data))
+        module = SequenceModule(config, data.spec, steps, {**metadata(config, data), "backends": backends})
         run = RunFolder(Path(folder))
         run.write_config(config, data.spec)
         trainer = make_trainer(config, run, steps, interval=steps)
@@ -185,13 +186,14 @@ def main() -> None:
     )
     data = build("data", config["data"])
     data.setup()
+    backends = backends_of_run(config, data, torch.device("cpu"), arguments.steps + WARMUP, None)
     network = BARE[arguments.experiment](config, data)
     assert sum(p.numel() for p in network.parameters()) == sum(
         p.numel() for p in assemble(config, data.spec).parameters()
     )
     rounds = []
     for number in range(arguments.rounds):
-        pair = [lambda: seqkit_rate(config, data), lambda: bare_rate(config, network)]
+        pair = [lambda: seqkit_rate(config, data, backends), lambda: bare_rate(config, network)]
         rates = [0.0, 0.0]
         for side in (0, 1) if number % 2 else (1, 0):
             rates[side] = pair[side]()
