@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.utils._pytree import tree_map
 
 from seqkit.contracts.batch import State
@@ -170,8 +169,9 @@ class _Loop(torch.autograd.Function):
         return tuple(arrays[f"states{n}"][1:] for n in range(S))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *d_out: Tensor | None) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("model.backend=compiled cannot be differentiated twice (create_graph=True)")
         trace, source, (T, B) = ctx.program.trace, ctx.program.source, ctx.sizes
         products, saved = len(trace.z), list(ctx.saved_tensors)
         weights, parameters = saved[:products], saved[products : products + len(ctx.names)]

@@ -119,10 +119,10 @@ def test_for_any_sizes_they_are_those_of_the_reference(cell, sizes, options, see
 @pytest.mark.parametrize(("cell", "H", "options"), [(Peephole, 100, {}), (MGU, 264, {"layer_norm": True})])
 def test_no_result_depends_on_the_number_of_threads(cell, H, options, monkeypatch):
     found = []
-    for threads, rows in ((1, 3), (2, 3), (1, 1), (2, 1)):  # one row: the threads share out the units
+    for threads, rows in ((1, 2), (2, 2), (1, 1), (2, 1)):  # one row: the threads share out the units
         torch.set_num_threads(threads)
         monkeypatch.setattr(loop, "_weight_gradient", lambda d_TBN, z_TBH: d_TBN.new_zeros(d_TBN.shape[2], H))
-        found.append(run(cell, "compiled", sizes=(rows, 4, H), head=torch.tanh, **options))
+        found.append(run(cell, "compiled", sizes=(rows, 3, H), head=torch.tanh, **options))
     torch.set_num_threads(1)
     for one, other in (found[:2], found[2:]):
         assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
@@ -179,9 +179,8 @@ def test_the_first_call_is_said_once_and_a_deleted_cache_makes_the_same_library(
 def test_a_second_derivative_is_refused():
     x = torch.randn(2, 3, 5, requires_grad=True)
     y, _ = Recurrent(Peephole, 5, hidden_size=8, backend="compiled")(x)
-    (d,) = torch.autograd.grad(y.sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="differentiate twice"):
-        d.sum().backward()
+    with pytest.raises(RuntimeError, match="compiled cannot be differentiated twice"):
+        torch.autograd.grad(y.sum(), x, create_graph=True)
 
 
 class Plain(nn.Module):
