@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from seqkit.registry import build
 from seqkit.report.facts import write_report
 from seqkit.runs.checkpoint import Checkpoint, DamagedError
 from seqkit.runs.folder import RunFolder
-from seqkit.runs.length import is_complete, refuse_other_config
+from seqkit.runs.length import is_complete, refuse_other_config, with_changes
 from seqkit.runs.log import logging_to
 from seqkit.runs.metadata import metadata
-from seqkit.runs.opening import open_run
+from seqkit.runs.opening import change, open_run
 from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
@@ -53,18 +54,27 @@ def train(config: Config, fresh: bool = False, exact: bool = False, changed_code
         return _finished(config, run) or _on_ranks(config, data, run, exact=exact, changed_code=changed_code)
 
 
-def resume(folder: Path, exact: bool = False, report: bool = False, changed_code: bool = False) -> dict[str, Any]:
-    """Continue a run from its last checkpoint and return its report; raises as ``train``.
+def resume(
+    folder: Path,
+    exact: bool = False,
+    report: bool = False,
+    changed_code: bool = False,
+    changes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Continue a run from its last checkpoint, or train it longer, and return its report; raises as ``train``.
 
     Args:
         folder: Of the run.
         exact: Refuse to continue where that cannot be exact to the bit.
         report: Make the report of a finished run again.
         changed_code: Continue with plugins whose code has changed.
+        changes: ``trainer.OPTION=VALUE``, of options that may change, a greater ``max_steps`` above all.
     """
     run = RunFolder(folder.resolve())
     config, started_in = run.read_config()
+    config = with_changes(config, changes)
     with run.lock(), working_in(started_in):
+        change(run, config)
         done = None if report else _finished(config, run)
         if done:
             return done
@@ -126,7 +136,7 @@ def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
         refuse_other_config(last, config, run)
     print(
         f"run {shown(run.path)} is finished; its report is left as it was (`seqkit resume {shown(run.path)} "
-        "--report` makes it again). To train it longer, give `seqkit train` its id and a larger trainer.max_steps",
+        f"--report` makes it again). To train it longer: `seqkit resume {shown(run.path)} trainer.max_steps=N`",
         file=sys.stderr,
     )
     if not run.best.exists():
@@ -151,7 +161,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         refuse_if_undescribed(data)
         if last is None and ranks.first:
             run.write_config(config, data.spec)  # a resumed run without a checkpoint begins with the code of now
-        about = metadata(config, data)
+        about = {**metadata(config, data), "history": run.history}
         same = {name: about[name] for name in ("version", "hash", "fingerprint", "components")}
         ranks.refuse_if_unequal({**same, "torch": str(torch.__version__)})
         if ranks.first:

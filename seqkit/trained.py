@@ -21,7 +21,7 @@ from seqkit.ranks import group
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference
-from seqkit.runs.length import same_but_for_length
+from seqkit.runs.length import is_continuation
 from seqkit.runs.provenance import change_reason, version_reason
 from seqkit.runs.resuming import missing_best_reason
 from seqkit.specs import spec_to_json
@@ -204,7 +204,7 @@ def load(path: str | Path, device: str = "auto") -> Trained:
         spec=saved.spec(),
         config=config,
         path=saved.path,
-        facts={"step": saved.step, **kept, "valid": scores},
+        facts={"step": saved.step, **kept, "history": saved.metadata.get("history", []), "valid": scores},
     )
 
 
@@ -214,7 +214,7 @@ def _edited_reason(run: RunFolder, config: Config) -> str:
         written, _ = run.read_config()
     except ConfigError:
         return "cannot be read"
-    return "" if same_but_for_length(config, written) else f"edited, {config_difference(config, written)}"
+    return "" if is_continuation(config, written) else f"edited, {config_difference(config, written)}"
 
 
 def _checkpoint(path: Path) -> Path:

@@ -78,6 +78,7 @@ def write_report(
         "versions": {"seqkit": seqkit.__version__, **{name: version(name) for name in LIBRARIES}},
         "config_hash": config_hash(config),
         "config": config,
+        "history": folder.history,
         "figures": names,
         "sample": sample,
         "missing": list(dict.fromkeys([*test.missing, *valid.missing, *left_out])),

@@ -1,6 +1,8 @@
 """Numbers and tables as text."""
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
 
 def number(value: float | None) -> str:
@@ -30,3 +32,11 @@ def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def changed_in_words(entry: dict[str, Any]) -> str:
+    """Return an entry of a run's history in one line."""
+    changes = (
+        f"{option} from {json.dumps(old)} to {json.dumps(new)}" for option, (old, new) in entry["changes"].items()
+    )
+    return f"{', '.join(changes)} at step {entry['step']:,}, {entry['time']}"
