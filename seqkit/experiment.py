@@ -30,6 +30,7 @@ from seqkit.runs.opening import change, open_run
 from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
+from seqkit.runs.starting import source_of
 from seqkit.stopping import current
 from seqkit.testing.dry_run.run import dry_run
 
@@ -49,7 +50,9 @@ def train(config: Config, fresh: bool = False, exact: bool = False, changed_code
         SeqkitError: Something in the config or the data cannot work.
         Stopped: A signal asked for a stop; the checkpoint is saved.
     """
-    data = build("data", config["data"])  # its files are looked for before anything slow or lasting happens
+    data = build("data", config["data"])  # files are looked for before anything slow or lasting happens
+    if config["init_from"]:
+        source_of(config["init_from"])
     with open_run(config, fresh) as (config, run):
         return _finished(config, run) or _on_ranks(config, data, run, exact=exact, changed_code=changed_code)
 
@@ -162,6 +165,8 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         if last is None and ranks.first:
             run.write_config(config, data.spec)  # a resumed run without a checkpoint begins with the code of now
         about = {**metadata(config, data), "history": run.history}
+        if last and "init_from" in last.metadata:
+            about["init_from"] = last.metadata["init_from"]
         same = {name: about[name] for name in ("version", "hash", "fingerprint", "components")}
         ranks.refuse_if_unequal({**same, "torch": str(torch.__version__)})
         if ranks.first:
@@ -190,9 +195,11 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         reached("report")
         ranks.barrier()
         best = Checkpoint.read(run.best)
-        times = {"training_seconds": round(seconds, 1), "best_step": best.step}
+        training = {"training_seconds": round(seconds, 1), "best_step": best.step}
+        if source := best.metadata.get("init_from"):
+            training["init_from"] = source
         try:
-            report = write_report(run, config, best.network().to(device), data, times)
+            report = write_report(run, config, best.network().to(device), data, training)
             if ranks.first:
                 loggers.publish(run, report)
         finally:

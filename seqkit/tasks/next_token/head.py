@@ -57,6 +57,7 @@ class NextTokenHead(nn.Module):
         self.characters = spec.inputs.tokenizer.sizes()[:, 0].tolist()
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(output_size, len(spec.inputs.vocabulary))
+        self.row_names = dict.fromkeys(("linear.weight", "linear.bias"), spec.inputs.vocabulary)
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
         """Return logits_BTV."""
