@@ -23,6 +23,7 @@ COMMANDS = {
     "resume": "go on with a run that was stopped or killed, bit for bit; or train it longer",
     "runs": "list runs: state, score, steps, age, size",
     "compare": "compare runs or a sweep: ranking, mean and spread over seeds, learning curves",
+    "lr-find": "find a learning rate: the loss of a short training while the rate grows",
     "verify-resume": "prove for your config that a killed training goes on exactly",
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",
