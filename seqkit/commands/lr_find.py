@@ -65,6 +65,6 @@ def run(arguments: argparse.Namespace) -> None:
         return
     end = f"diverges at {test.rates[-1]:.2g}" if test.diverged else f"does not diverge up to {test.rates[-1]:.2g}"
     print(
-        f"optimizer.lr={rate:g}: around it the loss falls most; it is lowest at {test.rates[test.lowest]:.2g} and {end} "
-        f"({output})"
+        f"optimizer.lr={rate:g}: around it the loss falls most; it is lowest at {test.rates[test.lowest]:.2g} and "
+        f"{end} ({output})"
     )
