@@ -118,7 +118,10 @@ def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
         if "rows_per_sequence" not in schema.signature(head.factory).parameters:
             raise ConfigError(f"the frontend makes {rows} rows of each sequence, which head={head.name} does not take")
         runtime = (*runtime, rows)
-    network = Network(frontend, model, registry.build("head", chosen["head"], *runtime), made_by)
+    head = registry.build("head", chosen["head"], *runtime)
+    if hasattr(head, "tie"):
+        head.tie(frontend)
+    network = Network(frontend, model, head, made_by)
     freeze(network, config.get("freeze", ()))
     return network
 
@@ -144,10 +147,10 @@ def named_parameters(network: nn.Module, name: str, option: str) -> list[tuple[s
     Raises:
         ConfigError: There is none; ``option`` is where it was named.
     """
-    found = [(own, value) for own, value in network.named_parameters() if f"{own}.".startswith(f"{name}.")]
+    parameters = list(network.named_parameters(remove_duplicate=False))  # a tied one has several names
+    found = [(own, value) for own, value in parameters if f"{own}.".startswith(f"{name}.")]
     if not found:
-        parts = [own for own, _ in network.named_parameters()]
-        known = {own.rsplit(".", depth)[0] for own in parts for depth in range(own.count(".") + 1)}
+        known = {own.rsplit(".", depth)[0] for own, _ in parameters for depth in range(own.count(".") + 1)}
         raise ConfigError(f"{option}: no part '{name}' with parameters. {nearest(name, known)}Known: {_brief(known)}")
     return found
 

@@ -88,11 +88,14 @@ def take_weights(network: Network, other: Network) -> Taken:
     """
     taken = Taken()
     theirs, own_rows, their_rows = other.state_dict(), row_names(network), row_names(other)
+    done: dict[int, str] = {}  # names by the memory of their tensors, which tied ones share
     for name, own in network.state_dict().items():
         part = name.partition(".")[0]
         there, here = (each.made_by[part].name for each in (other, network))
         source = theirs.pop(name, None)
-        if there != here:
+        if (same := done.setdefault(own.data_ptr(), name)) != name and own.numel():
+            taken.left_out[name] = f"here the same as {same}"
+        elif there != here:
             taken.left_out[name] = f"{part}={there} there, {part}={here} here"
         elif source is None:
             taken.left_out[name] = "not there"

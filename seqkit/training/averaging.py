@@ -43,9 +43,11 @@ class Averaging(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         LOG.info("%s: validation, best.ckpt and what is made of it use averaged weights", self.name)
-        for name, parameter in _trained(module).items():
-            if name in self.average:
-                self.average[name] = share(self.average[name].to(parameter.device), parameter)
+        self.average = {
+            name: share(self.average[name].to(parameter.device), parameter)
+            for name, parameter in _trained(module).items()
+            if name in self.average
+        }
 
     @torch.no_grad()
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -68,7 +70,13 @@ class Averaging(pl.Callback):
 
     def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         if self.average:
-            checkpoint[AVERAGED] = {name: whole(value) for name, value in self.average.items()}
+            network: Any = module.network
+            names = {parameter: name for name, parameter in _trained(module).items()}
+            checkpoint[AVERAGED] = {
+                name: whole(self.average[names[parameter]])
+                for name, parameter in network.named_parameters(remove_duplicate=False)  # a tied one has several names
+                if parameter in names
+            }
 
     def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         self.average = checkpoint.get(AVERAGED, {})

@@ -68,6 +68,24 @@ def test_what_fits_is_taken_and_rows_go_by_their_tokens(caplog):
     assert "started from | tiny/source" in Path("runs/tiny/a/report.md").read_text()
 
 
+def test_a_tied_weight_is_taken_once_averaged_under_both_names_and_frozen_by_either():
+    write_text("abcdabdc")
+    size = [word.replace("frontend.size=5", "frontend.size=4") for word in TEXT]
+    seqkit.train([*size, "id=source", "optimizer.lr=0.1"])
+    words = [*size, "head=next_token", "head.tied=true", "init_from=runs/tiny/source"]
+    report = seqkit.train([*words, "trainer.ema=0.8", "id=a"])
+    assert report["init_from"]["left_out"]["head.linear.weight"] == "here the same as frontend.embedding.weight"
+    network = first_weights("a").network()
+    assert network.head.linear.weight is network.frontend.embedding.weight
+    weights = first_weights("a").weights
+    assert torch.equal(network.head.linear.weight, weights["frontend.embedding.weight"])
+    assert torch.equal(weights["head.linear.weight"], weights["frontend.embedding.weight"])
+    seqkit.train([*words, "freeze=[head]", "id=frozen"])
+    source = Checkpoint.read(Path("runs/tiny/source/checkpoints/best.ckpt")).weights
+    frozen = first_weights("frozen").weights["head.linear.weight"]
+    assert torch.equal(frozen, source["frontend.embedding.weight"])
+
+
 def test_what_is_of_another_size_is_left_out_and_said(finished, caplog):
     seqkit.train([*TINY, *STILL, "data.length=9", "model.num_layers=2", f"init_from={finished}", "id=a"])
     assert "left out: model.layers.1" in caplog.text
