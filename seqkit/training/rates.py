@@ -12,8 +12,10 @@ from seqkit.config import Config
 from seqkit.contracts.components import Data
 from seqkit.errors import TrainingError
 from seqkit.network import device_of
+from seqkit.ranks import group
 from seqkit.training.loader import TrainLoader
 from seqkit.training.module import SequenceModule
+from seqkit.training.strategy import RankEnvironment
 
 RECENT = 5  # steps whose mean loss says whether it diverges
 DIVERGED = 4.0  # times the lowest such mean, at which the test ends
@@ -126,6 +128,7 @@ def range_test(config: Config, data: Data, start: float, end: float, steps: int)
         enable_model_summary=False,
         enable_checkpointing=False,
         logger=False,
+        plugins=[RankEnvironment(group().place)],
         callbacks=[growing],
     )
     with warnings.catch_warnings():
