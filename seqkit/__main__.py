@@ -20,9 +20,10 @@ ON_RANKS = ("train", "resume", "evaluate")
 """Commands that several processes carry out together: rank 0 does, the others follow."""
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
-    "resume": "go on with a run that was stopped or killed, bit for bit",
+    "resume": "go on with a run that was stopped or killed, bit for bit; or train it longer",
     "runs": "list runs: state, score, steps, age, size",
     "compare": "compare runs or a sweep: ranking, mean and spread over seeds, learning curves",
+    "lr-find": "find a learning rate: the loss of a short training while the rate grows",
     "verify-resume": "prove for your config that a killed training goes on exactly",
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",

@@ -21,9 +21,9 @@ from seqkit.ranks import group
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference
-from seqkit.runs.length import same_but_for_length
+from seqkit.runs.length import is_continuation
 from seqkit.runs.provenance import change_reason, version_reason
-from seqkit.runs.resuming import missing_best_reason
+from seqkit.runs.resuming import checkpoint_named
 from seqkit.specs import spec_to_json
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     target = device_of(device, group().place.local_rank)
     run = RunFolder(Path(path).expanduser())
     try:
-        saved = Checkpoint.read(_checkpoint(run.path))
+        saved = Checkpoint.read(checkpoint_named(run.path))
     except ConfigError as error:
         if run.best.exists() and run.last.exists():
             raise ConfigError(f"{error}; {run.last} can be named instead") from None
@@ -212,6 +212,7 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     for reason in (change_reason, version_reason):
         if changed := reason(saved.metadata["components"]):
             LOG.warning("%s: %s", saved.path, changed)
+    since = {key: saved.metadata[key] for key in ("history", "init_from") if saved.metadata.get(key)}
     kept = {key: saved.metadata[key] for key in ("version", "hash", "fingerprint", "started_in")}
     scores = {name: rounded(value) for name, value in saved.metadata["latest"].items()}
     return Trained(
@@ -219,7 +220,7 @@ def load(path: str | Path, device: str = "auto") -> Trained:
         spec=saved.spec(),
         config=config,
         path=saved.path,
-        facts={"step": saved.step, **kept, "valid": scores},
+        facts={"step": saved.step, **kept, **since, "valid": scores},
     )
 
 
@@ -229,15 +230,4 @@ def _edited_reason(run: RunFolder, config: Config) -> str:
         written, _ = run.read_config()
     except ConfigError:
         return "cannot be read"
-    return "" if same_but_for_length(config, written) else f"edited, {config_difference(config, written)}"
-
-
-def _checkpoint(path: Path) -> Path:
-    if path.is_file():
-        return path
-    run = RunFolder(path)
-    if not run.config_json.is_file() or not run.started:
-        run.read_config()  # refuses what is not a run
-    if not run.best.exists():
-        raise ConfigError(missing_best_reason(run))
-    return run.best
+    return "" if is_continuation(config, written) else f"edited, {config_difference(config, written)}"

@@ -53,6 +53,9 @@ class Frontend(Protocol):
     is there, how many steps it makes of inputs of these lengths. To be streamed it has
     ``looks_ahead``, None or the reason why it cannot be, and, where a chunk needs the ones before it, ``stream``; see
     ``seqkit.inference.stream``.
+
+    It may say in ``row_names`` what each row of a parameter stands for, ``{"embedding.weight": vocabulary}``: a run
+    that starts from another one's weights then takes rows by these names. A head may too.
     """
 
     output_size: int

@@ -26,7 +26,7 @@ LIBRARIES = ("torch", "lightning", "hydra-core", "torchmetrics", "numpy")
 
 
 def write_report(
-    folder: RunFolder, config: Config, network: Network, data: Data, times: dict[str, Any]
+    folder: RunFolder, config: Config, network: Network, data: Data, training: dict[str, Any]
 ) -> dict[str, Any]:
     """Score the network, draw its figures, write the report and return its facts; only rank 0 does more than score.
 
@@ -35,7 +35,7 @@ def write_report(
         config: Of the run.
         network: With its best weights, on the device to score on.
         data: Set up.
-        times: Of the training: seconds, step of the best checkpoint.
+        training: Its seconds, the step of the best checkpoint, whose weights it started from.
     """
     left_out: list[str] = []
 
@@ -71,13 +71,14 @@ def write_report(
         "monitor": monitor,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "backends": backends,
-        **times,
+        **training,
         "data": {"name": config["data"]["name"], "sha256": data.fingerprint, **data.facts},
         "device": str(next(network.parameters()).device),
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": {"seqkit": seqkit.__version__, **{name: version(name) for name in LIBRARIES}},
         "config_hash": config_hash(config),
         "config": config,
+        "history": folder.history,
         "figures": names,
         "sample": sample,
         "missing": list(dict.fromkeys([*test.missing, *valid.missing, *left_out])),

@@ -49,6 +49,19 @@ def learning_curves(metrics: Path, monitor: str) -> Any:
     return figure
 
 
+def rate_curve(rates: list[float], losses: list[float], smoothed: list[float], suggested: float) -> Any:
+    """Draw the training loss over the learning rate, and the loss smoothed, with the suggested rate marked."""
+    figure, (panel,) = panels(1, 1, 6, 3.6)
+    panel.plot(rates, losses, color="0.8", linewidth=0.8)
+    panel.plot(rates, smoothed)
+    panel.axvline(suggested, color="C1", linestyle="--", label=f"{suggested:g}")
+    panel.set_xscale("log")
+    panel.set_xlabel("learning rate")
+    panel.set_ylabel("training loss")
+    panel.legend()
+    return figure
+
+
 def compared_curves(comparisons: list[Comparison]) -> tuple[Any, list[str]]:
     """Draw the monitored validation score of many runs over optimizer steps, one panel per comparison.
 

@@ -1,6 +1,8 @@
 """Numbers and tables as text."""
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
 
 def number(value: float | None) -> str:
@@ -30,3 +32,20 @@ def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def changed_in_words(entry: dict[str, Any]) -> str:
+    """Return an entry of a run's history in one line."""
+    changes = (
+        f"{option} from {json.dumps(old)} to {json.dumps(new)}" for option, (old, new) in entry["changes"].items()
+    )
+    return f"{', '.join(changes)} at step {entry['step']:,}, {entry['time']}"
+
+
+def started_in_words(source: dict[str, Any]) -> str:
+    """Return the provenance of a run's first weights in one line."""
+    taken = f"{len(source['whole'])} tensors whole"
+    rows = [f"of {name} {count} rows" for name, count in source["rows"].items()]
+    left = [f"{name} left out ({reason})" for name, reason in source["left_out"].items()]
+    where = f"{source['run']} step {source['step']:,} (sha256 {source['sha256'][:12]})"
+    return f"{where}: {', '.join([taken, *rows, *left])}"

@@ -36,6 +36,8 @@ NAMES = {
     "seqkit": "the metadata",
 }
 """Of the parts of a checkpoint's content, where a person would not know them by their keys."""
+AVERAGED = "averaged"
+"""Key of the averaged weights in a checkpoint's content, where the training averages them."""
 MARK = b"seqkit sha256 "
 COMMENT = len(MARK) + 64
 CONTENT: dict[str, type | tuple[type, ...]] = {
@@ -99,8 +101,8 @@ class Checkpoint:
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """Weights of the network."""
-        return network_weights(self.content)
+        """Weights of the network, averaged ones where the training averages them."""
+        return network_weights(self.content) | self.content.get(AVERAGED, {})
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -300,7 +302,9 @@ def _content_reason(content: Any) -> str:
     reason = _kinds_reason(content, CONTENT, "") or _kinds_reason(content["seqkit"], METADATA, "seqkit.")
     if reason:
         return reason
-    for name, value in content["state_dict"].items():
+    if not isinstance(content.get(AVERAGED, {}), dict):
+        return f"{AVERAGED} is of another type than seqkit writes"
+    for name, value in [*content["state_dict"].items(), *content.get(AVERAGED, {}).items()]:
         if not isinstance(name, str) or not isinstance(value, Tensor):
             return f"its weight {name!r} is no named tensor"
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():

@@ -32,6 +32,7 @@ class Embedding(nn.Module):
             raise wrong_inputs("embedding", "tokens", spec)
         self.output_size = size
         self.embedding = nn.Embedding(len(spec.inputs.vocabulary), size)
+        self.row_names = {"embedding.weight": spec.inputs.vocabulary}
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens_BT: Tensor, lengths_B: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
