@@ -8,9 +8,12 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from seqkit.errors import DataError
 from seqkit.inputs.chunks import as_numbers
-from seqkit.inputs.frames.reading import read_array, read_rows
+from seqkit.inputs.frames.latest import Latest, following
+from seqkit.inputs.frames.reading import read_array, read_end, read_rows, rows_of
 from seqkit.inputs.frames.tables import Fill
+from seqkit.inputs.frames.times import SECOND
 from seqkit.registry import register_inputs
 
 
@@ -47,6 +50,31 @@ class Frames:
         if isinstance(source, str) or hasattr(source, "__fspath__"):
             return read_rows(source, self.names, lookback, self.time_column, self.missing, self.repeats)
         return read_array(source, self.names, lookback)
+
+    def latest(self, source: Any, lookback: int | None, horizon: int, known: Any = None) -> list[Latest]:
+        """Return the last rows of each series of a file, with the ``horizon`` times that follow them.
+
+        Args:
+            source: Path of a CSV or Parquet file.
+            lookback: Rows to return; None is all.
+            horizon: Rows to come.
+            known: Path of a file with the columns that are known ahead, of the rows to come.
+
+        Raises:
+            DataError: A file cannot be read, or has another step than the training data.
+        """
+        if known is not None:
+            raise DataError(f"{known}: the model reads no columns that are known ahead. Leave the file out")
+        table = read_end(source, self.names, lookback, self.time_column, self.missing, self.repeats)
+        rows_TI = rows_of(table, self.names, lookback)
+        if table.times is None:
+            return [Latest(rows_TI)]
+        if self.rate and table.times.rate != self.rate and len(rows_TI) > 1:
+            raise DataError(
+                f"{table.path}: its rows are {table.times.distance(table.times.step)} apart, those of the training "
+                f"data {table.times.distance(round(SECOND / self.rate))}. Expected the same step"
+            )
+        return [Latest(rows_TI, about={"times": following(table.times, horizon, str(table.path))})]
 
     def chunk(self, chunk: Any) -> Tensor:
         """Return rows (T, I), one row (I,), or the values (T,) of a single quantity as rows_TI."""

@@ -256,9 +256,10 @@ def _times(table: Table, series: Any) -> Times:
         return Times(series.name, "number", at_R)
     _check_zones(table, series.name, cells, at_R)
     months_R = months(at_R)
+    zone = offset(cells[-1])
     if months_R is not None:
-        return Times(series.name, "month", months_R, at_R)
-    return Times(series.name, "microsecond", at_R, at_R)
+        return Times(series.name, "month", months_R, at_R, zone)
+    return Times(series.name, "microsecond", at_R, at_R, zone)
 
 
 def _check_zones(table: Table, column: str, cells: Sequence[Any], at_R: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 # B batch, F steps of the forecast (horizon), C target columns, Q quantiles
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -71,6 +72,18 @@ class Series:
             for row, quantiles_FCQ in zip(rows, prediction.quantiles_BFCQ.tolist(), strict=True):
                 row |= {"levels": list(prediction.levels), "quantiles": quantiles_FCQ}
         return rows
+
+    def future(self, answers: Sequence[dict[str, Any]], spec: DataSpec) -> dict[str, list[Any]]:
+        """Return the forecasts of rows to come as the columns of one table, one row per series and step."""
+        from seqkit.tasks.forecast.future import table
+
+        return table(answers, getattr(spec.inputs, "series", None), getattr(spec.inputs, "time_column", None))
+
+    def future_figure(self, answers: Sequence[dict[str, Any]], pasts: Sequence[Tensor], spec: DataSpec) -> Any:
+        """Draw the forecasts of rows to come after the rows (T, I) that each was made from."""
+        from seqkit.tasks.forecast.future import figure
+
+        return figure(answers, pasts, getattr(spec.inputs, "names", ()))
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return a table of one line per step."""
