@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
-from seqkit.contracts.batch import Split
+from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import Baseline, DataSpec, Metric, Results
 from seqkit.registry import register_task
 from seqkit.tasks.forecast.prediction import SeriesPrediction
@@ -41,10 +42,27 @@ class Series:
         names = getattr(spec.inputs, "names", ())
         return [names.index(name) for name in self.names] if set(self.names) <= set(names) else None
 
-    def in_units(self, deviations: Tensor) -> Tensor:
-        """Return the values, in float64 and the units of the data, of deviations (..., C) from the training mean."""
+    def scaled(self, values: Tensor, batch: Batch) -> Tensor:
+        """Return values (B, F, C, ...) in the units of the data as deviations from the training mean."""
+        mean, scale = self._mean_and_scale(values, batch)
+        return (values - mean) / scale
+
+    def in_units(self, deviations: Tensor, batch: Batch) -> Tensor:
+        """Return the values, in float64 and the units of the data, of deviations (B, F, C, ...)."""
         deviations = deviations.double()
-        return deviations * deviations.new_tensor(self.scale) + deviations.new_tensor(self.mean)
+        mean, scale = self._mean_and_scale(deviations, batch)
+        return deviations * scale + mean
+
+    def _mean_and_scale(self, values: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return mean and scale of each target, to be broadcast to values (B, F, C, ...)."""
+        shape = (1, 1, -1, *[1] * (values.dim() - 3))
+
+        def constant(numbers: tuple[float, ...]) -> Tensor:
+            # From page-locked memory, so that a GPU is not waited for.
+            made = torch.tensor(numbers, dtype=values.dtype, pin_memory=values.is_cuda)
+            return made.to(values.device, non_blocking=True).view(shape)
+
+        return constant(self.mean), constant(self.scale)
 
     def metrics(self, spec: DataSpec) -> Metric:
         from seqkit.tasks.forecast.metrics import ForecastMetrics  # torchmetrics is slow to import
