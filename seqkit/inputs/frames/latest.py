@@ -3,7 +3,7 @@
 # T time (rows), I numbers per frame
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -30,10 +30,8 @@ class Latest:
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
-def following(times: Times, count: int, where: str) -> list[str]:
-    """Return the ``count`` times after the last of these, in even steps, as text.
-
-    Dates and times are in ISO 8601, in the time zone of the last row; dates alone where all of these are.
+def following(times: Times, count: int, where: str) -> Times:
+    """Return the ``count`` times after the last of these, in even steps.
 
     Args:
         times: In even steps.
@@ -46,10 +44,27 @@ def following(times: Times, count: int, where: str) -> list[str]:
     if len(times.at_R) < 2:
         raise DataError(f"{where}: has one row, so the step between its times is not known. Expected two or more")
     at = int(times.at_R[-1]) + times.step * np.arange(1, count + 1)
-    if times.unit == "number":
-        return [str(number) for number in at.tolist()]
+    return replace(times, at_R=at, moment_R=None if times.moment_R is None else _moments(times, at))
+
+
+def local(times: Times) -> np.ndarray:
+    """Return dates or times in microseconds since 1970, as a clock in their zone shows them."""
     assert times.moment_R is not None
-    return in_iso(_moments(times, at), times.moment_R, times.zone)
+    return times.moment_R + _minutes(times.zone) * 60 * SECOND
+
+
+def texts(times: Times, alike: Times) -> list[str]:
+    """Return times as text: numbers as they are, others in ISO 8601, in their time zone.
+
+    Args:
+        times: To be written.
+        alike: Others of the same column; if none of either has a time of day, dates alone are returned.
+    """
+    if times.unit == "number":
+        return [str(number) for number in times.at_R.tolist()]
+    assert times.moment_R is not None
+    assert alike.moment_R is not None
+    return in_iso(times.moment_R, alike.moment_R, times.zone)
 
 
 def in_iso(moments: np.ndarray, alike: np.ndarray, zone: str | None) -> list[str]:

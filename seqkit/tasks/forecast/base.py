@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec, wrong_task
 from seqkit.errors import ConfigError
+from seqkit.inputs.frames.spec import Frames
 from seqkit.padding import last_valid, sequence_summary, widened
+from seqkit.tasks.forecast.known import KnownAhead
 from seqkit.tasks.forecast.spec import Series
 
 Anchor = Literal["auto", "last", "zero"]
@@ -72,15 +74,22 @@ class ForecastHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         columns = 1 if rows_per_sequence > 1 else len(series.names)
         self.output = nn.Linear(output_size, series.horizon * columns * numbers)
+        frames = spec.inputs
+        ahead = isinstance(frames, Frames) and frames.columns("known", "calendar")
+        self.known = KnownAhead(frames, output_size, columns * numbers) if ahead else None
 
     def per_step(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
         """Map y_BTH to the numbers of each step and target (B, F, C, P), without the anchor.
 
         With several rows per sequence the first axis of ``y_BTH`` is B * I.
         """
-        numbers = widened(self.output(self.dropout(sequence_summary(y_BTH, lengths_B, self.causal))))
+        summary_BH = self.dropout(sequence_summary(y_BTH, lengths_B, self.causal))
+        numbers = widened(self.output(summary_BH))
         if self.rows_per_sequence == 1:
-            return numbers.view(len(batch), self.series.horizon, -1, self.numbers)
+            numbers_BFCP = numbers.view(len(batch), self.series.horizon, -1, self.numbers)
+            if self.known is None:
+                return numbers_BFCP
+            return numbers_BFCP + widened(self.known(summary_BH, batch)).view_as(numbers_BFCP)
         numbers_BIFP = numbers.view(len(batch), self.rows_per_sequence, -1, self.numbers)
         return numbers_BIFP[:, self.columns].transpose(1, 2)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import Baseline, DataSpec, Metric, Results
+from seqkit.inputs.frames.scaling import window_mean_and_scale
 from seqkit.registry import register_task
 from seqkit.tasks.forecast.prediction import SeriesPrediction
 
@@ -27,6 +28,8 @@ class Series:
         scale: Standard deviation of the training split, likewise.
         lookback: Rows read before the first predicted one; None where that varies.
         season: Rows of one period of the seasonal baseline, None where there is none.
+        window: Input column of each target whose mean and deviation over the window scale it; none where the training
+            split's do.
     """
 
     head: ClassVar[str] = "forecast"
@@ -36,6 +39,7 @@ class Series:
     scale: tuple[float, ...]
     lookback: int | None = None
     season: int | None = None
+    window: tuple[int, ...] = ()
 
     def columns(self, spec: DataSpec) -> list[int] | None:
         """Return the column of each target among the inputs; None where one is not among them."""
@@ -43,7 +47,7 @@ class Series:
         return [names.index(name) for name in self.names] if set(self.names) <= set(names) else None
 
     def scaled(self, values: Tensor, batch: Batch) -> Tensor:
-        """Return values (B, F, C, ...) in the units of the data as deviations from the training mean."""
+        """Return values (B, F, C, ...) in the units of the data as deviations from the mean."""
         mean, scale = self._mean_and_scale(values, batch)
         return (values - mean) / scale
 
@@ -56,6 +60,12 @@ class Series:
     def _mean_and_scale(self, values: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return mean and scale of each target, to be broadcast to values (B, F, C, ...)."""
         shape = (1, 1, -1, *[1] * (values.dim() - 3))
+        if self.window:
+            past_BTC = batch.inputs[:, :, list(self.window)]
+            usual_C = torch.tensor(self.scale, dtype=past_BTC.dtype, device=past_BTC.device)
+            found = window_mean_and_scale(past_BTC, batch.lengths, usual_C)
+            mean, scale = (part_BC.to(values.dtype).view(len(batch), *shape[1:]) for part_BC in found)
+            return mean, scale
 
         def constant(numbers: tuple[float, ...]) -> Tensor:
             # From page-locked memory, so that a GPU is not waited for.
