@@ -4,7 +4,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ from seqkit.files import existing_file
 from seqkit.inputs.frames.latest import following, in_iso
 from seqkit.inputs.frames.long import LongTable, OneSeries, read_long
 from seqkit.inputs.frames.tables import Fill, Table
+from seqkit.inputs.frames.times import Times
 
 
 class KnownAhead:
@@ -80,27 +80,31 @@ class KnownAhead:
             rows = self._rows(own, one.name, ahead)
         return replace(one, table=replace(empty, names=self.names, values_RN=own.values_RN[rows]))
 
-    def _rows(self, own: Table, name: str, ahead: Any) -> np.ndarray:
+    def _rows(self, own: Table, name: str, ahead: Times) -> np.ndarray:
         """Return the row of each time to come."""
-        there = own.times
-        assert there is not None
-        if (there.moment_R is None) != (ahead.moment_R is None):
-            raise DataError(f"{own.path}, column '{there.column}': dates in one file and numbers in the other")
-        at, wanted = (there.at_R, ahead.at_R) if ahead.moment_R is None else (there.moment_R, ahead.moment_R)
-        rows = np.searchsorted(at, wanted)
-        missing = at[np.minimum(rows, len(at) - 1)] != wanted
-        if not missing.any():
-            return rows
+        assert own.times is not None
+        if (own.times.moment_R is None) != (ahead.moment_R is None):
+            raise DataError(f"{own.path}, column '{ahead.column}': dates in one file and numbers in the other")
+        at_R, at_F = _comparable(own.times), _comparable(ahead)
+        rows_F = np.searchsorted(at_R, at_F)
+        missing_F = at_R[np.minimum(rows_F, len(at_R) - 1)] != at_F
+        if not missing_F.any():
+            return np.asarray(rows_F)
 
-        def said(moment: int) -> str:
-            return str(moment) if ahead.moment_R is None else in_iso(np.array([moment]), wanted, ahead.zone)[0]
+        def said(at: int) -> str:
+            return str(at) if ahead.moment_R is None else in_iso(np.array([at]), at_F, ahead.zone)[0]
 
-        first = int(missing.argmax())
-        if first and wanted[first] > at[-1]:
-            raise self._ends_early(own, name, said(wanted[-1]), said(at[-1]))
-        raise DataError(f"{own.path}: no row of series '{shortened(name)}' for {said(wanted[first])}")
+        first = at_F[missing_F.argmax()]
+        if first > at_R[-1]:
+            raise self._ends_early(own, name, said(at_F[-1]), said(at_R[-1]))
+        raise DataError(f"{own.path}: no row of series '{shortened(name)}' for {said(first)}")
 
     def _ends_early(self, own: Table, name: str, due: str, last: str) -> DataError:
         return DataError(
             f"{own.where(-1)}: series '{shortened(name)}' ends at {last}. Expected {', '.join(self.names)} up to {due}"
         )
+
+
+def _comparable(times: Times) -> np.ndarray:
+    """Return times as numbers that do not depend on the step of their file."""
+    return times.at_R if times.moment_R is None else times.moment_R

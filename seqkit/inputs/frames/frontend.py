@@ -26,8 +26,9 @@ class FramesFrontend(nn.Module):
     cut from their end; one that does not divide evenly is filled up at its start by repeating its first frame.
 
     Args:
-        center: Value subtracted from the scaled frames of each sequence: none, or its last frame, so that the model
-            sees changes only of columns of the past (NLinear of Zeng et al. 2022, "Are Transformers Effective for Time Series Forecasting?").
+        center: Value subtracted from the scaled columns of the past of each sequence: none, or their last one, so that
+            the model sees changes only (NLinear of Zeng et al. 2022, "Are Transformers Effective for Time Series
+            Forecasting?").
         channels: What one sequence of the model is: all channels together, or each apart, the model's weights shared
             (a row of the batch becomes I rows).
         patch: Consecutive steps joined to one.
@@ -75,7 +76,9 @@ class FramesFrontend(nn.Module):
         self.register_buffer("scale", torch.tensor(frames.scale), persistent=False)
         is_past = torch.tensor([column in past for column in range(len(frames.names))])
         self.register_buffer("is_past", is_past, persistent=False)
-        self.vectors = nn.ModuleList(nn.Embedding(len(levels) + 1, category_size) for levels in frames.categories.values())
+        self.vectors = nn.ModuleList(
+            nn.Embedding(len(levels) + 1, category_size) for levels in frames.categories.values()
+        )
         self.rows_per_sequence = len(frames.names) if channels == "apart" else 1
         folded = patch * (1 if channels == "apart" else len(self.moving))
         folded += len(self.constant) + category_size * len(self.categories)
@@ -134,7 +137,8 @@ class FramesFrontend(nn.Module):
         parts = [x_BTI[:, :1, self.constant]]
         for column, vectors in zip(self.categories, self.vectors, strict=True):
             level_B1 = inputs[:, :1, column].round().long()
-            parts.append(vectors(level_B1))
+            there_B1 = (level_B1 >= 0) & (level_B1 < len(vectors.weight))
+            parts.append(vectors(torch.where(there_B1, level_B1, 0)))
         return torch.cat(parts, 2)
 
 

@@ -242,8 +242,8 @@ def _names(table: Table, cells: Any, first_S: np.ndarray) -> list[str]:
             )
     if len(first_S) > 10 and 2 * len(first_S) > len(cells):
         raise DataError(
-            f"{table.path}, column '{column}': {len(first_S):,} different values in {len(cells):,} rows, so most are no "
-            "series. Expected the column that names the series of each row; data=series_csv reads a file with one "
+            f"{table.path}, column '{column}': {len(first_S):,} different values in {len(cells):,} rows, so most are "
+            "no series. Expected the column that names the series of each row; data=series_csv reads a file with one "
             "column per series"
         )
     if words and spelled and (few := min(len(words), len(spelled))) * 10 <= len(first_S):

@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 
 from seqkit.errors import DataError
-from seqkit.inputs.chunks import as_numbers
 from seqkit.files import existing_file
+from seqkit.inputs.chunks import as_numbers
 from seqkit.inputs.frames.ahead import KnownAhead
 from seqkit.inputs.frames.latest import Latest, following, texts
-from seqkit.inputs.frames.long import framed, listed, read_long
+from seqkit.inputs.frames.long import OneSeries, framed, listed, read_long
 from seqkit.inputs.frames.reading import read_array, read_end, read_rows, rows_of
 from seqkit.inputs.frames.tables import FILE, Fill
 from seqkit.inputs.frames.times import SECOND, Times
 from seqkit.registry import register_inputs
-
 
 LOG = getLogger("seqkit")
 
@@ -130,11 +129,9 @@ class Frames:
             about: dict[str, Any] = {"series": one.name}
             if coming.table.times and one.table.times:
                 about["times"] = texts(coming.table.times, one.table.times)
-            past_TI = framed(one, self.names, self.roles, self.levels)[-needed:]
-            roles = self.columns("known", "calendar")
-            parts = [[part[column] for column in roles] for part in (self.names, self.roles, self.levels)]
-            extras = {"known": torch.from_numpy(framed(coming, *parts)).float()} if roles else {}
-            found.append(Latest(torch.from_numpy(past_TI).float(), extras, about))
+            past_TI = torch.from_numpy(framed(one, self.names, self.roles, self.levels)[-needed:]).float()
+            extras = {"known": self._known(coming)} if self.columns("known", "calendar") else {}
+            found.append(Latest(past_TI, extras, about))
         if not found:
             raise DataError(f"{path}: no series has the {needed:,} rows that the model was trained to read")
         if short:
@@ -143,6 +140,12 @@ class Frames:
                 path, f"{needed:,}", listed(short),
             )  # fmt: skip
         return found
+
+    def _known(self, coming: OneSeries) -> Tensor:
+        """Return the columns that are known ahead of the rows to come (F, K)."""
+        columns = self.columns("known", "calendar")
+        names, roles = ([part[column] for column in columns] for part in (self.names, self.roles))
+        return torch.from_numpy(framed(coming, names, roles, [()] * len(columns))).float()
 
     def _refuse_other_step(self, path: Path, times: Times) -> None:
         if self.rate and times.rate != self.rate and len(times.at_R) > 1:

@@ -169,6 +169,7 @@ def without_repeats(table: Table) -> tuple[Table, int]:
 
 
 def select(table: Table, rows: np.ndarray) -> Table:
+    """Return some of a table's rows."""
     times = table.times
     if times is not None:
         moment_R = None if times.moment_R is None else times.moment_R[rows]
@@ -252,6 +253,7 @@ def numbers_of(table: Table, series: Any, required: bool) -> np.ndarray | None:
 
 
 def times_of(table: Table, series: Any) -> Times:
+    """Return a column of dates, times or whole numbers as times, all of the kind of its first cell."""
     cells = series.to_list()
     parse, expected = moment, "an ISO 8601 time, as in the first row"
     if moment(cells[0]) is None:

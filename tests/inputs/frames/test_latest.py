@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from seqkit.errors import DataError
-from seqkit.inputs.frames.latest import following
+from seqkit.inputs.frames.latest import following, texts
 from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.frames.tables import read_table
 
@@ -30,9 +30,9 @@ def table(tmp_path, times):
 
 @pytest.mark.parametrize("name", AFTER)
 def test_times_go_on_in_even_steps(name, tmp_path):
-    times, after = AFTER[name]
-    path = table(tmp_path, times)
-    assert following(read_table(path, "time").times, 2, "a.csv") == after
+    given, after = AFTER[name]
+    times = read_table(table(tmp_path, given), "time").times
+    assert texts(following(times, 2, "a.csv"), times) == after
 
 
 def test_one_row_has_no_step(tmp_path):
