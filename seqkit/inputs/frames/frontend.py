@@ -60,7 +60,7 @@ class FramesFrontend(nn.Module):
         past = frames.columns("past")
         self.moving = frames.columns("past", "known", "calendar")
         self.constant = [column for column in frames.columns("static") if column not in frames.categories]
-        self.categories = list(frames.categories)
+        self.categories = {column: len(levels) for column, levels in frames.categories.items()}
         if channels == "apart" and len(past) < len(frames.names):
             other = next(name for column, name in enumerate(frames.names) if column not in past)
             raise ConfigError(
@@ -76,9 +76,7 @@ class FramesFrontend(nn.Module):
         self.register_buffer("scale", torch.tensor(frames.scale), persistent=False)
         is_past = torch.tensor([column in past for column in range(len(frames.names))])
         self.register_buffer("is_past", is_past, persistent=False)
-        self.vectors = nn.ModuleList(
-            nn.Embedding(len(levels) + 1, category_size) for levels in frames.categories.values()
-        )
+        self.vectors = nn.ModuleList(nn.Embedding(levels + 1, category_size) for levels in self.categories.values())
         self.rows_per_sequence = len(frames.names) if channels == "apart" else 1
         folded = patch * (1 if channels == "apart" else len(self.moving))
         folded += len(self.constant) + category_size * len(self.categories)
@@ -135,9 +133,9 @@ class FramesFrontend(nn.Module):
         if not self.constant and not self.categories:
             return None
         parts = [x_BTI[:, :1, self.constant]]
-        for column, vectors in zip(self.categories, self.vectors, strict=True):
+        for (column, levels), vectors in zip(self.categories.items(), self.vectors, strict=True):
             level_B1 = inputs[:, :1, column].round().long()
-            there_B1 = (level_B1 >= 0) & (level_B1 < len(vectors.weight))
+            there_B1 = (level_B1 >= 0) & (level_B1 <= levels)
             parts.append(vectors(torch.where(there_B1, level_B1, 0)))
         return torch.cat(parts, 2)
 
