@@ -26,6 +26,7 @@ from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.frames.tables import Fill, Table, fill, read_table, without_repeats
 from seqkit.inputs.frames.times import microseconds
 from seqkit.registry import register_data
+from seqkit.tasks.forecast.facts import are_counts, naive_errors
 from seqkit.tasks.forecast.spec import Series
 
 SAMPLE = Path(__file__).parent / "samples" / "sea_temperature.csv.gz"
@@ -189,7 +190,14 @@ class SeriesCsv:
                 missing=self.missing,
                 repeats=self.repeats,
             ),
-            Series(self.horizon, *named(targets), lookback=self.lookback, season=season),
+            Series(
+                self.horizon,
+                *named(targets),
+                lookback=self.lookback,
+                season=season,
+                naive=naive_errors(train_RN[:, targets], season),
+                counts=are_counts(values_RN[:, targets]),
+            ),
         )
         self.fingerprint = sha256_of([self.path])
         self.facts = self._describe(found, repeated, table, filled, season)

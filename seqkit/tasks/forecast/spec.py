@@ -3,14 +3,14 @@
 # B batch, F steps of the forecast (horizon), C target columns, Q quantiles
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from seqkit.contracts.batch import Batch, Split
-from seqkit.contracts.spec import Baseline, DataSpec, Metric, Results
+from seqkit.contracts.spec import Baseline, DataSpec, Metric, Predictor, Results
 from seqkit.inputs.frames.scaling import window_mean_and_scale
 from seqkit.registry import register_task
 from seqkit.tasks.forecast.prediction import SeriesPrediction
@@ -30,6 +30,12 @@ class Series:
         season: Rows of one period of the seasonal baseline, None where there is none.
         window: Input column of each target whose mean and deviation over the window scale it; none where the training
             split's do.
+        naive: Mean absolute and root mean squared error of the seasonal naive forecast over the training split, a pair
+            per name, which MASE and RMSSE divide by; empty where unknown. See ``facts.naive_errors``.
+        counts: Whether each target holds whole numbers from 0 only; empty where unknown.
+        levels: Of the quantiles that the forecast is corrected to have, after a training.
+        shifts: Correction (F, C, Q) of each quantile, in deviations; see ``conformal``. No property of the data, so
+            that it takes no part in a comparison.
     """
 
     head: ClassVar[str] = "forecast"
@@ -40,11 +46,20 @@ class Series:
     lookback: int | None = None
     season: int | None = None
     window: tuple[int, ...] = ()
+    naive: tuple[tuple[float, float], ...] = ()
+    counts: tuple[bool, ...] = ()
+    levels: tuple[float, ...] = field(default=(), compare=False)
+    shifts: tuple[tuple[tuple[float, ...], ...], ...] = field(default=(), compare=False)
 
     def columns(self, spec: DataSpec) -> list[int] | None:
         """Return the column of each target among the inputs; None where one is not among them."""
         names = getattr(spec.inputs, "names", ())
         return [names.index(name) for name in self.names] if set(self.names) <= set(names) else None
+
+    @property
+    def examples(self) -> int:
+        """Samples that figures show: of a single step a cloud of them."""
+        return 400 if self.horizon == 1 else 4
 
     def scaled(self, values: Tensor, batch: Batch) -> Tensor:
         """Return values (B, F, C, ...) in the units of the data as deviations from the mean."""
@@ -74,22 +89,40 @@ class Series:
 
         return constant(self.mean), constant(self.scale)
 
+    def calibrated(self, spec: DataSpec, data: Any, predict: Predictor) -> "Series":
+        """Return the series with the correction of the quantiles that the validation part asks for."""
+        from seqkit.tasks.forecast.conformal import residual_quantiles
+
+        levels, shifts_FCQ = residual_quantiles(predict, self, data)
+        shifts = tuple(tuple(tuple(row) for row in step) for step in shifts_FCQ.tolist())
+        return replace(self, levels=levels, shifts=shifts)
+
+    def corrected(self, prediction: SeriesPrediction, batch: Batch) -> SeriesPrediction:
+        """Return the prediction with calibrated quantiles, where the series has been calibrated; as it is otherwise."""
+        if not self.shifts:
+            return prediction
+        from seqkit.tasks.forecast.conformal import shifted
+
+        shifts_FCQ = prediction.values_BFC.new_tensor(self.shifts, dtype=torch.float64)
+        return shifted(prediction, self, batch, self.levels, shifts_FCQ)
+
     def metrics(self, spec: DataSpec) -> Metric:
         from seqkit.tasks.forecast.metrics import ForecastMetrics  # torchmetrics is slow to import
 
-        return ForecastMetrics(self.names, self.scale)
+        return ForecastMetrics(self)
 
     def baselines(self, spec: DataSpec, data: Any, split: Split) -> dict[str, Baseline]:
         from seqkit.tasks.forecast.baselines import baselines
 
-        season = self.season if self.season and self.lookback and self.season <= self.lookback else None
-        return baselines(self.horizon, self.mean, self.columns(spec), season)
+        return baselines(self, self.columns(spec), data)
 
     def figures(self, results: Results) -> dict[str, Any]:
-        from seqkit.tasks.forecast.figures import forecasts
+        from seqkit.tasks.forecast.figures import forecasts, scatter
 
+        if self.horizon == 1:
+            return {"forecast": scatter(results.batch, results.prediction, self.names)}
         inputs = getattr(results.spec.inputs, "names", ())
-        return {"forecast": forecasts(results.batch, results.prediction, inputs, self.names)}
+        return {"forecast": forecasts(results.batch, results.prediction, inputs, self.names, self.season)}
 
     def answers(self, prediction: SeriesPrediction, spec: DataSpec) -> list[dict[str, Any]]:
         """Return for each row the names of the targets and their values (F, C), with the quantiles (F, C, Q) if any."""
@@ -114,7 +147,28 @@ class Series:
         return figure(answers, pasts, getattr(spec.inputs, "names", ()))
 
     def text(self, answer: dict[str, Any]) -> str:
-        """Return a table of one line per step."""
-        rows = [["step", *answer["names"]]]
-        rows += [[str(step), *(f"{v:.6g}" for v in row)] for step, row in enumerate(answer["values"], 1)]
+        """Return a table of one line per step: each target, and the ends of its interval where there is one."""
+        names = answer["names"]
+        header, ends = ["step", *names], interval_ends(answer.get("levels", ()))
+        if ends:
+            low, high = (f"{100 * answer['levels'][end]:g}%" for end in ends)
+            header = ["step", *(title for name in names for title in (name, low, high))]
+        rows = [header]
+        for step, values in enumerate(answer["values"]):
+            cells = [[value] for value in values]
+            if ends:
+                quantiles_CQ = answer["quantiles"][step]
+                cells = [[value, *(own[end] for end in ends)] for value, own in zip(values, quantiles_CQ, strict=True)]
+            rows.append([str(step + 1), *(f"{number:.6g}" for cell in cells for number in cell)])
         return "\n".join(["", *("  ".join(cell.rjust(10) for cell in row) for row in rows)])
+
+
+def interval_ends(levels: tuple[float, ...] | list[float]) -> tuple[int, int] | None:
+    """Return the places of the two quantiles that bound the interval shown and scored: 90 % of the mass.
+
+    Where these levels are not there the outermost two are taken, where they leave as much below as above; else None.
+    """
+    for low, high in ((0.05, 0.95), (levels[0], levels[-1]) if len(levels) > 1 else (0.05, 0.95)):
+        if low in levels and high in levels and abs(low + high - 1) < 1e-9:
+            return levels.index(low), levels.index(high)
+    return None
