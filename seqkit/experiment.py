@@ -13,6 +13,7 @@ from seqkit.config import Config, config_hash
 from seqkit.data.loading import refuse_if_undescribed, set_up
 from seqkit.errors import Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
+from seqkit.evaluation import calibrated
 from seqkit.files import working_in
 from seqkit.interrupting import reached
 from seqkit.network import device_of
@@ -21,7 +22,7 @@ from seqkit.ranks.launch import failure, launch
 from seqkit.ranks.parts import ask
 from seqkit.registry import build
 from seqkit.report.facts import write_report
-from seqkit.runs.checkpoint import Checkpoint, DamagedError
+from seqkit.runs.checkpoint import Checkpoint, DamagedError, write
 from seqkit.runs.folder import RunFolder
 from seqkit.runs.length import is_complete, refuse_other_config, with_changes
 from seqkit.runs.log import logging_to
@@ -194,12 +195,12 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
             raise
         reached("report")
         ranks.barrier()
-        best = Checkpoint.read(run.best)
+        best = _calibrated(run, data, device)
         training = {"training_seconds": round(seconds, 1), "best_step": best.step}
         if source := best.metadata.get("init_from"):
             training["init_from"] = source
         try:
-            report = write_report(run, config, best.network().to(device), data, training)
+            report = write_report(run, config, best.network().to(device), best.spec(), data, training)
             if ranks.first:
                 loggers.publish(run, report)
         finally:
@@ -215,6 +216,15 @@ def _last_checkpoint(run: RunFolder) -> Checkpoint | None:
     last = checkpoint_to_continue(run) if ranks.first else None
     path = ranks.broadcast(last.path if last else None)
     return last if ranks.first or path is None else Checkpoint.read(path)
+
+
+def _calibrated(run: RunFolder, data: Any, device: torch.device) -> Checkpoint:
+    """Return the best checkpoint, saved with what its task learns from the predictions for the validation part."""
+    plain = Checkpoint.read(run.best).with_spec(data.spec)
+    best = plain.with_spec(calibrated(plain.network().to(device), data.spec, data))
+    if group().first and best.metadata["spec"] != plain.metadata["spec"]:
+        write(run.best, best.content)
+    return best
 
 
 def _check_steps(config: Config, data: Any) -> None:

@@ -30,6 +30,29 @@ def stacked() -> str:
     return "\n".join([*rows, *rows[1:]]) + "\n"
 
 
+MANY = "shop,date,sales,promo,size,region"
+
+
+def many(
+    changes: dict[int, str] | None = None, rows: int = 40, header: str = MANY, shops: tuple[str, ...] = ("a", "b", "c")
+) -> str:
+    """Return a CSV text of some shops' hourly sales, one shop below the other, some of its lines (from 1) put otherwise.
+
+    Each shop has its own scale, and starts a day after the one before it.
+    """
+    lines = [header]
+    for number, shop in enumerate(shops):
+        for hour in range(rows):
+            day, rest = divmod(hour + 24 * number, 24)
+            sales, promo = 10**number * (2 + math.sin(hour / 3.8)), hour % 3 == 0
+            lines.append(
+                f"{shop},2024-01-{1 + day:02d} {rest:02d}:00,{sales:.4f},{promo:d},{5 + number},{'NS'[number % 2]}"
+            )
+    for number, line in (changes or {}).items():
+        lines[number - 1] = line
+    return "\n".join(lines) + "\n"
+
+
 def wav(pitch: float = 300, samples: int = 1600, rate: int = 8000, level: int = 9000) -> bytes:
     """Return a WAV file of a tone of ``pitch`` Hz."""
     sound = array("h", [int(level * math.sin(i * pitch / 8000 * 6.3)) for i in range(samples)])

@@ -86,6 +86,9 @@ class Task(Protocol):
 class OptionalTask(Protocol):
     """Methods that a task may have beside those of ``Task``; one that is left out is done without."""
 
+    examples: int
+    """Samples that ``figures`` and ``sample`` are given; 4 where left out."""
+
     def text(self, answer: dict[str, Any]) -> str:
         """Return an answer as a person reads it; JSON where left out."""
         ...
@@ -104,6 +107,18 @@ class OptionalTask(Protocol):
 
     def baselines(self, spec: "DataSpec", data: Any, split: Split) -> dict[str, Baseline]:
         """Return the baselines that stand beside the scores; anything fitted comes from the training split."""
+        ...
+
+    def calibrated(self, spec: "DataSpec", data: Any, predict: Predictor) -> "Task":
+        """Return the task with what a finished network's predictions for the validation part teach.
+
+        The network is then built anew for it, scored and saved so; nothing is learned where this is left out.
+
+        Args:
+            spec: Of the data.
+            data: Set up.
+            predict: The network's prediction for a batch, both on the CPU.
+        """
         ...
 
     def figures(self, results: "Results") -> dict[str, Any]:

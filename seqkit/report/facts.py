@@ -11,6 +11,7 @@ from typing import Any
 import seqkit
 from seqkit.config import Config, config_hash
 from seqkit.contracts.components import Data
+from seqkit.contracts.spec import DataSpec
 from seqkit.evaluation import MODEL, Evaluation, evaluate
 from seqkit.faults import said
 from seqkit.files import DISK, write_atomic
@@ -26,7 +27,7 @@ LIBRARIES = ("torch", "lightning", "hydra-core", "torchmetrics", "numpy")
 
 
 def write_report(
-    folder: RunFolder, config: Config, network: Network, data: Data, training: dict[str, Any]
+    folder: RunFolder, config: Config, network: Network, spec: DataSpec, data: Data, training: dict[str, Any]
 ) -> dict[str, Any]:
     """Score the network, draw its figures, write the report and return its facts; only rank 0 does more than score.
 
@@ -34,6 +35,7 @@ def write_report(
         folder: Of the run.
         config: Of the run.
         network: With its best weights, on the device to score on.
+        spec: Of the data, that the network was built for.
         data: Set up.
         training: Its seconds, the step of the best checkpoint, whose weights it started from.
     """
@@ -44,9 +46,9 @@ def write_report(
 
     test = valid = Evaluation({MODEL: {}}, None, [])
     with guard("the test scores"):
-        test = evaluate(network, data.spec, data, "test", data.batch_size, forgiving=True)
+        test = evaluate(network, spec, data, "test", data.batch_size, forgiving=True)
     with guard("the validation scores"):
-        valid = evaluate(network, data.spec, data, "valid", data.batch_size, baselines=False, forgiving=True)
+        valid = evaluate(network, spec, data, "valid", data.batch_size, baselines=False, forgiving=True)
     if not group().first:
         return {}
     monitor = list(network.head.monitor)
@@ -54,7 +56,7 @@ def write_report(
     with guard("the learning curves"):
         save(learning_curves(folder.metrics_csv, monitor[0]), folder.path / "learning_curves.png")
         names.append("learning_curves.png")
-    figures, sample = illustrations(network, data, test.metric, guard)
+    figures, sample = illustrations(network, spec, data, test.metric, guard)
     for name, figure in figures.items():
         with guard(f"the figure {name}"):
             save(figure, folder.path / f"{name}.png")

@@ -27,7 +27,7 @@ from seqkit.files import atomic, sync_folder
 from seqkit.models.backends.choose import choices_from_json, use_choices
 from seqkit.network import Network, assemble, network_weights
 from seqkit.runs import provenance
-from seqkit.specs import spec_from_json
+from seqkit.specs import spec_from_json, spec_to_json
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, Tensor, nn.Parameter)
 NAMES = {
@@ -128,6 +128,10 @@ class Checkpoint:
             return spec_from_json(self.metadata["spec"])
         except ConfigError as error:
             raise ConfigError(missing or f"{self.path}: its data spec cannot be read: {error}") from None
+
+    def with_spec(self, spec: DataSpec) -> "Checkpoint":
+        """Return the checkpoint with another spec of the data."""
+        return Checkpoint(self.path, {**self.content, "seqkit": {**self.metadata, "spec": spec_to_json(spec)}})
 
     def network(self) -> Network:
         """Build the network that the config names, with the weights.

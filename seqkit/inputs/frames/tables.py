@@ -58,23 +58,12 @@ def read_table(path: Path, time_column: str | None, wanted: Sequence[str] = (), 
     Raises:
         DataError: The file cannot be read or is empty, a column is not there, or a cell is not what its column holds.
     """
-    frame = _read_parquet(path) if _is_parquet(path) else _read_csv(path)
-    if not _is_parquet(path):
-        refuse_no_header(path, frame.columns, frame.row(0, named=True) if frame.height else {}, wanted)
+    known_time = () if time_column is None else (time_column,)
+    frame, table = open_table(path, wanted, known_time)
     known = [name for name in frame.columns if name != time_column]
-    for name in [*wanted, *([time_column] if time_column is not None else ())]:
-        if name not in frame.columns:
-            raise DataError(
-                f"{path}: no column '{shortened(name)}'. {nearest(name, frame.columns)}Columns: {_list(frame.columns)}"
-            )
-    if frame.height == 0:
-        raise DataError(f"{path}: has no rows below its header. Expected one row a time step")
-    line_R = np.arange(frame.height) + (1 if _is_parquet(path) else 2)
-    table = Table(path, (), np.empty((frame.height, 0)), line_R)
-
     columns, text = {}, []
     for name in known if others else [name for name in known if name in wanted]:
-        numbers = _numbers(table, frame[name], required=name in wanted)
+        numbers = numbers_of(table, frame[name], required=name in wanted)
         if numbers is None:
             text.append(name)
         elif name == "":
@@ -92,10 +81,35 @@ def read_table(path: Path, time_column: str | None, wanted: Sequence[str] = (), 
             columns[name] = numbers
     if not columns:
         raise DataError(f"{path}: no column of numbers. Columns: {_list(frame.columns)}")
-    times = None if time_column is None else _times(table, frame[time_column])
+    times = None if time_column is None else times_of(table, frame[time_column])
     return replace(
         table, names=tuple(columns), values_RN=np.stack([*columns.values()], 1), text=tuple(text), times=times
     )
+
+
+def open_table(path: Path, wanted: Sequence[str], others: Sequence[str] = ()) -> tuple[Any, Table]:
+    """Return the cells of a file as a polars frame, of a CSV file all as text, and a table of its rows without columns.
+
+    Args:
+        path: As of ``read_table``.
+        wanted: Columns that must be there and hold numbers.
+        others: Columns that must be there too.
+
+    Raises:
+        DataError: The file cannot be read or is empty, or a column is not there.
+    """
+    frame = _read_parquet(path) if _is_parquet(path) else _read_csv(path)
+    if not _is_parquet(path):
+        refuse_no_header(path, frame.columns, frame.row(0, named=True) if frame.height else {}, wanted)
+    for name in [*wanted, *others]:
+        if name not in frame.columns:
+            raise DataError(
+                f"{path}: no column '{shortened(name)}'. {nearest(name, frame.columns)}Columns: {_list(frame.columns)}"
+            )
+    if frame.height == 0:
+        raise DataError(f"{path}: has no rows below its header. Expected one row a time step")
+    line_R = np.arange(frame.height) + (1 if _is_parquet(path) else 2)
+    return frame, Table(path, (), np.empty((frame.height, 0)), line_R)
 
 
 def fill(table: Table, how: Fill) -> tuple[Table, int]:
@@ -143,7 +157,7 @@ def fill(table: Table, how: Fill) -> tuple[Table, int]:
 
 def last_rows(table: Table, count: int) -> Table:
     """Return the table's last ``count`` rows."""
-    return _select(table, np.arange(len(table.values_RN))[-count:])
+    return select(table, np.arange(len(table.values_RN))[-count:])
 
 
 def without_repeats(table: Table) -> tuple[Table, int]:
@@ -151,10 +165,11 @@ def without_repeats(table: Table) -> tuple[Table, int]:
     if table.times is None:
         return table, 0
     keep_R = np.diff(table.times.at_R, prepend=table.times.at_R[0] - 1) != 0
-    return _select(table, keep_R), int((~keep_R).sum())
+    return select(table, keep_R), int((~keep_R).sum())
 
 
-def _select(table: Table, rows: np.ndarray) -> Table:
+def select(table: Table, rows: np.ndarray) -> Table:
+    """Return some of a table's rows."""
     times = table.times
     if times is not None:
         moment_R = None if times.moment_R is None else times.moment_R[rows]
@@ -199,7 +214,7 @@ def _read_parquet(path: Path) -> Any:
         raise DataError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
 
 
-def _numbers(table: Table, series: Any, required: bool) -> np.ndarray | None:
+def numbers_of(table: Table, series: Any, required: bool) -> np.ndarray | None:
     """Return a column as float64, nan where empty; None for a column of text that nobody asked for."""
     import polars as pl
 
@@ -237,7 +252,8 @@ def _numbers(table: Table, series: Any, required: bool) -> np.ndarray | None:
     return values_R
 
 
-def _times(table: Table, series: Any) -> Times:
+def times_of(table: Table, series: Any) -> Times:
+    """Return a column of dates, times or whole numbers as times, all of the kind of its first cell."""
     cells = series.to_list()
     parse, expected = moment, "an ISO 8601 time, as in the first row"
     if moment(cells[0]) is None:
@@ -256,9 +272,10 @@ def _times(table: Table, series: Any) -> Times:
         return Times(series.name, "number", at_R)
     _check_zones(table, series.name, cells, at_R)
     months_R = months(at_R)
+    zone = offset(cells[-1])
     if months_R is not None:
-        return Times(series.name, "month", months_R, at_R)
-    return Times(series.name, "microsecond", at_R, at_R)
+        return Times(series.name, "month", months_R, at_R, zone)
+    return Times(series.name, "microsecond", at_R, at_R, zone)
 
 
 def _check_zones(table: Table, column: str, cells: Sequence[Any], at_R: np.ndarray) -> None:
@@ -332,7 +349,10 @@ def _not_rising_reason(at_R: np.ndarray, row: int) -> str:
     copies = int(np.unique(at_R, return_counts=True)[1].min())
     if (copies > 1 and copies < len(at_R)) or (row > 1 and at_R[row] == at_R[0]):
         goes = "goes back to its start" if at_R[row] == at_R[0] and row > 1 else f"has each time {copies} times"
-        return f"the column {goes}, as of several series in one table. Expected one series per file"
+        return (
+            f"the column {goes}, as of several series in one table. data=series_table data.series=COLUMN reads those, "
+            "COLUMN naming the series of each row"
+        )
     if (np.diff(at_R) < 0).all() and len(at_R) > 2:
         return "an earlier time than the row before, as all rows. Expected rising times; turn the file upside down"
     if at_R[row] < at_R[row - 1]:

@@ -1,8 +1,8 @@
 """Metrics of forecasting, from sums of errors."""
 
-# B batch, F steps of the forecast (horizon), C target channels
+# B batch, F steps of the forecast (horizon), C target columns, Q quantiles
 
-from collections.abc import Sequence
+from bisect import bisect_left
 
 import torch
 from torch import Tensor
@@ -10,50 +10,130 @@ from torchmetrics import Metric
 
 from seqkit.contracts.batch import Batch
 from seqkit.tasks.forecast.prediction import SeriesPrediction
+from seqkit.tasks.forecast.spec import Series, interval_ends
+
+GRID = 50
+"""Levels at which the integral of the CRPS is computed."""
+NAMED = 8
+"""Targets up to which each has an error of its own among the scores."""
+SUMS = ("relative", "relative_squares", "percent", "pinball", "crps", "inside", "width")
+COUNTS = ("count", "compared", "values")
 
 
 class ForecastMetrics(Metric):
-    """Mean squared and mean absolute error, in standard deviations of the training split and in the units of the data.
+    """Errors of a forecast and, where it has quantiles, how good these are.
 
     Args:
-        names: Of the targets.
-        scale: Standard deviation of the training split, one per name.
+        series: The task.
     """
 
     full_state_update = False
     squares_C: Tensor
     absolutes_C: Tensor
+    raw_squares_C: Tensor
+    raw_absolutes_C: Tensor
+    relative: Tensor
+    relative_squares: Tensor
+    percent: Tensor
+    pinball: Tensor
+    crps: Tensor
+    inside: Tensor
+    width: Tensor
     count: Tensor
+    compared: Tensor
+    values: Tensor
+    mass: Tensor
 
-    def __init__(self, names: Sequence[str], scale: Sequence[float]) -> None:
+    def __init__(self, series: Series) -> None:
         super().__init__()
-        self.names, self.scale = tuple(names), tuple(scale)
-        channels = len(names)
-        self.add_state("squares_C", torch.zeros(channels, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("absolutes_C", torch.zeros(channels, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.series = series
+        zeros_C = torch.zeros(len(series.names), dtype=torch.float64)
+        for name in ("squares_C", "absolutes_C", "raw_squares_C", "raw_absolutes_C"):
+            self.add_state(name, zeros_C.clone(), dist_reduce_fx="sum")
+        for name in SUMS:
+            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        for name in COUNTS:
+            self.add_state(name, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("mass", torch.zeros((), dtype=torch.float64), dist_reduce_fx="max")
 
     def update(self, prediction: SeriesPrediction, batch: Batch) -> None:
         """Add the errors of a batch."""
         assert batch.targets is not None
-        scale_C = self.squares_C.new_tensor(self.scale)
-        error_BFC = (prediction.values_BFC.double() - batch.targets.double()) / scale_C
+        targets_BFC, values_BFC = batch.targets.double(), prediction.values_BFC.double()
+        scaled_BFC = self.series.scaled(targets_BFC, batch)
+        error_BFC = self.series.scaled(values_BFC, batch) - scaled_BFC
+        raw_BFC = values_BFC - targets_BFC
         self.squares_C += error_BFC.square().sum((0, 1))
         self.absolutes_C += error_BFC.abs().sum((0, 1))
+        self.raw_squares_C += raw_BFC.square().sum((0, 1))
+        self.raw_absolutes_C += raw_BFC.abs().sum((0, 1))
         self.count += error_BFC.shape[0] * error_BFC.shape[1]
+        size_BFC = values_BFC.abs() + targets_BFC.abs()
+        self.percent += (200 * raw_BFC.abs() / size_BFC).nan_to_num(0).sum()
+        if self.series.naive:
+            absolute_C, square_C = raw_BFC.new_tensor(self.series.naive).T
+            known_C = absolute_C > 0  # a column that the seasonal naive forecast predicts without error has no unit
+            self.relative += (raw_BFC.abs() / absolute_C)[:, :, known_C].sum()
+            self.relative_squares += (raw_BFC / square_C)[:, :, known_C].square().sum()
+            self.compared += raw_BFC[:, :, known_C].numel()
+        if prediction.quantiles_BFCQ is not None:
+            quantiles_BFCQ = self.series.scaled(prediction.quantiles_BFCQ.double(), batch)
+            self._add_quantiles(quantiles_BFCQ, prediction.levels, scaled_BFC)
+
+    def _add_quantiles(self, quantiles_BFCQ: Tensor, levels: tuple[float, ...], targets_BFC: Tensor) -> None:
+        self.values += targets_BFC.numel()
+        for place in range(GRID):
+            self.crps += 2 * _pinball(quantiles_BFCQ, levels, targets_BFC, (place + 0.5) / GRID) / GRID
+        ends = interval_ends(levels)
+        if ends is None:
+            return
+        low_BFC, high_BFC = (quantiles_BFCQ[..., end] for end in ends)
+        self.mass = torch.maximum(self.mass, self.mass.new_tensor(levels[ends[1]] - levels[ends[0]]))
+        self.inside += ((low_BFC <= targets_BFC) & (targets_BFC <= high_BFC)).sum()
+        self.width += (high_BFC - low_BFC).sum()
+        for level in (levels[ends[0]], 0.5, levels[ends[1]]):
+            self.pinball += _pinball(quantiles_BFCQ, levels, targets_BFC, level) / 3
 
     def compute(self) -> dict[str, Tensor]:
-        """Return the scores by name, each a mean over windows and steps.
+        """Return the scores by name, each a mean over windows, steps and targets.
 
-        ``mse`` and ``mae`` are those of scaled values, over all targets. In the units of the data, where these differ:
-        ``mse_raw`` and ``mae_raw`` of a single target, ``mae_raw_NAME`` of each of several.
+        ``mse``, ``mae`` and ``rmse`` are those of scaled values, and so are the scores of quantiles: ``pinball`` (mean
+        pinball loss at the ends of the interval and the median), ``crps`` (continuous ranked probability score of the
+        distribution that interpolates between the quantiles, its tails cut off at the outermost ones), and
+        ``coverage_90`` and ``width_90`` of the 90 % interval (another number where there is no such one). ``smape`` is
+        in per cent; ``mase`` and ``rmsse`` are relative to the seasonal naive forecast of the training split. In the
+        units of the data, where these differ: ``mse_raw`` and ``mae_raw`` of a single target, ``mae_raw_NAME`` of each
+        of a few.
         """
-        scale_C = self.squares_C.new_tensor(self.scale)
-        mse_C, mae_C = self.squares_C / self.count, self.absolutes_C / self.count
-        scores = {"mse": mse_C.mean(), "mae": mae_C.mean()}
-        if all(scale == 1 for scale in self.scale):
-            return scores
-        if len(scale_C) == 1:
-            return scores | {"mse_raw": (mse_C * scale_C**2)[0], "mae_raw": (mae_C * scale_C)[0]}
-        raw_C = mae_C * scale_C
-        return scores | {f"mae_raw_{name}": raw_C[channel] for channel, name in enumerate(self.names)}
+        total = self.count * len(self.series.names)
+        mse, mae = self.squares_C.sum() / total, self.absolutes_C.sum() / total
+        scores = {"mse": mse, "mae": mae}
+        raw_C = self.raw_absolutes_C / self.count
+        plain = all(scale == 1 for scale in self.series.scale)
+        if not plain and len(raw_C) == 1:
+            scores |= {"mse_raw": self.raw_squares_C[0] / self.count, "mae_raw": raw_C[0]}
+        scores |= {"rmse": mse.sqrt(), "smape": self.percent / total}
+        if self.compared:
+            rmsse = (self.relative_squares / self.compared).sqrt()
+            scores |= {"mase": self.relative / self.compared, "rmsse": rmsse}
+        if self.values:
+            scores["crps"] = self.crps / self.values
+        if self.mass > 0:
+            share = f"{100 * float(self.mass):.3g}"
+            scores["pinball"] = self.pinball / self.values
+            scores |= {f"coverage_{share}": self.inside / self.values, f"width_{share}": self.width / self.values}
+        if not plain and 1 < len(raw_C) <= NAMED:
+            scores |= {f"mae_raw_{name}": raw_C[target] for target, name in enumerate(self.series.names)}
+        return scores
+
+
+def _pinball(quantiles_BFCQ: Tensor, levels: tuple[float, ...], targets_BFC: Tensor, level: float) -> Tensor:
+    """Return the summed pinball loss (Koenker and Bassett 1978) of one level, interpolated between those there are."""
+    above = bisect_left(levels, level)
+    high, low = min(above, len(levels) - 1), max(above - 1, 0)
+    quantile_BFC = quantiles_BFCQ[..., high]
+    if low < high:
+        share = (level - levels[low]) / (levels[high] - levels[low])
+        quantile_BFC = torch.lerp(quantiles_BFCQ[..., low], quantile_BFC, share)
+    error_BFC = targets_BFC - quantile_BFC
+    return torch.maximum(level * error_BFC, (level - 1) * error_BFC).sum()
