@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from seqkit.inputs.chunks import as_numbers
+from seqkit.inputs.delimited import Separator
+from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.reading import read_array, read_rows
-from seqkit.inputs.frames.tables import Fill
+from seqkit.inputs.frames.tables import Fill, Notation
 from seqkit.registry import register_inputs
 
 
@@ -27,6 +29,10 @@ class Frames:
         time_column: Of a table to predict from, to check that its steps are even; None where there is none.
         missing: How its empty cells and left-out rows are treated.
         repeats: How its rows with the time of the row before are treated.
+        separator: Between the cells of the file trained on; as decimal and date_format it settles what another file
+            leaves open.
+        decimal: Decimal mark of that file.
+        date_format: Of its times, None for ISO 8601.
     """
 
     frontend: ClassVar[str] = "frames"
@@ -41,11 +47,15 @@ class Frames:
     time_column: str | None = field(default=None, compare=False)
     missing: Fill = field(default="refuse", compare=False)
     repeats: Literal["refuse", "first"] = field(default="refuse", compare=False)
+    separator: Separator | None = field(default=None, compare=False)
+    decimal: Decimal | None = field(default=None, compare=False)
+    date_format: str | None = field(default=None, compare=False)
 
     def read(self, source: Any, lookback: int | None = None) -> Tensor:
         """Return rows_TI of a CSV or Parquet file with these columns, or of an array (T, I)."""
         if isinstance(source, str) or hasattr(source, "__fspath__"):
-            return read_rows(source, self.names, lookback, self.time_column, self.missing, self.repeats)
+            notation = Notation(self.separator, self.decimal, self.date_format, found=True)
+            return read_rows(source, self.names, lookback, self.time_column, self.missing, self.repeats, notation)
         return read_array(source, self.names, lookback)
 
     def chunk(self, chunk: Any) -> Tensor:
