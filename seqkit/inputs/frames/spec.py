@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqkit.inputs.chunks import as_numbers
-from seqkit.inputs.delimited import Separator
+from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
 from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.reading import read_array, read_rows
 from seqkit.inputs.frames.tables import Fill, Notation
@@ -36,6 +36,7 @@ class Frames:
     """
 
     frontend: ClassVar[str] = "frames"
+    endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET, *EXCEL)
     meaning: ClassVar[str] = (
         "frames in the units of the data, in the order of spec.inputs.names; the scaling is in the model"
     )

@@ -14,7 +14,7 @@ def path(tmp_path):
     return place
 
 
-def rows(path, names=("a", "b"), lookback=None, time=None, missing="refuse", repeats="refuse", notation=Notation()):
+def rows(path, names=("a", "b"), lookback=None, time=None, missing="refuse", repeats="refuse", notation=Notation()):  # noqa: B008
     return read_rows(path, names, lookback, time, missing, repeats, notation)
 
 
