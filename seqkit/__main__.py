@@ -26,6 +26,7 @@ COMMANDS = {
     "verify-resume": "prove for your config that a killed training goes on exactly",
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",
+    "forecast": "forecast the rows after the end of a file, with their dates",
     "generate": "continue a text with a language model",
     "export": "write a run's network as one file, for onnxruntime or torch",
     "check": "check a component of yours: what its contract demands, one line each",

@@ -28,6 +28,7 @@ from seqkit.specs import spec_to_json
 
 if TYPE_CHECKING:
     from seqkit.export.portable import Format
+    from seqkit.inference.forecast import Future
     from seqkit.inference.sources import Source, Sources
     from seqkit.inference.stream import Stream
 
@@ -78,6 +79,19 @@ class Trained:
 
         with float32_eval(next(self.network.parameters()).device):
             yield from predict_each(self.network, self.spec, sources, batch_size, skipped)
+
+    def forecast(self, data: str | Path | None = None, known: str | Path | None = None) -> "Future":
+        """Forecast the rows after the end of a file; see ``seqkit.inference.forecast.forecast``.
+
+        Args:
+            data: The file; None for the one that the run was trained on, as it is now.
+            known: The columns that are known ahead, for the rows to come.
+        """
+        from seqkit.inference.forecast import forecast, refuse_without_future
+
+        refuse_without_future(self.spec)
+        with float32_eval(next(self.network.parameters()).device):
+            return forecast(self.network, self.spec, self._own_file() if data is None else data, known)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return one answer of ``predict`` as a person reads it."""
@@ -175,6 +189,14 @@ class Trained:
             "spec": spec_to_json(self.spec),
             "config": self.config,
         }
+
+    def _own_file(self) -> Path:
+        """Return the file of the data that the network was trained on; raises where they are not read from one."""
+        with working_in(Path(self.facts["started_in"])):
+            data = build("data", self.config["data"])
+            if not hasattr(data, "path"):
+                raise ConfigError(f"data={self.config['data']['name']} are not read from one file; give it as data")
+            return Path(data.path).resolve()
 
     def _data_config(self, overrides: Sequence[str]) -> dict[str, Any]:
         import yaml

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.ordering import Order, sequential, shuffled
+from seqkit.data.scaling import fitted
 from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file, sha256_of
 from seqkit.inputs.delimited import Separator
@@ -131,7 +132,7 @@ class SeriesCsv:
         batch_size: PositiveInt = 64,
     ) -> None:
         self.path = existing_file(path, tables.FILE)
-        _check_split(split, time_column)
+        check_split(split, time_column)
         for option, names in (("targets", targets), ("inputs", inputs)):
             _check_columns(option, names, time_column)
         self.time_column = time_column
@@ -161,24 +162,14 @@ class SeriesCsv:
         found = len(table.values_RN)
         table, repeated = without_repeats(table) if self.repeats == "first" else (table, 0)
         table, filled = fill(table, self.missing)
-        edges = _edges(table, self.split)
-        parts = dict(zip(SPLITS, pairwise(edges), strict=True))
+        bounds = edges(table, self.split)
+        parts = dict(zip(SPLITS, pairwise(bounds), strict=True))
         for name, (start, end) in parts.items():
             self._check_rows(name, end - start)
 
         values_RN = torch.from_numpy(table.values_RN)
-        train_RN = values_RN[: edges[1]]
-        _check_changing(table, targets, edges[1])
-        mean_N, scale_N = train_RN.mean(0), train_RN.std(0, correction=0)
-        # A column that is constant up to rounding has no scale of its own; 1 keeps it at zero instead of blowing it up.
-        largest_N = train_RN.abs().amax(0)
-        scale_N = torch.where(scale_N > 1e-12 * largest_N, scale_N, torch.ones_like(scale_N))
-        for column, scale, largest in zip(table.names, scale_N.tolist(), largest_N.tolist(), strict=True):
-            if scale < 1e-5 * largest and scale != 1:
-                raise DataError(
-                    f"{self.path}, column '{column}': varies by {scale:g} around values as large as {largest:g}, too "
-                    "little for single precision. Subtract a constant from it"
-                )
+        _check_changing(table, targets, bounds[1])
+        mean_N, scale_N = fitted(self.path, table.names, table.values_RN[: bounds[1]], "standard")
         self._parts = {
             name: Windows(
                 values_RN[:, inputs].float(),
@@ -313,7 +304,8 @@ def _check_columns(option: str, names: list[str] | None, time_column: str | None
         raise ConfigError(f"data.{option}: column '{time_column}' is data.time_column; it cannot be both")
 
 
-def _check_split(split: Sequence[float] | Sequence[int] | Sequence[str], time_column: str | None) -> None:
+def check_split(split: Sequence[float] | Sequence[int] | Sequence[str], time_column: str | None) -> None:
+    """Refuse a split that is none of the three ways; raises ``ConfigError``."""
     ways = "three fractions [0.7,0.1,0.2], three row counts [8640,2880,2880] or two dates [2017-07-01,2017-11-01]"
     given = f"data.split=[{','.join(str(item) for item in split)}]"
     if all(isinstance(item, str) for item in split) and len(split) == 2:
@@ -332,7 +324,7 @@ def _check_split(split: Sequence[float] | Sequence[int] | Sequence[str], time_co
         raise ConfigError(f"{given}: the fractions sum to {sum(cast(Sequence[float], split)):g}. Expected at most 1")
 
 
-def _edges(table: Table, split: Sequence[float] | Sequence[int] | Sequence[str]) -> list[int]:
+def edges(table: Table, split: Sequence[float] | Sequence[int] | Sequence[str]) -> list[int]:
     """Return the first row of each part and the row after the last one."""
     rows = len(table.values_RN)
     if isinstance(split[0], str):

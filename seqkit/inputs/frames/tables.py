@@ -65,6 +65,9 @@ class Notation:
         return ", ".join([*parts, *([f"times as {self.date_format}"] if self.date_format else [])])
 
 
+UNKNOWN = Notation()
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns of numbers in the order of the file.
@@ -77,6 +80,7 @@ class Table:
         text: Columns that hold no numbers and were left out.
         times: When the rows were taken; None where that is not known.
         notation: How the file was read.
+        settled: Whether its decimal mark was given, so that 1,234 is what the mark makes of it.
     """
 
     path: Path
@@ -85,7 +89,8 @@ class Table:
     line_R: np.ndarray
     text: tuple[str, ...] = ()
     times: Times | None = None
-    notation: Notation = Notation()
+    notation: Notation = UNKNOWN
+    settled: bool = False
 
     def where(self, row: int) -> str:
         """Say where a row is: the path with the line of a CSV file or the row of a Parquet file, from 1."""
@@ -97,7 +102,7 @@ def read_table(
     time_column: str | None,
     wanted: Sequence[str] = (),
     others: bool = True,
-    notation: Notation = Notation(),
+    notation: Notation = UNKNOWN,
 ) -> Table:
     """Read the columns of numbers, and the times, of a file.
 
@@ -112,26 +117,12 @@ def read_table(
         DataError: The file cannot be read or is empty, a column is not there, a cell is not what its column holds, or
             could be read in two ways.
     """
-    separator = None if _is_typed(path) else _separator(path, notation)
-    frame = _read_csv(path, MARKS[separator]) if separator else read_frame(path)
-    if separator:
-        refuse_no_header(path, frame.columns, frame.row(0, named=True) if frame.height else {}, wanted)
+    known_time = () if time_column is None else (time_column,)
+    frame, table = open_table(path, wanted, known_time, notation, others)
     known = [name for name in frame.columns if name != time_column]
-    for name in [*wanted, *([time_column] if time_column is not None else ())]:
-        if name not in frame.columns:
-            raise DataError(
-                f"{path}: no column '{shortened(name)}'. {nearest(name, frame.columns)}Columns: {listed(frame.columns)}"
-            )
-    if frame.height == 0:
-        raise DataError(f"{path}: has no rows below its header. Expected one row a time step")
-    line_R = np.arange(frame.height) + (1 if path.suffix in PARQUET else 2)
-    table = Table(path, (), np.empty((frame.height, 0)), line_R)
-
     columns, text = {}, []
-    read = known if others else [name for name in known if name in wanted]
-    decimal, sure = _decimal(table, [frame[name] for name in read], wanted, separator, notation)
-    for name in read:
-        values = _numbers(table, frame[name], name in wanted, decimal or "point", sure)
+    for name in known if others else [name for name in known if name in wanted]:
+        values = numbers_of(table, frame[name], required=name in wanted)
         if values is None:
             text.append(name)
         elif name == "":
@@ -149,15 +140,52 @@ def read_table(
             columns[name] = values
     if not columns:
         raise DataError(f"{path}: no column of numbers. Columns: {listed(frame.columns)}")
-    times, date_format = (None, None) if time_column is None else _times(table, frame[time_column], notation)
+    times = None if time_column is None else times_of(table, frame[time_column])
     return replace(
         table,
         names=tuple(columns),
         values_RN=np.stack([*columns.values()], 1),
         text=tuple(text),
         times=times,
-        notation=Notation(separator, decimal, date_format),
+        notation=replace(table.notation, date_format=times.format if times else None, found=False),
     )
+
+
+def open_table(
+    path: Path,
+    wanted: Sequence[str],
+    others: Sequence[str] = (),
+    notation: Notation = UNKNOWN,
+    numbers: bool = False,
+) -> tuple[Any, Table]:
+    """Return the cells of a file as a polars frame, of a CSV file all as text, and a table of its rows without columns.
+
+    Args:
+        path: As of ``read_table``.
+        wanted: Columns that must be there and hold numbers.
+        others: Columns that must be there too.
+        notation: As far as it is known.
+        numbers: Whether all other columns of numbers are of interest too.
+
+    Raises:
+        DataError: The file cannot be read or is empty, a column is not there, or decimal marks are mixed.
+    """
+    separator = None if _is_typed(path) else _separator(path, notation)
+    frame = _read_csv(path, MARKS[separator]) if separator else read_frame(path)
+    if separator:
+        refuse_no_header(path, frame.columns, frame.row(0, named=True) if frame.height else {}, wanted)
+    for name in [*wanted, *others]:
+        if name not in frame.columns:
+            raise DataError(
+                f"{path}: no column '{shortened(name)}'. {nearest(name, frame.columns)}Columns: {listed(frame.columns)}"
+            )
+    if frame.height == 0:
+        raise DataError(f"{path}: has no rows below its header. Expected one row a time step")
+    line_R = np.arange(frame.height) + (1 if path.suffix in PARQUET else 2)
+    table = Table(path, (), np.empty((frame.height, 0)), line_R)
+    read = [name for name in frame.columns if name in wanted or (numbers and name not in others)]
+    decimal, settled = _decimal(table, [frame[name] for name in read], wanted, notation)
+    return frame, replace(table, notation=replace(notation, separator=separator, decimal=decimal), settled=settled)
 
 
 def fill(table: Table, how: Fill) -> tuple[Table, int]:
@@ -205,7 +233,7 @@ def fill(table: Table, how: Fill) -> tuple[Table, int]:
 
 def last_rows(table: Table, count: int) -> Table:
     """Return the table's last ``count`` rows."""
-    return _select(table, np.arange(len(table.values_RN))[-count:])
+    return select(table, np.arange(len(table.values_RN))[-count:])
 
 
 def without_repeats(table: Table) -> tuple[Table, int]:
@@ -213,10 +241,11 @@ def without_repeats(table: Table) -> tuple[Table, int]:
     if table.times is None:
         return table, 0
     keep_R = np.diff(table.times.at_R, prepend=table.times.at_R[0] - 1) != 0
-    return _select(table, keep_R), int((~keep_R).sum())
+    return select(table, keep_R), int((~keep_R).sum())
 
 
-def _select(table: Table, rows: np.ndarray) -> Table:
+def select(table: Table, rows: np.ndarray) -> Table:
+    """Return some of a table's rows."""
     times = table.times
     if times is not None:
         moment_R = None if times.moment_R is None else times.moment_R[rows]
@@ -261,14 +290,12 @@ def _read_csv(path: Path, mark: str) -> Any:
 
 
 def _decimal(
-    table: Table, columns: Sequence[Any], wanted: Sequence[str], separator: Separator | None, notation: Notation
+    table: Table, columns: Sequence[Any], wanted: Sequence[str], notation: Notation
 ) -> tuple[Decimal | None, bool]:
-    """Return the decimal mark of columns, None where they have none, and whether that is beyond doubt.
-
-    Beyond doubt is a mark that was given: then 1,234 is what the mark makes of it.
+    """Return the decimal mark of columns, None where their cells do not tell, and whether it was given.
 
     Raises:
-        DataError: Both marks are there, or only numbers that could be read by either.
+        DataError: Both marks are there.
     """
     import polars as pl
 
@@ -291,11 +318,6 @@ def _decimal(
         return decimal, notation.decimal == decimal
     if notation.decimal:
         return notation.decimal, True
-    for series in columns:  # 1,234 everywhere; and 1.234 where a decimal point is no matter of course
-        for decimal in DECIMALS[: 2 if separator == "semicolon" else 1]:
-            row = ambiguous_row(series, decimal)
-            if row is not None:
-                raise _ambiguous(table, series, row)
     return None, False
 
 
@@ -307,13 +329,15 @@ def _ambiguous(table: Table, series: Any, row: int) -> DataError:
     )
 
 
-def _numbers(table: Table, series: Any, required: bool, decimal: Decimal, sure: bool) -> np.ndarray | None:
+def numbers_of(table: Table, series: Any, required: bool) -> np.ndarray | None:
     """Return a column as float64, nan where empty; None for a column of text that nobody asked for."""
     import polars as pl
 
     if series.dtype.is_numeric() or (series.dtype == pl.Null and required):
         read = series.cast(pl.Float64)
     elif series.dtype == pl.String:
+        known = table.notation.decimal
+        decimal = known or "point"
         read = numbers(series, decimal)
         bad_R = (read.is_null() & series.is_not_null()).to_numpy()
         if bad_R.any():
@@ -326,12 +350,15 @@ def _numbers(table: Table, series: Any, required: bool, decimal: Decimal, sure: 
             advice = f". Write it as {plain}" if plain else ""
             raise DataError(
                 f"{table.where(row)}, column '{shortened(series.name)}': '{shortened(series[row])}' is not a number"
-                + (f" with a decimal {decimal}" if sure or decimal == "comma" else "")
+                + (f" with a decimal {decimal}" if table.settled or decimal == "comma" else "")
                 + advice
             )
-        doubtful = None if sure else ambiguous_row(series, decimal)
-        if doubtful is not None:
-            raise _ambiguous(table, series, doubtful)
+        # Without other numbers to tell, 1.234 is one of a decimal point: not so where a semicolon hints at commas.
+        open_marks = DECIMALS if known is None and table.notation.separator == "semicolon" else (decimal,)
+        for mark in () if table.settled else open_marks:
+            doubtful = ambiguous_row(series, mark)
+            if doubtful is not None:
+                raise _ambiguous(table, series, doubtful)
     elif required:
         raise DataError(f"{table.path}: column '{series.name}' holds {series.dtype}. Expected numbers")
     else:
@@ -349,15 +376,15 @@ def _numbers(table: Table, series: Any, required: bool, decimal: Decimal, sure: 
     return values_R
 
 
-def _times(table: Table, series: Any, notation: Notation) -> tuple[Times, str | None]:
-    """Return the times of a column, and their format where it is not ISO 8601."""
+def times_of(table: Table, series: Any) -> Times:
+    """Return a column of dates, times or whole numbers as times, all of the kind of its first cell."""
     import polars as pl
 
-    cells = series.to_list()
+    cells, notation = series.to_list(), table.notation
     given = None if notation.found or series.dtype != pl.String else notation.date_format
     if given or (isinstance(cells[0], str) and moment(cells[0]) is None and date_formats(cells[0])):
         at_R, found = _dates(table, series, given, notation.date_format)
-        return _counted(series.name, at_R), found
+        return replace(_counted(series.name, at_R), format=found)
     parse, expected = moment, "an ISO 8601 time, as in the first row"
     if moment(cells[0]) is None:
         parse, expected = whole_number, "a whole number, as in the first row"
@@ -374,9 +401,9 @@ def _times(table: Table, series: Any, notation: Notation) -> tuple[Times, str | 
         at.append(value)
     at_R = np.array(at, dtype=np.int64)
     if parse is whole_number:
-        return Times(series.name, "number", at_R), None
+        return Times(series.name, "number", at_R)
     _check_zones(table, series.name, cells, at_R)
-    return _counted(series.name, at_R), None
+    return replace(_counted(series.name, at_R), zone=offset(cells[-1]))
 
 
 def _counted(column: str, at_R: np.ndarray) -> Times:
@@ -504,7 +531,10 @@ def _not_rising_reason(at_R: np.ndarray, row: int) -> str:
     copies = int(np.unique(at_R, return_counts=True)[1].min())
     if (copies > 1 and copies < len(at_R)) or (row > 1 and at_R[row] == at_R[0]):
         goes = "goes back to its start" if at_R[row] == at_R[0] and row > 1 else f"has each time {copies} times"
-        return f"the column {goes}, as of several series in one table. Expected one series per file"
+        return (
+            f"the column {goes}, as of several series in one table. data=series_table data.series=COLUMN reads those, "
+            "COLUMN naming the series of each row"
+        )
     if (np.diff(at_R) < 0).all() and len(at_R) > 2:
         return "an earlier time than the row before, as all rows. Expected rising times; turn the file upside down"
     if at_R[row] < at_R[row - 1]:

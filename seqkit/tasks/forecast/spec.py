@@ -2,13 +2,16 @@
 
 # B batch, F steps of the forecast (horizon), C target columns, Q quantiles
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
-from seqkit.contracts.batch import Split
+from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import Baseline, DataSpec, Metric, Results
+from seqkit.inputs.frames.scaling import window_mean_and_scale
 from seqkit.registry import register_task
 from seqkit.tasks.forecast.prediction import SeriesPrediction
 
@@ -25,6 +28,8 @@ class Series:
         scale: Standard deviation of the training split, likewise.
         lookback: Rows read before the first predicted one; None where that varies.
         season: Rows of one period of the seasonal baseline, None where there is none.
+        window: Input column of each target whose mean and deviation over the window scale it; none where the training
+            split's do.
     """
 
     head: ClassVar[str] = "forecast"
@@ -34,16 +39,40 @@ class Series:
     scale: tuple[float, ...]
     lookback: int | None = None
     season: int | None = None
+    window: tuple[int, ...] = ()
 
     def columns(self, spec: DataSpec) -> list[int] | None:
         """Return the column of each target among the inputs; None where one is not among them."""
         names = getattr(spec.inputs, "names", ())
         return [names.index(name) for name in self.names] if set(self.names) <= set(names) else None
 
-    def in_units(self, deviations: Tensor) -> Tensor:
-        """Return the values, in float64 and the units of the data, of deviations (..., C) from the training mean."""
+    def scaled(self, values: Tensor, batch: Batch) -> Tensor:
+        """Return values (B, F, C, ...) in the units of the data as deviations from the mean."""
+        mean, scale = self._mean_and_scale(values, batch)
+        return (values - mean) / scale
+
+    def in_units(self, deviations: Tensor, batch: Batch) -> Tensor:
+        """Return the values, in float64 and the units of the data, of deviations (B, F, C, ...)."""
         deviations = deviations.double()
-        return deviations * deviations.new_tensor(self.scale) + deviations.new_tensor(self.mean)
+        mean, scale = self._mean_and_scale(deviations, batch)
+        return deviations * scale + mean
+
+    def _mean_and_scale(self, values: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return mean and scale of each target, to be broadcast to values (B, F, C, ...)."""
+        shape = (1, 1, -1, *[1] * (values.dim() - 3))
+        if self.window:
+            past_BTC = batch.inputs[:, :, list(self.window)]
+            usual_C = torch.tensor(self.scale, dtype=past_BTC.dtype, device=past_BTC.device)
+            found = window_mean_and_scale(past_BTC, batch.lengths, usual_C)
+            mean, scale = (part_BC.to(values.dtype).view(len(batch), *shape[1:]) for part_BC in found)
+            return mean, scale
+
+        def constant(numbers: tuple[float, ...]) -> Tensor:
+            # From page-locked memory, so that a GPU is not waited for.
+            made = torch.tensor(numbers, dtype=values.dtype, pin_memory=values.is_cuda)
+            return made.to(values.device, non_blocking=True).view(shape)
+
+        return constant(self.mean), constant(self.scale)
 
     def metrics(self, spec: DataSpec) -> Metric:
         from seqkit.tasks.forecast.metrics import ForecastMetrics  # torchmetrics is slow to import
@@ -81,6 +110,18 @@ class Series:
                 row |= {f"{name}_q{level:g}": value for level, value in zip(answer["levels"], values_Q, strict=True)}
             rows.append(row)
         return rows
+
+    def future(self, answers: Sequence[dict[str, Any]], spec: DataSpec) -> dict[str, list[Any]]:
+        """Return the forecasts of rows to come as the columns of one table, one row per series and step."""
+        from seqkit.tasks.forecast.future import table
+
+        return table(answers, getattr(spec.inputs, "series", None), getattr(spec.inputs, "time_column", None))
+
+    def future_figure(self, answers: Sequence[dict[str, Any]], pasts: Sequence[Tensor], spec: DataSpec) -> Any:
+        """Draw the forecasts of rows to come after the rows (T, I) that each was made from."""
+        from seqkit.tasks.forecast.future import figure
+
+        return figure(answers, pasts, getattr(spec.inputs, "names", ()))
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return a table of one line per step."""

@@ -12,7 +12,7 @@ from seqkit.tasks.forecast.spec import Series
 def scored(series, pairs):
     scores = ForecastMetrics(series.names, series.scale)
     for outputs, targets in pairs:
-        scores.update(SeriesPrediction(series.in_units(outputs)), Batch(targets, targets=targets))
+        scores.update(SeriesPrediction(series.in_units(outputs, Batch(targets))), Batch(targets, targets=targets))
     return {name: value.item() for name, value in scores.compute().items()}
 
 
