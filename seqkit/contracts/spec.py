@@ -66,8 +66,11 @@ class OptionalInputKind(Protocol):
         """Make one sequence of a cell of a table in ``folder``, or of a line of standard input; raises as ``read``."""
         ...
 
-    def sequences(self, path: Path) -> Iterator[tuple[str, Tensor]]:
-        """Yield all sequences of a file with their names, where one file holds several; raises as ``read``."""
+    def sequences(self, path: Path, lookback: int | None) -> Iterator[tuple[str, Tensor]] | None:
+        """Return the sequences of a file that holds many, with their names; None for a file that is one.
+
+        Raises as ``read``, which is not called for such a file.
+        """
         ...
 
 

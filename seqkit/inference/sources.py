@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +64,15 @@ class Sources:
             if isinstance(one, str) and one == "-":
                 yield from self._lines(sys.stdin)
             elif _is_path(one) and Path(one).is_dir():
-                yield from map(self._file, self.files_of(Path(one)))
+                for path in self.files_of(Path(one)):
+                    yield from self._file(path)
             elif self.column:
                 yield from self._rows(existing_file(one, delimited.FILE), self.column)
-            elif _is_path(one) and hasattr(self.spec.inputs, "sequences"):
-                yield from self._sequences(Path(one))
             else:
                 if _is_path(one) and hasattr(self.spec.inputs, "read_cell") and str(one).endswith(TABLES):
                     names = ", ".join(read_text_table(existing_file(one, delimited.FILE), self.separator).names)
                     raise ConfigError(f"{one}: is a table; say --column for the one to predict for. Columns: {names}")
-                yield self._file(one)
+                yield from self._file(one)
 
     def files_of(self, folder: Path) -> list[Path]:
         """Return the files of a folder and its sub-folders that the input kind reads, by path, hidden ones left out.
@@ -97,9 +97,21 @@ class Sources:
             return None
         return sum(len(self.files_of(Path(one))) if _is_path(one) and Path(one).is_dir() else 1 for one in self.given)
 
-    def _file(self, source: Any) -> Source:
+    def _file(self, source: Any) -> Iterator[Source]:
+        """Yield what one file or text is: one sequence, or the many that a file holds."""
         lookback = getattr(self.spec.task, "lookback", None)
-        return Source(str(source), lambda: self.spec.inputs.read(source, lookback))
+        if hasattr(self.spec.inputs, "sequences") and _is_path(source):
+            try:
+                many = self.spec.inputs.sequences(Path(source), lookback)
+                found = None if many is None else list(many)
+            except SeqkitError as error:
+                yield Source(str(source), partial(_refuse, error))
+                return
+            if found is not None:
+                for id, sequence in found:
+                    yield Source(id, partial(_given, sequence))
+                return
+        yield Source(str(source), lambda: self.spec.inputs.read(source, lookback))
 
     def _lines(self, lines: Iterable[str]) -> Iterator[Source]:
         for number, line in enumerate(lines, 1):
@@ -109,7 +121,7 @@ class Sources:
             if hasattr(self.spec.inputs, "read_cell"):
                 yield self._cell(str(number), text, Path(), f"line {number}")
             else:
-                yield self._file(text)
+                yield from self._file(text)
 
     def _rows(self, path: Path, column: str) -> Iterator[Source]:
         table = read_text_table(path, self.separator)
@@ -131,13 +143,17 @@ class Sources:
 
         return Source(id, read)
 
-    def _sequences(self, path: Path) -> Iterator[Source]:
-        for id, sequence in self.spec.inputs.sequences(path):
-            yield Source(id, lambda sequence=sequence: sequence)  # type: ignore[misc]
-
 
 def _is_path(source: Any) -> bool:
     return isinstance(source, str | os.PathLike) and str(source) != "-"
+
+
+def _given(sequence: Tensor) -> Tensor:
+    return sequence
+
+
+def _refuse(error: SeqkitError) -> Tensor:
+    raise error
 
 
 def _files(folder: Path) -> list[Path]:

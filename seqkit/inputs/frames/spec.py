@@ -2,6 +2,7 @@
 
 # T time (rows), I numbers per frame
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from logging import getLogger
 from pathlib import Path
@@ -19,6 +20,7 @@ from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.latest import Latest, following, texts
 from seqkit.inputs.frames.long import OneSeries, framed, listed, read_long
 from seqkit.inputs.frames.reading import read_array, read_end, read_rows, rows_of
+from seqkit.inputs.frames.sequences import TS, read_ts
 from seqkit.inputs.frames.tables import FILE, Fill, Notation
 from seqkit.inputs.frames.times import SECOND, Times
 from seqkit.registry import register_inputs
@@ -54,7 +56,7 @@ class Frames:
     """
 
     frontend: ClassVar[str] = "frames"
-    endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET, *EXCEL)
+    endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET, *EXCEL, TS)
     meaning: ClassVar[str] = (
         "frames in the units of the data, in the order of spec.inputs.names; the scaling is in the model"
     )
@@ -96,6 +98,31 @@ class Frames:
                 raise DataError(f"{source}: the model reads tables of many series; use `seqkit forecast`")
             return read_rows(source, self.names, lookback, self.time_column, self.missing, self.repeats, self.notation)
         return read_array(source, self.names, lookback)
+
+    def sequences(self, path: Path, lookback: int | None) -> Iterator[tuple[str, Tensor]] | None:
+        """Return the sequences (T, I) of a file that holds many, with their names; None for a file that is one.
+
+        Raises:
+            DataError: The file cannot be read or has other columns than the training data.
+        """
+        if lookback is None and path.suffix == TS:
+            return self._cases(existing_file(path, FILE))
+        if lookback is None and self.series:
+            return self._many(existing_file(path, FILE), self.series)
+        return None
+
+    def _cases(self, path: Path) -> Iterator[tuple[str, Tensor]]:
+        for number, case in enumerate(read_ts(path, self.missing).cases, 1):
+            if case.table.names != self.names:
+                raise DataError(
+                    f"{case.table.where(0)}: {len(case.table.names)} dimensions; the model reads {len(self.names)}"
+                )
+            yield str(number), torch.from_numpy(case.table.values_RN).float()
+
+    def _many(self, path: Path, series: str) -> Iterator[tuple[str, Tensor]]:
+        table = read_long(path, series, self.time_column, self.names, missing=self.missing, notation=self.notation)
+        for one in table.series:
+            yield one.name, torch.from_numpy(one.table.values_RN).float()
 
     def latest(self, source: Any, lookback: int | None, horizon: int, known: Any = None) -> list[Latest]:
         """Return the last rows of each series of a file, with the ``horizon`` times that follow them.

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from seqkit.contracts.batch import Split
 from seqkit.contracts.spec import Baseline, DataSpec, Metric, Results
+from seqkit.inputs.frames.spec import Frames
 from seqkit.registry import register_task
 from seqkit.tasks.classify.prediction import ClassPrediction
 
@@ -32,8 +33,13 @@ class Classes:
 
     def baselines(self, spec: DataSpec, data: Any, split: Split) -> dict[str, Baseline]:
         from seqkit.tasks.classify.baselines import majority_class
+        from seqkit.tasks.classify.neighbours import MOST, NearestNeighbour
 
-        return {"majority class": lambda batch: majority_class(self.counts, batch)}
+        found: dict[str, Baseline] = {"majority class": lambda batch: majority_class(self.counts, batch)}
+        if isinstance(spec.inputs, Frames) and len(data.part("train")) <= MOST:
+            inputs = spec.inputs
+            found["nearest neighbour"] = NearestNeighbour(data, inputs.mean, inputs.scale, len(self.names))
+        return found
 
     def figures(self, results: Results) -> dict[str, Any]:
         from seqkit.tasks.classify.figures import confusion_matrix
