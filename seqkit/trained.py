@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from seqkit.config import Config
 from seqkit.contracts.batch import Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import set_up
-from seqkit.errors import ConfigError, DataError
+from seqkit.errors import ConfigError, DataError, SeqkitError
 from seqkit.evaluation import evaluate, rounded
 from seqkit.files import disk_reason, working_in
 from seqkit.network import Network, device_of, float32_eval
@@ -29,6 +29,7 @@ from seqkit.specs import spec_to_json
 if TYPE_CHECKING:
     from seqkit.export.portable import Format
     from seqkit.inference.forecast import Future
+    from seqkit.inference.sources import Source, Sources
     from seqkit.inference.stream import Stream
 
 LOG = logging.getLogger("seqkit")
@@ -58,6 +59,26 @@ class Trained:
 
         with float32_eval(next(self.network.parameters()).device):
             return predict(self.network, self.spec, inputs)
+
+    def sources(
+        self, given: Sequence[Any], column: str | None = None, id: str | None = None, separator: Any = None
+    ) -> "Sources":
+        """Return inputs by files, folders and tables; see ``seqkit.inference.sources.Sources``."""
+        from seqkit.inference.sources import Sources
+
+        return Sources(self.spec, given, column, id, separator)
+
+    def predict_each(
+        self,
+        sources: "Iterable[Source]",
+        batch_size: int = 64,
+        skipped: Callable[[str, SeqkitError], None] | None = None,
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield ids and predictions, any number of them; see ``seqkit.inference.predict.predict_each``."""
+        from seqkit.inference.predict import predict_each
+
+        with float32_eval(next(self.network.parameters()).device):
+            yield from predict_each(self.network, self.spec, sources, batch_size, skipped)
 
     def forecast(self, data: str | Path | None = None, known: str | Path | None = None) -> "Future":
         """Forecast the rows after the end of a file; see ``seqkit.inference.forecast.forecast``.

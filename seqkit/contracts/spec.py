@@ -2,7 +2,7 @@
 
 # B batch, T time
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -56,6 +56,24 @@ class InputKind(Protocol):
         ...
 
 
+class OptionalInputKind(Protocol):
+    """What an input kind may have beside that of ``InputKind``; one that is left out is done without."""
+
+    endings: ClassVar[tuple[str, ...]]
+    """Endings of the files that it reads, in lower case, for predicting for all files of a folder."""
+
+    def read_cell(self, cell: str, folder: Path) -> Tensor:
+        """Make one sequence of a cell of a table in ``folder``, or of a line of standard input; raises as ``read``."""
+        ...
+
+    def sequences(self, path: Path, lookback: int | None) -> Iterator[tuple[str, Tensor]] | None:
+        """Return the sequences of a file that holds many, with their names; None for a file that is one.
+
+        Raises as ``read``, which is not called for such a file.
+        """
+        ...
+
+
 class Metric(Protocol):
     """Sums over an evaluation split; a torchmetrics ``Metric``, so that devices can be joined."""
 
@@ -91,6 +109,13 @@ class OptionalTask(Protocol):
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return an answer as a person reads it; JSON where left out."""
+        ...
+
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return an answer as rows of a table, for ``predict --output FILE``; no table can be had where left out.
+
+        Every row has the same columns, whatever the answer, and plain values: text, numbers, None.
+        """
         ...
 
     def write(self, answer: dict[str, Any], path: Path) -> Path:

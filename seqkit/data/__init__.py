@@ -2,6 +2,7 @@
 
 from seqkit.data import audio as audio
 from seqkit.data import morse as morse
+from seqkit.data import sequence_table as sequence_table
 from seqkit.data import series as series
 from seqkit.data import series_table as series_table
 from seqkit.data import synthetic as synthetic

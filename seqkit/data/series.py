@@ -21,9 +21,11 @@ from seqkit.data.ordering import Order, sequential, shuffled
 from seqkit.data.scaling import fitted
 from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file, sha256_of
+from seqkit.inputs.delimited import Separator
 from seqkit.inputs.frames import tables
+from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.spec import Frames
-from seqkit.inputs.frames.tables import Fill, Table, fill, read_table, without_repeats
+from seqkit.inputs.frames.tables import Fill, Notation, Table, fill, read_table, without_repeats
 from seqkit.inputs.frames.times import microseconds
 from seqkit.registry import register_data
 from seqkit.tasks.forecast.facts import are_counts, naive_errors
@@ -84,8 +86,8 @@ class SeriesCsv:
     a column that never changes there.
 
     Args:
-        path: CSV file with a header line (also .csv.gz), or Parquet file.
-        time_column: Column of ISO 8601 times or whole numbers, to check that steps are even and to split by date.
+        path: CSV or TSV file with a header line (also .csv.gz), Parquet file, or Excel workbook of one sheet.
+        time_column: Column of times or whole numbers, to check that steps are even and to split by date.
         targets: Columns to predict; all columns of numbers if left out.
         inputs: Columns the model reads; all columns of numbers if left out.
         lookback: Rows the model reads before the first predicted one.
@@ -100,6 +102,9 @@ class SeriesCsv:
         stride: Rows between the starts of neighbouring training windows.
         mirror: Also train on every window upside down, mirrored about its last row before the horizon, so that no
             drift of the training part is learnt as a rule.
+        separator: Between the cells; found if left out.
+        decimal: Decimal mark of the numbers; found if left out.
+        date_format: Of the times, as %d/%m/%Y; found if left out.
         batch_size: Windows per batch.
 
     Raises:
@@ -122,6 +127,9 @@ class SeriesCsv:
         repeats: Literal["refuse", "first"] = "refuse",
         stride: PositiveInt = 1,
         mirror: bool = False,
+        separator: Separator | None = None,
+        decimal: Decimal | None = None,
+        date_format: str | None = None,
         batch_size: PositiveInt = 64,
     ) -> None:
         self.path = existing_file(path, tables.FILE)
@@ -139,6 +147,7 @@ class SeriesCsv:
         self.repeats = repeats
         self.stride = stride
         self.mirror = mirror
+        self.notation = Notation(separator, decimal, date_format)
         self.batch_size = batch_size
 
     def setup(self) -> None:
@@ -149,7 +158,7 @@ class SeriesCsv:
         """
         wanted = [*(self.targets or ()), *(self.inputs or ())]
         others = self.targets is None or self.inputs is None
-        table = read_table(self.path, self.time_column, wanted, others)
+        table = read_table(self.path, self.time_column, wanted, others, self.notation)
         inputs, targets = (_columns(table, names) for names in (self.inputs, self.targets))
         found = len(table.values_RN)
         table, repeated = without_repeats(table) if self.repeats == "first" else (table, 0)
@@ -189,6 +198,9 @@ class SeriesCsv:
                 time_column=self.time_column,
                 missing=self.missing,
                 repeats=self.repeats,
+                separator=table.notation.separator,
+                decimal=table.notation.decimal,
+                date_format=table.notation.date_format,
             ),
             Series(
                 self.horizon,
@@ -226,6 +238,8 @@ class SeriesCsv:
     def _describe(self, found: int, repeated: int, table: Table, filled: int, season: int | None) -> dict[str, Any]:
         times = table.times
         facts: dict[str, Any] = {"file": str(self.path), "rows": f"{found:,}"}
+        if table.notation.words:
+            facts["read as"] = table.notation.words
         if times:
             facts["step"] = times.distance(times.step)
         if season:

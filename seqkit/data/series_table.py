@@ -22,12 +22,14 @@ from seqkit.data.scaling import Scaling, fitted
 from seqkit.data.series import check_split, edges
 from seqkit.errors import ConfigError, DataError
 from seqkit.files import existing_file, sha256_of
+from seqkit.inputs.delimited import Separator
 from seqkit.inputs.frames import calendar as cycles
 from seqkit.inputs.frames import tables
 from seqkit.inputs.frames.calendar import Cycle
+from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
 from seqkit.inputs.frames.spec import Frames, Role
-from seqkit.inputs.frames.tables import Fill
+from seqkit.inputs.frames.tables import Fill, Notation
 from seqkit.registry import register_data
 from seqkit.tasks.forecast.spec import Series
 
@@ -109,6 +111,9 @@ class SeriesTable:
             and range (minmax), median and quartile range (robust).
         stride: Rows between the starts of neighbouring training windows.
         eval_stride: Likewise in validation and test.
+        separator: Between the cells; found if left out.
+        decimal: Decimal mark of the numbers; found if left out.
+        date_format: Of the times, as %d/%m/%Y; found if left out.
         batch_size: Windows per batch.
 
     Raises:
@@ -137,6 +142,9 @@ class SeriesTable:
         scaling: Literal["window"] | Scaling = "window",
         stride: PositiveInt = 1,
         eval_stride: PositiveInt = 1,
+        separator: Separator | None = None,
+        decimal: Decimal | None = None,
+        date_format: str | None = None,
         batch_size: PositiveInt = 64,
     ) -> None:
         self.path = existing_file(path, tables.FILE)
@@ -159,6 +167,7 @@ class SeriesTable:
         self.scaling = scaling
         self.stride = stride
         self.eval_stride = eval_stride
+        self.notation = Notation(separator, decimal, date_format)
         self.batch_size = batch_size
 
     def setup(self) -> None:
@@ -177,6 +186,7 @@ class SeriesTable:
             own["categories"],
             self.missing,
             self.repeats,
+            notation=self.notation,
         )
         times = table.times
         if own["calendar"] and times is not None and times.moment_R is None:
@@ -204,6 +214,9 @@ class SeriesTable:
             time_column=self.time_column,
             missing=self.missing,
             repeats=self.repeats,
+            separator=table.notation.separator,
+            decimal=table.notation.decimal,
+            date_format=table.notation.date_format,
             series=self.series,
             roles=tuple(role for role, group in by_role.items() for _ in group),
             levels=tuple(levels.get(name, ()) for name in names),
@@ -297,6 +310,8 @@ class SeriesTable:
             "rows": f"{table.rows:,}",
             "series": f"{len(table.series):,}, of {lengths[0]:,} to {lengths[-1]:,} rows",
         }
+        if table.notation.words:
+            facts["read as"] = table.notation.words
         if times:
             facts["step"] = times.distance(times.step)
         if season:

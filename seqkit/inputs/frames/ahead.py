@@ -12,7 +12,7 @@ from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file
 from seqkit.inputs.frames.latest import following, in_iso
 from seqkit.inputs.frames.long import LongTable, OneSeries, read_long
-from seqkit.inputs.frames.tables import Fill, Table
+from seqkit.inputs.frames.tables import Fill, Notation, Table
 from seqkit.inputs.frames.times import Times
 
 
@@ -26,6 +26,7 @@ class KnownAhead:
         path: Of the file; None where none was given.
         missing: As of ``fill``.
         repeats: As of ``read_long``.
+        notation: Likewise.
 
     Raises:
         ConfigError: A file is needed and there is none, or the other way round.
@@ -40,6 +41,7 @@ class KnownAhead:
         path: Any,
         missing: Fill,
         repeats: Literal["refuse", "first"],
+        notation: Notation,
     ) -> None:
         if names and path is None:
             raise ConfigError(
@@ -53,7 +55,9 @@ class KnownAhead:
         self.by_name: dict[str, Table] = {}
         if names:
             place = existing_file(path, f"a CSV or Parquet file with columns {', '.join(names)}")
-            self.long = read_long(place, series, time_column, names, missing=missing, repeats=repeats)
+            self.long = read_long(
+                place, series, time_column, names, missing=missing, repeats=repeats, notation=notation
+            )
             self.by_name = {one.name: one.table for one in self.long.series}
 
     def of(self, one: OneSeries, count: int) -> OneSeries:

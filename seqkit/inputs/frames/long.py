@@ -16,7 +16,9 @@ from seqkit.errors import DataError, shortened
 from seqkit.inputs.frames import calendar
 from seqkit.inputs.frames.latest import local
 from seqkit.inputs.frames.tables import (
+    UNKNOWN,
     Fill,
+    Notation,
     Table,
     fill,
     last_rows,
@@ -54,6 +56,7 @@ class LongTable:
         path: Where they were read.
         series: S of them.
         rows: In the file.
+        notation: How the file is written.
         filled: Cells that were filled.
         added: Rows that were put in for times left out.
         repeated: Rows left out because they had the time of the row before.
@@ -62,6 +65,7 @@ class LongTable:
     path: Path
     series: tuple[OneSeries, ...]
     rows: int
+    notation: Notation
     filled: int = 0
     added: int = 0
     repeated: int = 0
@@ -82,6 +86,7 @@ def read_long(
     missing: Fill = "refuse",
     repeats: Literal["refuse", "first"] = "refuse",
     last: int | None = None,
+    notation: Notation = UNKNOWN,
 ) -> LongTable:
     """Read the rows of each series, its gaps filled or refused.
 
@@ -95,13 +100,14 @@ def read_long(
         missing: As of ``fill``.
         repeats: What to do about rows with the time of the row before in their series.
         last: Rows of each series at the end of which gaps matter; None for all.
+        notation: How the file is written, as far as it is known.
 
     Raises:
         DataError: As ``read_table`` and ``fill``; or times do not rise within a series, series have different steps,
             or a static column changes within one.
     """
     others = [series, *((time_column,) if time_column else ()), *categories]
-    frame, table = open_table(path, [*numbers, *static], others)
+    frame, table = open_table(path, [*numbers, *static], others, notation)
     first_S, series_R = _codes(frame[series])
     names = _names(table, frame[series], first_S)
     values = [numbers_of(table, frame[name], required=True) for name in numbers]
@@ -125,7 +131,8 @@ def read_long(
             raise DataError(f"{error} (series '{shortened(name)}')") from None
         found.append(OneSeries(name, own, {column: value(number) for column, value in fixed.items()}))
     _refuse_other_steps(found)
-    return LongTable(path, tuple(found), frame.height, **counts)
+    written = replace(table.notation, date_format=times.format if times else None, found=False)
+    return LongTable(path, tuple(found), frame.height, written, **counts)
 
 
 def framed(one: OneSeries, names: Sequence[str], roles: Sequence[str], levels: Sequence[Sequence[str]]) -> np.ndarray:

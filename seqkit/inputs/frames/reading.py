@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqkit.errors import DataError
 from seqkit.files import existing_file
-from seqkit.inputs.frames.tables import Fill, Table, fill, last_rows, read_table, without_repeats
+from seqkit.inputs.frames.tables import FILE, Fill, Notation, Table, fill, last_rows, read_table, without_repeats
 
 
 def read_rows(
@@ -22,13 +22,14 @@ def read_rows(
     time_column: str | None,
     missing: Fill,
     repeats: str,
+    notation: Notation,
 ) -> Tensor:
-    """Return the last ``lookback`` rows_TI of a CSV or Parquet file, or all of them.
+    """Return the last ``lookback`` rows_TI of a table, or all of them.
 
     Raises:
         DataError: The file cannot be read, lacks a column or has too few rows.
     """
-    return rows_of(read_end(source, names, lookback, time_column, missing, repeats), names, lookback)
+    return rows_of(read_end(source, names, lookback, time_column, missing, repeats, notation), names, lookback)
 
 
 def read_end(
@@ -38,10 +39,11 @@ def read_end(
     time_column: str | None,
     missing: Fill,
     repeats: str,
+    notation: Notation,
 ) -> Table:
     """Return a table of which at least the last ``lookback`` rows are filled and in even steps; raises as above."""
-    path = existing_file(source, f"a CSV or Parquet file with columns {', '.join(names)}")
-    table = read_table(path, time_column, names, others=False)
+    path = existing_file(source, f"{FILE} with columns {', '.join(names)}")
+    table = read_table(path, time_column, names, others=False, notation=notation)
     if repeats == "first":
         table, _ = without_repeats(table)
     if missing == "refuse" and lookback:  # rows before those that are read may have gaps

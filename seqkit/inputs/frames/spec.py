@@ -2,6 +2,7 @@
 
 # T time (rows), I numbers per frame
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from logging import getLogger
 from pathlib import Path
@@ -13,11 +14,14 @@ from torch import Tensor
 from seqkit.errors import DataError
 from seqkit.files import existing_file
 from seqkit.inputs.chunks import as_numbers
+from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
 from seqkit.inputs.frames.ahead import KnownAhead
+from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.latest import Latest, following, texts
 from seqkit.inputs.frames.long import OneSeries, framed, listed, read_long
 from seqkit.inputs.frames.reading import read_array, read_end, read_rows, rows_of
-from seqkit.inputs.frames.tables import FILE, Fill
+from seqkit.inputs.frames.sequences import TS, read_ts
+from seqkit.inputs.frames.tables import FILE, Fill, Notation
 from seqkit.inputs.frames.times import SECOND, Times
 from seqkit.registry import register_inputs
 
@@ -40,6 +44,10 @@ class Frames:
         time_column: Of a table to predict from, to check that its steps are even; None where there is none.
         missing: How its empty cells and left-out rows are treated.
         repeats: How its rows with the time of the row before are treated.
+        separator: Between the cells of the file trained on; as decimal and date_format it settles what another file
+            leaves open.
+        decimal: Decimal mark of that file.
+        date_format: Of its times, None for ISO 8601.
         series: Column that names the series of each row of a table; None where a table is one series.
         roles: Of each column; all are of the past where left out.
         levels: Of each column the categories that its numbers stand for, from 1, 0 being one that the training split
@@ -48,6 +56,7 @@ class Frames:
     """
 
     frontend: ClassVar[str] = "frames"
+    endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET, *EXCEL, TS)
     meaning: ClassVar[str] = (
         "frames in the units of the data, in the order of spec.inputs.names; the scaling is in the model"
     )
@@ -59,10 +68,18 @@ class Frames:
     time_column: str | None = field(default=None, compare=False)
     missing: Fill = field(default="refuse", compare=False)
     repeats: Literal["refuse", "first"] = field(default="refuse", compare=False)
+    separator: Separator | None = field(default=None, compare=False)
+    decimal: Decimal | None = field(default=None, compare=False)
+    date_format: str | None = field(default=None, compare=False)
     series: str | None = None
     roles: tuple[Role, ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
     window: bool = False
+
+    @property
+    def notation(self) -> Notation:
+        """How the file trained on was written."""
+        return Notation(self.separator, self.decimal, self.date_format, found=True)
 
     def columns(self, *roles: Role) -> list[int]:
         """Return the columns of these roles."""
@@ -79,8 +96,33 @@ class Frames:
         if isinstance(source, str) or hasattr(source, "__fspath__"):
             if self.series:
                 raise DataError(f"{source}: the model reads tables of many series; use `seqkit forecast`")
-            return read_rows(source, self.names, lookback, self.time_column, self.missing, self.repeats)
+            return read_rows(source, self.names, lookback, self.time_column, self.missing, self.repeats, self.notation)
         return read_array(source, self.names, lookback)
+
+    def sequences(self, path: Path, lookback: int | None) -> Iterator[tuple[str, Tensor]] | None:
+        """Return the sequences (T, I) of a file that holds many, with their names; None for a file that is one.
+
+        Raises:
+            DataError: The file cannot be read or has other columns than the training data.
+        """
+        if lookback is None and path.suffix == TS:
+            return self._cases(existing_file(path, FILE))
+        if lookback is None and self.series:
+            return self._many(existing_file(path, FILE), self.series)
+        return None
+
+    def _cases(self, path: Path) -> Iterator[tuple[str, Tensor]]:
+        for number, case in enumerate(read_ts(path, self.missing).cases, 1):
+            if case.table.names != self.names:
+                raise DataError(
+                    f"{case.table.where(0)}: {len(case.table.names)} dimensions; the model reads {len(self.names)}"
+                )
+            yield str(number), torch.from_numpy(case.table.values_RN).float()
+
+    def _many(self, path: Path, series: str) -> Iterator[tuple[str, Tensor]]:
+        table = read_long(path, series, self.time_column, self.names, missing=self.missing, notation=self.notation)
+        for one in table.series:
+            yield one.name, torch.from_numpy(one.table.values_RN).float()
 
     def latest(self, source: Any, lookback: int | None, horizon: int, known: Any = None) -> list[Latest]:
         """Return the last rows of each series of a file, with the ``horizon`` times that follow them.
@@ -98,7 +140,7 @@ class Frames:
             return self._latest_of_each(existing_file(source, FILE), lookback, horizon, known)
         if known is not None:
             raise DataError(f"{known}: the model reads no columns that are known ahead. Leave the file out")
-        table = read_end(source, self.names, lookback, self.time_column, self.missing, self.repeats)
+        table = read_end(source, self.names, lookback, self.time_column, self.missing, self.repeats, self.notation)
         rows_TI = rows_of(table, self.names, lookback)
         if table.times is None:
             return [Latest(rows_TI)]
@@ -115,9 +157,12 @@ class Frames:
         static = [name for name in by_role["static"] if name not in categories]
         numbers = [*by_role["past"], *by_role["known"]]
         table = read_long(
-            path, self.series, self.time_column, numbers, static, categories, self.missing, self.repeats, lookback
+            path, self.series, self.time_column, numbers, static, categories, self.missing, self.repeats, lookback,
+            self.notation,
+        )  # fmt: skip
+        ahead = KnownAhead(
+            self.series, self.time_column, by_role["known"], known, self.missing, self.repeats, self.notation
         )
-        ahead = KnownAhead(self.series, self.time_column, by_role["known"], known, self.missing, self.repeats)
         if table.times is not None:
             self._refuse_other_step(path, table.times)
         found, short = [], []

@@ -24,6 +24,7 @@ class Times:
         unit: What one is: a microsecond (since 1970), a calendar month (since year 0), or a bare number.
         at_R: The times.
         moment_R: The times in microseconds; None for bare numbers.
+        format: Of the column in the file; None for ISO 8601.
         zone: Time zone of the last row, as ``offset`` gives it; None where it names none.
     """
 
@@ -32,6 +33,7 @@ class Times:
     at_R: np.ndarray
     moment_R: np.ndarray | None = None
     zone: str | None = None
+    format: str | None = None
 
     @property
     def step(self) -> int:

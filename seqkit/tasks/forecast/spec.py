@@ -134,6 +134,16 @@ class Series:
                 row |= {"levels": list(prediction.levels), "quantiles": quantiles_FCQ}
         return rows
 
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a row per step: its number from 1, the value of each target, and its quantiles if there are any."""
+        rows: list[dict[str, Any]] = []
+        for step, values_C in enumerate(answer["values"]):
+            row = {"step": step + 1, **dict(zip(answer["names"], values_C, strict=True))}
+            for name, values_Q in zip(answer["names"], answer.get("quantiles", {step: ()})[step], strict=False):
+                row |= {f"{name}_q{level:g}": value for level, value in zip(answer["levels"], values_Q, strict=True)}
+            rows.append(row)
+        return rows
+
     def future(self, answers: Sequence[dict[str, Any]], spec: DataSpec) -> dict[str, list[Any]]:
         """Return the forecasts of rows to come as the columns of one table, one row per series and step."""
         from seqkit.tasks.forecast.future import table
