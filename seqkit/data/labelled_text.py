@@ -105,12 +105,7 @@ class LabelledText:
         batch_size: PositiveInt = 32,
     ) -> None:
         self._places = named_places("labelled_text", path, train, valid, test, EXPECTED)
-        fractions: dict[Split, float] = {"valid": valid_fraction, "test": test_fraction}
-        if valid_fraction + test_fraction >= 1:
-            raise ConfigError(
-                f"data.valid_fraction={valid_fraction:g} and data.test_fraction={test_fraction:g} "
-                "leave nothing to train on"
-            )
+        self.fractions = check_fractions(valid_fraction, test_fraction)
         check_encoding(encoding)
         if characters:
             word_tokenizer(tokenizer)
@@ -123,7 +118,6 @@ class LabelledText:
         self.vocab_size = vocab_size
         self.characters = characters
         self.max_tokens = max_tokens
-        self.fractions = fractions
         self.seed = seed
         self.batch_size = batch_size
 
@@ -291,15 +285,21 @@ def named_places(
     return [*places]
 
 
+def check_fractions(valid: float, test: float) -> dict[Split, float]:
+    """Return the fractions by part; raises ``ConfigError`` where they leave no training part."""
+    if valid + test >= 1:
+        raise ConfigError(f"data.valid_fraction={valid:g} and data.test_fraction={test:g} leave nothing to train on")
+    return {"valid": valid, "test": test}
+
+
 def check_encoding(encoding: str) -> None:
     """Refuse an encoding that Python does not know, or that does not keep ASCII as it is; raises ``ConfigError``."""
     try:
         same = "a,\n".encode(encoding) == b"a,\n"
     except LookupError:
         known = ("utf-8", "latin-1", "cp1252", "cp1251", "gb18030", "shift_jis")
-        raise ConfigError(
-            f"data.encoding={shortened(encoding)}: no such encoding. {nearest(encoding, known)}Such as {', '.join(known)}"
-        ) from None
+        hint = f"{nearest(encoding, known)}Such as {', '.join(known)}"
+        raise ConfigError(f"data.encoding={shortened(encoding)}: no such encoding. {hint}") from None
     if not same or codecs.lookup(encoding).name == "utf-7":
         raise ConfigError(f"data.encoding={encoding}: save the file as UTF-8")
 

@@ -37,7 +37,7 @@ def use_vectors(path: str | None, embedding: nn.Embedding, vocabulary: Sequence[
     place = existing_file(path, FILE)
     wanted = {*vocabulary, *map(str.lower, vocabulary)}
     size = embedding.embedding_dim
-    vectors = {word: numbers for word, numbers in _lines(place, size, wanted)}
+    vectors = dict(_lines(place, size, wanted))
     found = [(row, vectors.get(word, vectors.get(word.lower()))) for row, word in enumerate(vocabulary)]
     found_rows = [row for row, numbers in found if numbers is not None]
     if not found_rows:
