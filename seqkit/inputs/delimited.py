@@ -43,11 +43,13 @@ class TextTable:
         path: Of the file.
         names: Of its columns.
         separator: Of a delimited file; None for the other formats.
+        encoding: Of a text file; None is UTF-8, and no other can be asked for.
     """
 
     path: Path
     names: tuple[str, ...]
     separator: Separator | None
+    encoding: str | None = None
 
     def __iter__(self) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield for each row its place in words, "FILE, line 7", and its cells by column, "" where empty.
@@ -58,7 +60,7 @@ class TextTable:
         if self.separator:
             return _delimited_rows(self)
         if self.path.suffix in LINES:
-            return _json_rows(self.path, self.names)
+            return _json_rows(self.path, self.names, self.encoding)
         return _frame_rows(self.path, self.names)
 
     def require(self, *columns: str | None) -> None:
@@ -76,35 +78,36 @@ class TextTable:
         return f"separated by {self.separator}" if self.separator else self.path.suffix.removeprefix(".")
 
 
-def read_text_table(path: Path, separator: Separator | None = None) -> TextTable:
+def read_text_table(path: Path, separator: Separator | None = None, encoding: str | None = None) -> TextTable:
     """Open a table of text.
 
     Args:
         path: A delimited file with a header line (also gzipped), or .jsonl with an object per line, .parquet, .xlsx.
         separator: Of a delimited file; found by its first lines if not given.
+        encoding: Of a text file, one that keeps ASCII as it is; None is UTF-8, and no other can be asked for.
 
     Raises:
         DataError: The file is of another format, has no header, names a column twice, or could be separated by several.
     """
     if path.suffix in LINES:
-        first = next(_json_rows(path, None), None)
+        first = next(_json_rows(path, None, encoding), None)
         if first is None:
             raise DataError(f"{path}: is empty. Expected a JSON object per line")
-        return TextTable(path, tuple(first[1]), None)
+        return TextTable(path, tuple(first[1]), None, encoding)
     if path.suffix in PARQUET + EXCEL:
         return TextTable(path, tuple(read_frame(path).columns), None)
-    found = find_separator(path, separator)
-    header = next(_records(path, MARKS[found]), None)
+    found = find_separator(path, separator, encoding)
+    header = next(_records(path, MARKS[found], encoding), None)
     if header is None:
         raise DataError(f"{path}: is empty. Expected a header line with the names of the columns")
     names = tuple(name.strip() for name in header[1])
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{path}: column '{shortened(twice)}' is there twice. Expected one each")
-    return TextTable(path, names, found)
+    return TextTable(path, names, found, encoding)
 
 
-def find_separator(path: Path, given: Separator | None = None) -> Separator:
+def find_separator(path: Path, given: Separator | None = None, encoding: str | None = None) -> Separator:
     """Return the separator of a delimited file: as given, or the one that its header has and its rows agree with.
 
     Raises:
@@ -126,7 +129,7 @@ def find_separator(path: Path, given: Separator | None = None) -> Separator:
             )
         return given
     if len(there) > 1:
-        there = [name for name in there if _divides(path, MARKS[name])] or there
+        there = [name for name in there if _divides(path, MARKS[name], encoding)] or there
     if len(there) > 1:
         tried = " or ".join(f"data.separator={name}" for name in there)
         raise DataError(f"{path}, line 1: its cells may be separated by {' or '.join(there)}. Say {tried}")
@@ -147,23 +150,35 @@ def refuse_other_formats(path: Path) -> None:
         raise DataError(f"{path}, line 1: holds NUL bytes, so it is no UTF-8 text. Expected a CSV file")
 
 
-def first_bad_line(path: Path, mark: str) -> tuple[int, str] | None:
-    """Return the number of the first line that is not UTF-8 or has more cells than the header, and its fault."""
+def first_bad_line(path: Path, mark: str, encoding: str | None = None) -> tuple[int, str] | None:
+    """Return the number of the first line that is no text or has more cells than the header, and its fault."""
     number = 0
     try:
         with _opened(path) as file:
             width = 0  # cells of the header
             for number, line in enumerate(file, 1):
-                cells = next(csv.reader([line.decode("utf-8-sig")], delimiter=mark), [])
+                cells = next(csv.reader([line.decode(codec(encoding))], delimiter=mark), [])
                 width = width or len(cells)
                 if len(cells) > width:
                     what = f"{len(cells)} cells, the header has {width}"
                     return number, f"{what}; a {_name(mark)} inside a cell needs quotes"
     except UnicodeDecodeError:
-        return number, "is not UTF-8. Save the file as UTF-8"
+        return number, no_text_reason(encoding)
     except (OSError, EOFError, csv.Error):
         pass
     return None
+
+
+def codec(encoding: str | None) -> str:
+    """Return the name by which Python decodes; of UTF-8 a byte order mark is left out."""
+    return "utf-8-sig" if encoding in (None, "utf-8") else encoding
+
+
+def no_text_reason(encoding: str | None) -> str:
+    """Return why bytes are no text in an encoding, and what helps."""
+    if encoding is None:
+        return "is not UTF-8. Save the file as UTF-8"
+    return f"is not {encoding}. Give its encoding, as data.encoding=cp1252 (Windows) or latin-1, or save it as UTF-8"
 
 
 def read_frame(path: Path) -> Any:
@@ -203,7 +218,7 @@ def listed(names: Iterable[str]) -> str:
 
 def _delimited_rows(table: TextTable) -> Iterator[tuple[str, dict[str, str]]]:
     assert table.separator
-    for line, cells in islice(_records(table.path, MARKS[table.separator]), 1, None):
+    for line, cells in islice(_records(table.path, MARKS[table.separator], table.encoding), 1, None):
         if len(cells) != len(table.names):
             more = f"; a {table.separator} inside a cell needs quotes" if len(cells) > len(table.names) else ""
             raise DataError(
@@ -212,15 +227,15 @@ def _delimited_rows(table: TextTable) -> Iterator[tuple[str, dict[str, str]]]:
         yield f"{table.path}, line {line}", dict(zip(table.names, (cell.strip() for cell in cells), strict=True))
 
 
-def _records(path: Path, mark: str) -> Iterator[tuple[int, list[str]]]:
+def _records(path: Path, mark: str, encoding: str | None) -> Iterator[tuple[int, list[str]]]:
     """Yield the records of a delimited file that are not blank, each with the number of its first line."""
     csv.field_size_limit(sys.maxsize >> 32)  # a cell may be a whole text
     reader = None
     try:
         with (
-            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+            gzip.open(path, "rt", encoding=codec(encoding), newline="")
             if _is_gzip(path)
-            else path.open(encoding="utf-8-sig", newline="") as file
+            else path.open(encoding=codec(encoding), newline="") as file
         ):
             reader = csv.reader(file, delimiter=mark, skipinitialspace=mark != "\t", strict=True)
             line = 1
@@ -238,21 +253,21 @@ def _records(path: Path, mark: str) -> Iterator[tuple[int, list[str]]]:
             fault = 'text after a closing quote. Quote the whole cell, and write " inside it as ""'
         raise DataError(f"{path}, line {line}: {fault}") from None
     except UnicodeDecodeError:
-        bad = first_bad_line(path, mark)
-        raise DataError(f"{path}, line {bad[0] if bad else '?'}: is not UTF-8. Save the file as UTF-8") from None
+        bad = first_bad_line(path, mark, encoding)
+        raise DataError(f"{path}, line {bad[0] if bad else '?'}: {no_text_reason(encoding)}") from None
     except (OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be read ({_first_line(error)})") from None
 
 
-def _json_rows(path: Path, names: Sequence[str] | None) -> Iterator[tuple[str, dict[str, str]]]:
+def _json_rows(path: Path, names: Sequence[str] | None, encoding: str | None) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         with _opened(path) as file:
             for number, line in enumerate(file, 1):
                 where = f"{path}, line {number}"
                 try:
-                    row = json.loads(line.decode("utf-8-sig")) if line.strip() else None
+                    row = json.loads(line.decode(codec(encoding))) if line.strip() else None
                 except UnicodeDecodeError:
-                    raise DataError(f"{where}: is not UTF-8. Save the file as UTF-8") from None
+                    raise DataError(f"{where}: {no_text_reason(encoding)}") from None
                 except json.JSONDecodeError as error:
                     raise DataError(f"{where}: is not JSON ({error.msg} at column {error.colno})") from None
                 if row is None and not line.strip():
@@ -284,10 +299,10 @@ def _cell(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | int | float | list | dict) else str(value)
 
 
-def _divides(path: Path, mark: str) -> bool:
+def _divides(path: Path, mark: str, encoding: str | None) -> bool:
     """Whether the first rows have as many cells as the header if they are separated so."""
     try:
-        widths = {len(cells) for _, cells in islice(_records(path, mark), TRIED)}
+        widths = {len(cells) for _, cells in islice(_records(path, mark, encoding), TRIED)}
     except DataError:
         return False
     return len(widths) == 1

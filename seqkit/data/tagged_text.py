@@ -1,0 +1,296 @@
+"""The user's own tagged words: CoNLL columns, a word per line and an empty line after each sentence."""
+
+# B batch, T time (words)
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import NonNegativeInt, PositiveInt
+from torch import Tensor
+
+from seqkit.contracts.batch import EVALUATED, SPLITS, Batch, Split
+from seqkit.contracts.spec import DataSpec
+from seqkit.data import ordering
+from seqkit.data.labelled_text import Fraction, Sequences, check_encoding, check_fractions, named_places
+from seqkit.data.parts import draw_parts
+from seqkit.data.text import VocabularySize
+from seqkit.errors import ConfigError, DataError, nearest, shortened
+from seqkit.files import sha256_of
+from seqkit.inputs.delimited import codec, no_text_reason
+from seqkit.inputs.words.spec import SpelledWords, word_tokenizer
+from seqkit.padding import pad
+from seqkit.registry import register_data
+from seqkit.rng import generator
+from seqkit.tasks.tag.spec import Tags
+
+EXPECTED = "a text file with a word and its tag per line (CoNLL columns) and an empty line after each sentence"
+CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
+GLOBAL = "# global.columns ="  # first line of CoNLL-U Plus, which names other columns
+DOCUMENT = "-DOCSTART-"  # between the documents of CoNLL-2003: no word
+LONGEST = 5000  # words of a sentence; beyond that the empty lines are missing
+
+Column = int | str
+"""A column of the file: its number from 1, or from the end as -1, or in CoNLL-U its name."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Words with their tags, the part (None: to be drawn), the file and the line of the first word."""
+
+    words: list[str]
+    tags: list[str]
+    split: Split | None
+    path: Path
+    lines: list[int]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where a file has its words and tags.
+
+    Attributes:
+        word: Column of the words; None is FORM in CoNLL-U, else the first.
+        tag: Column of the tags; None is UPOS in CoNLL-U, else the last.
+    """
+
+    word: Column | None
+    tag: Column | None
+
+
+@register_data("tagged_text")
+class TaggedText:
+    """Your own tagged words: CoNLL columns, a word per line, an empty line after each sentence; also CoNLL-U.
+
+    Give ``path``, or ``train`` and what there is of ``valid`` and ``test``; parts that are not given are drawn by
+    ``seed`` from the training part's sentences. Columns are separated by tabs or, where a line has none, by spaces. Of
+    ``.conllu`` files the ranges (``3-4``) and empty nodes (``5.1``) are left out; of CoNLL-2003 the lines
+    ``-DOCSTART-``. Vocabulary and tags are those of the training part.
+
+    Args:
+        path: A file.
+        train: File to train on, instead of ``path``.
+        valid: File to validate on.
+        test: File to test on.
+        word_column: Column of the words, by its number from 1 or in CoNLL-U by its name; FORM, or the first.
+        tag_column: Column of the tags, by its number from 1 (-1 is the last) or in CoNLL-U by its name; UPOS, or the
+            last.
+        encoding: Of the files: utf-8, latin-1, cp1252, ...
+        tokenizer: What words are one in the vocabulary, and how ``predict`` cuts a text into words: lower_word (in any
+            case, and punctuation marks apart) or word (between white space).
+        vocab_size: Most frequent words to keep, ``<unk>`` among them; all by default.
+        valid_fraction: Part drawn for validation, where none is given.
+        test_fraction: Part drawn for the test, where none is given.
+        seed: Of these draws.
+        batch_size: Sentences per batch.
+
+    Raises:
+        ConfigError: Both or neither of ``path`` and ``train``, or fractions that leave no training part.
+        DataError: A file, line or value that cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None = None,
+        train: str | None = None,
+        valid: str | None = None,
+        test: str | None = None,
+        word_column: int | str | None = None,
+        tag_column: int | str | None = None,
+        encoding: str = "utf-8",
+        tokenizer: str = "lower_word",
+        vocab_size: VocabularySize | None = None,
+        valid_fraction: Fraction = 0.1,
+        test_fraction: Fraction = 0.1,
+        seed: NonNegativeInt = 0,
+        batch_size: PositiveInt = 32,
+    ) -> None:
+        self._places = named_places("tagged_text", path, train, valid, test, EXPECTED)
+        for split, place in self._places:
+            if place.is_dir():
+                raise DataError(f"{place}: is a folder{f', data.{split}' if split else ''}. Expected {EXPECTED}")
+        self.fractions = check_fractions(valid_fraction, test_fraction)
+        check_encoding(encoding)
+        word_tokenizer(tokenizer)
+        self.columns = Columns(word_column, tag_column)
+        self.encoding = encoding
+        self.tokenizer = tokenizer
+        self.vocab_size = vocab_size
+        self.seed = seed
+        self.batch_size = batch_size
+
+    def setup(self) -> None:
+        """Read the sentences and number their words, characters and tags."""
+        found = [
+            replace(sentence, split=split)
+            for split, place in self._places
+            for sentence in read_conll(place, self.columns, self.encoding)
+        ]
+        sentences, drawn = self._split(found)
+        parts = {split: [sentence for sentence in sentences if sentence.split == split] for split in SPLITS}
+        task = tags(parts)
+        words = [word for sentence in parts["train"] for word in sentence.words]
+        inputs: Any = SpelledWords.fit(self.tokenizer, words, self.vocab_size)
+        self.spec = DataSpec(inputs, task)
+        place = {name: number for number, name in enumerate(task.names)}
+        self._parts, self.facts = {}, {"origin": ", ".join(str(path) for _, path in self._places)}
+        for split, own in parts.items():
+            rows = [torch.from_numpy(inputs.rows(sentence.words)) for sentence in own]
+            self._parts[split] = Sequences(rows, [[place[tag] for tag in sentence.tags] for sentence in own])
+            strange = sum(int((row[:, 0] == 0).sum()) for row in rows)
+            self.facts[split] = f"{len(own):,} sentences, {self._parts[split].steps:,} words"
+            self.facts[split] += f", {strange:,} of them not in the vocabulary" if strange else ""
+        digest = sha256(sha256_of([path for _, path in self._places]).encode())
+        for sentence in sentences:
+            digest.update(repr((sentence.words, sentence.tags, sentence.split)).encode())
+        self.fingerprint = digest.hexdigest()
+        self.facts |= {
+            "split": drawn,
+            "tags": f"{len(task.names):,}",
+            "vocabulary": f"{len(inputs.vocabulary):,} with <unk>, {len(inputs.characters):,} characters",
+        }
+
+    def part(self, split: Split) -> Sequences:
+        return self._parts[split]
+
+    def collate(self, samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
+        words, tags = zip(*samples, strict=True)
+        inputs_BTS, lengths_B = pad(words)
+        return Batch(inputs_BTS, lengths_B, pad(tags)[0])
+
+    def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Sequence[Sequence[int]]:
+        part = self._parts[split]
+        if split != "train":
+            return ordering.sequential(len(part), batch_size)
+        return ordering.bucketed(part.lengths, batch_size, seed, epoch)
+
+    def _split(self, sentences: list[Sentence]) -> tuple[list[Sentence], str]:
+        """Return the sentences with a part each, and how they came by it."""
+        given = {split for split, _ in self._places}
+        fractions = {split: fraction for split, fraction in self.fractions.items() if split not in given}
+        if not fractions:
+            return sentences, "as given"
+        draw = generator("tagged_text", self.seed)
+        parts = draw_parts([sentence.split for sentence in sentences], [""] * len(sentences), fractions, draw)
+        for split in fractions:
+            if split not in parts:
+                raise DataError(
+                    f"{self._places[0][1]}: {len(sentences)} sentences are too few to draw a {split} part; "
+                    "are empty lines between them?"
+                )
+        drawn = " and ".join(f"{split} {fraction:g}" for split, fraction in fractions.items())
+        source = "the training part" if "train" in given else "all sentences"
+        how = f"drawn from {source}, data.seed={self.seed}: {drawn}"
+        return [replace(sentence, split=part) for sentence, part in zip(sentences, parts, strict=True)], how
+
+
+def read_conll(path: Path, columns: Columns, encoding: str) -> Iterator[Sentence]:
+    """Yield the sentences of a file of CoNLL columns.
+
+    Raises:
+        DataError: A line has not the columns, or no word or tag, or the file is no text or has no sentence.
+    """
+    is_conllu = path.suffix in (".conllu", ".conllup")
+    names: tuple[str, ...] = CONLLU if is_conllu else ()
+    words, tags, lines, count, number = [], [], [], 0, 0
+    for number, line in enumerate([*_lines(path, encoding), ""], 1):
+        if is_conllu and line.startswith("#"):
+            names = tuple(line.removeprefix(GLOBAL).split()) if line.startswith(GLOBAL) else names
+            continue
+        if line and not line.isspace():
+            cells = line.split("\t") if "\t" in line else line.split()
+            if cells[0].startswith(DOCUMENT) or (is_conllu and not cells[0].isdigit() and _is_no_word(cells[0])):
+                continue
+            where = f"{path}, line {number}"
+            words.append(_cell(cells, "word_column", columns.word, names, where))
+            tags.append(_cell(cells, "tag_column", columns.tag, names, where))
+            lines.append(number)
+            if len(words) > LONGEST:
+                raise DataError(
+                    f"{where}: a sentence of more than {LONGEST:,} words; are empty lines between sentences?"
+                )
+        elif words:
+            yield Sentence(words, tags, None, path, lines)
+            words, tags, lines, count = [], [], [], count + 1
+    if not count:
+        raise DataError(f"{path}: holds no sentence. Expected {EXPECTED}")
+
+
+def tags(parts: dict[Split, list[Sentence]]) -> Tags:
+    """Return the task: the tags of the training part.
+
+    Raises:
+        DataError: Another part has a tag that it has not, or there are fewer than two.
+    """
+    counts = Counter(tag for sentence in parts["train"] for tag in sentence.tags)
+    for split in EVALUATED:
+        for sentence in parts[split]:
+            for tag, line in zip(sentence.tags, sentence.lines, strict=True):
+                if tag not in counts:
+                    raise DataError(
+                        f"{sentence.path}, line {line}: tag '{shortened(tag)}' of the {split} part is on no training "
+                        f"word. {nearest(tag, counts)}Move the sentence to the training part, or leave it out"
+                    )
+    first = parts["train"][0]
+    if len(counts) < 2:
+        raise DataError(f"{first.path}: all words have the tag '{shortened(first.tags[0])}'; at least two are needed")
+    if len(counts) > 1000:
+        raise DataError(
+            f"{first.path}: {len(counts):,} different tags, such as '{shortened(first.tags[0])}'; is data.tag_column "
+            "the right column?"
+        )
+    return Tags(tuple(sorted(counts)))
+
+
+def _lines(path: Path, encoding: str) -> list[str]:
+    try:
+        content = path.read_bytes()
+        text = content.decode(codec(encoding))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}, line {line} (byte {error.start}): {no_text_reason(encoding)}") from None
+    if "\0" in text:
+        raise DataError(f"{path}: holds NUL bytes, so it is no text. Expected {EXPECTED}")
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
+def _is_no_word(identity: str) -> bool:
+    """Whether the first cell of a CoNLL-U line is that of a range of words or of an empty node."""
+    return all(part.isdigit() for part in identity.replace("-", ".").split("."))
+
+
+def _cell(cells: Sequence[str], option: str, column: Column | None, names: Sequence[str], where: str) -> str:
+    """Return the word or the tag of a line."""
+    is_word = option == "word_column"
+    if column is None:
+        column = ("FORM" if is_word else "UPOS") if names else (1 if is_word else -1)
+        if not names and len(cells) < 2:
+            raise DataError(
+                f"{where}: one column, '{shortened(cells[0], 30)}'. Expected a word and its tag, separated by a tab or "
+                "spaces"
+            )
+    if isinstance(column, str):
+        if not names:
+            raise ConfigError(f"data.{option}={column}: only .conllu files name their columns; give a number, from 1")
+        if column not in names:
+            raise ConfigError(
+                f"data.{option}={column}: no such column. {nearest(column, names)}Known: {', '.join(names)}"
+            )
+        column = names.index(column) + 1
+    if column == 0 or abs(column) > len(cells):
+        wanted = names[column - 1] if names else f"data.{option}={column}"
+        counted = "columns are counted from 1" if column == 0 else f"{len(cells)} columns"
+        raise DataError(f"{where}: {counted}, so there is no {wanted}")
+    cell = cells[column - 1 if column > 0 else column].strip()
+    if not cell or (names and cell == "_" and not is_word):
+        raise DataError(
+            f"{where}: no {'word' if is_word else 'tag'} in column {names[column - 1] if names else column}"
+        )
+    return cell
