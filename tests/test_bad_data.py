@@ -104,7 +104,7 @@ TEXTS = {
     "the same text": ({"a.txt": TEXT, "b.txt": TEXT, "c.txt": TEXT + "x"}, "data.train=a.txt data.valid=b.txt data.test=c.txt", "b.txt: the same text as a.txt"),
     "split of three files": ({"a.txt": TEXT}, "data.train=a.txt data.valid=a.txt data.test=a.txt data.split=[0.5,0.25,0.25]", "data.split is for data.path"),
     "split not 1": ({"a.txt": TEXT}, "data.path=a.txt data.split=[0.5,0.1,0.1]", "give three fractions above 0 that add up to 1"),
-    "unit syllable": ({"a.txt": TEXT}, "data.path=a.txt data.unit=syllable", "syllable"),
+    "tokenizer syllable": ({"a.txt": TEXT}, "data.path=a.txt data.tokenizer=syllable", "syllable"),
     "vocabulary of 1": ({"a.txt": TEXT}, "data.path=a.txt data.vocab_size=1", "data.vocab_size=1: input should be greater than or equal to 2"),
     "seq_len 0": ({"a.txt": TEXT}, "data.path=a.txt data.seq_len=0", "data.seq_len=0: input should be greater than 0"),
 }  # fmt: skip

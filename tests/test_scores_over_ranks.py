@@ -24,7 +24,7 @@ SMALL = {  # plugin, and what to train
 }  # fmt: skip
 LARGER = {
     "characters": (None, ["experiment=python_source", "data.seq_len=256", "data.eval_streams=70"]),
-    "words": (None, ["data=text_files", "data.path=book.txt", "data.split=[0.6,0.2,0.2]", "data.unit=word",
+    "words": (None, ["data=text_files", "data.path=book.txt", "data.split=[0.6,0.2,0.2]", "data.tokenizer=word",
                      "data.seq_len=8", "data.eval_streams=67"]),
     "sea_temperature": (None, ["experiment=sea_temperature", *WINDOWS]),
     "morse": (None, ["experiment=morse", "data.train_size=8", "data.valid_size=4", "data.test_size=70"]),

@@ -52,7 +52,8 @@ class Frontend(Protocol):
     ``rows_per_sequence`` says how many rows it makes of one sequence, 1 if it is not there; ``steps(lengths_B)``, if it
     is there, how many steps it makes of inputs of these lengths. To be streamed it has
     ``looks_ahead``, None or the reason why it cannot be, and, where a chunk needs the ones before it, ``stream``; see
-    ``seqkit.inference.stream``.
+    ``seqkit.inference.stream``. It may have ``start()``, called once before the first step of a training and never when
+    a checkpoint is read: weights from a file, say; what it returns is logged.
     """
 
     output_size: int

@@ -1,6 +1,7 @@
 """The data that seqkit brings."""
 
 from seqkit.data import audio as audio
+from seqkit.data import labelled_text as labelled_text
 from seqkit.data import morse as morse
 from seqkit.data import series as series
 from seqkit.data import synthetic as synthetic

@@ -2,7 +2,7 @@
 
 # B batch, S samples, U symbols of a transcript
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data import ordering
+from seqkit.data.parts import draw_parts
 from seqkit.data.sound_files import Item, read_folder, read_manifest, with_header
 from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file, existing_folder, sha256_of
@@ -175,19 +176,12 @@ class AudioFolder:
         fractions = {split: fraction for split, fraction in wanted.items() if split not in given}
         if not fractions:
             return items, "by the manifest"
-        groups = defaultdict(list)
-        for index, item in enumerate(items):
-            if item.split in (None, "train"):
-                groups[item.target if stratified else ""].append(index)
-        draw = generator("audio_folder", self.seed)
-        splits = [item.split or "train" for item in items]
-        for target in sorted(groups):
-            order = [groups[target][i] for i in torch.randperm(len(groups[target]), generator=draw).tolist()]
-            for split, fraction in fractions.items():
-                # At least one of each class in each part, but never its last one for training.
-                count = min(max(1, round(fraction * len(groups[target]))), len(order) - 1)
-                for _ in range(count):
-                    splits[order.pop()] = split
+        splits = draw_parts(
+            [item.split for item in items],
+            [item.target if stratified else "" for item in items],
+            fractions,
+            generator("audio_folder", self.seed),
+        )
         for split in fractions:
             if split not in splits:
                 where = self.manifest or self.folder

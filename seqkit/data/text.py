@@ -90,7 +90,7 @@ class TextFiles:
         train: File or folder to train on.
         valid: File or folder to validate on.
         test: File or folder to test on.
-        unit: Tokenizer: char, word, or one that a plugin registers.
+        tokenizer: char, byte, word, or another that is registered (``seqkit list``).
         vocab_size: Most frequent tokens to keep, ``<unk>`` among them; all by default.
         batch_size: Batch size: streams read in parallel.
         seq_len: Tokens per chunk (length of truncated backpropagation).
@@ -105,7 +105,7 @@ class TextFiles:
         train: str | None = None,
         valid: str | None = None,
         test: str | None = None,
-        unit: str = "char",
+        tokenizer: str = "char",
         vocab_size: VocabularySize | None = None,
         batch_size: PositiveInt = 32,
         seq_len: PositiveInt = 64,
@@ -126,8 +126,8 @@ class TextFiles:
                 f"data.split={list(split)}: give three fractions above 0 that add up to 1, as [0.9,0.05,0.05]"
             )
         self.split = split
-        find("tokenizer", unit)  # refused by name if there is none
-        self.unit = unit
+        find("tokenizer", tokenizer)  # refused by name if there is none
+        self.tokenizer = tokenizer
         self.vocab_size = vocab_size
         self.batch_size = batch_size
         self.seq_len = seq_len
@@ -145,7 +145,7 @@ class TextFiles:
             if digest == digests[0]:
                 raise DataError(f"{place}: the same text as {self._places[0]}, which is trained on. Expected another")
         self.fingerprint = digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
-        self.spec, ids, sizes = _number(texts, self.unit, self.split, self.vocab_size)
+        self.spec, ids, sizes = _number(texts, self.tokenizer, self.split, self.vocab_size)
         self.facts = {"origin": ", ".join(self._places), **sizes}
         if returns:
             self.facts["line ends"] = f"{returns:,} of Windows (\\r\\n) read as \\n"
@@ -224,17 +224,17 @@ def _check_apart(places: Sequence[str], files: Sequence[list[Path]]) -> None:
 
 
 def _number(
-    texts: Sequence[str], unit: str, split: Sequence[float], vocab_size: int | None
+    texts: Sequence[str], name: str, split: Sequence[float], vocab_size: int | None
 ) -> tuple[DataSpec, list[np.ndarray], dict[str, Any]]:
     """Return the spec, the token ids of the three splits, and their sizes for a person.
 
     Args:
         texts: The three splits, or one text to be cut by ``split``.
-        unit: Name of the tokenizer.
+        name: Of the tokenizer.
         split: Fractions of the three splits.
         vocab_size: Tokens to keep, ``<unk>`` among them.
     """
-    kind: Any = find("tokenizer", unit).factory
+    kind: Any = find("tokenizer", name).factory
     pieces = [kind.pieces(text) for text in texts]
     if len(pieces) == 1:
         whole = pieces[0]

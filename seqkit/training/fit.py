@@ -85,7 +85,7 @@ def fit(
     trainer = make_trainer(config, run, steps, interval, stop)
     backends = backends_of_run(config, data, trainer.strategy.root_device, steps, last)
     about = {**metadata, "steps_per_epoch": epoch, "backends": backends}
-    module = SequenceModule(config, data.spec, steps, about, loggers, exact)
+    module = SequenceModule(config, data.spec, steps, about, loggers, exact, fresh=last is None)
     if last and (before := planned_steps(last.config(), epoch)) != steps:
         trainer.callbacks.append(NewLength(config, before, steps))  # type: ignore[attr-defined]
     pin = trainer.strategy.root_device.type == "cuda"

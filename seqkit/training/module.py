@@ -40,6 +40,7 @@ class SequenceModule(pl.LightningModule):
             of backends.
         loggers: Loggers of the metrics; None logs nothing.
         must_be_exact: Refuse to resume if software, device, threads or backends differ from the checkpoint's.
+        fresh: Whether the training begins; one that goes on has its weights from the checkpoint.
     """
 
     network: Network
@@ -52,8 +53,10 @@ class SequenceModule(pl.LightningModule):
         metadata: dict[str, Any],
         loggers: Loggers | None = None,
         must_be_exact: bool = False,
+        fresh: bool = True,
     ) -> None:
         super().__init__()
+        self.fresh = fresh
         self.config, self.spec, self.total_steps = config, spec, total_steps
         self.metadata, self.run_loggers, self.must_be_exact = metadata, loggers, must_be_exact
         self.latest: dict[str, float] = {}  # scores of the last validation
@@ -78,6 +81,8 @@ class SequenceModule(pl.LightningModule):
         pl.seed_everything(self.config["seed"], verbose=False)
         with torch.device("cpu"):  # the same initial weights on every device
             self.network = assemble(self.config, self.spec)
+            if self.fresh and hasattr(self.network.frontend, "start") and (fact := self.network.frontend.start()):
+                LOG.info("frontend: %s", fact)
         use_choices(self.network.model, self.metadata.get("backends", []))
 
     def configure_optimizers(self) -> Any:

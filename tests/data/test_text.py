@@ -80,7 +80,7 @@ def test_vocabulary_comes_from_training_alone_and_the_rest_reads_as_unk(tmp_path
 
 def test_words_end_each_line_with_eos_and_unk_in_the_text_is_the_one_unk(tmp_path):
     parts = three(tmp_path, "the cat <unk>\n\nthe end", "the dog\n", "<unk> cat\r\n")
-    data = ready(**parts, unit="word", seq_len=1)
+    data = ready(**parts, tokenizer="word", seq_len=1)
     assert words(data, "train") == ["the", "cat", "<unk>", "<eos>", "<eos>", "the", "end", "<eos>"]
     assert data.spec.inputs.vocabulary == ("<unk>", "<eos>", "the", "cat", "end")
     assert words(data, "valid") == ["the", "<unk>", "<eos>"]
@@ -90,7 +90,7 @@ def test_words_end_each_line_with_eos_and_unk_in_the_text_is_the_one_unk(tmp_pat
 
 
 def test_vocab_size_keeps_the_most_frequent(tmp_path):
-    data = ready(**three(tmp_path, "a a a b b c c c c", "a b c d", "a b c"), unit="word", vocab_size=3, seq_len=1)
+    data = ready(**three(tmp_path, "a a a b b c c c c", "a b c d", "a b c"), tokenizer="word", vocab_size=3, seq_len=1)
     assert data.spec.inputs.vocabulary == ("<unk>", "c", "a")
     assert data.facts["train"] == "10 words, 3 of them not in the vocabulary"
 
@@ -121,7 +121,7 @@ def test_fingerprint_is_of_the_content_and_its_parts(tmp_path):
 def test_wikitext_2_has_its_published_sizes(shared):
     # 2,088,628 tokens with <eos> and a vocabulary of 33,278: Merity et al. 2016, table 1.
     folder = shared / "text" / "wikitext-2"
-    data = ready(**{name: str(folder / f"wiki.{name}.tokens") for name in ("train", "valid", "test")}, unit="word")
+    data = ready(**{name: str(folder / f"wiki.{name}.tokens") for name in ("train", "valid", "test")}, tokenizer="word")
     assert [len(data.part(split).tokens) for split in ("train", "valid", "test")] == [2088628, 217646, 245569]
     assert len(data.spec.inputs.vocabulary) == 33278
 
@@ -257,7 +257,7 @@ def test_refuses_a_part_without_one_chunk(tmp_path):
 def test_options_are_checked_in_one_line(tmp_path):
     path = write(tmp_path, "abc")
     with pytest.raises(ConfigError, match=r"^no tokenizer 'byte'. Known: char, word;"):
-        build("data", {"name": "text_files", "path": path, "unit": "byte"})
+        build("data", {"name": "text_files", "path": path, "tokenizer": "byte"})
     with pytest.raises(ConfigError, match=r"^data.vocab_size=1: input should be greater than or equal to 2$"):
         build("data", {"name": "text_files", "path": path, "vocab_size": 1})
     assert check("data", {"name": "python_source"}) == {

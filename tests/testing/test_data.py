@@ -24,7 +24,7 @@ def test_text_files(tmp_path):
     for name, text in (("train", "abcdefgh " * 30), ("valid", "hgfe dcba " * 8), ("test", "badc hefg " * 8)):
         (tmp_path / f"{name}.txt").write_text(text)
     files = {name: str(tmp_path / f"{name}.txt") for name in ("train", "valid", "test")}
-    check_data("text_files", **files, unit="char", seq_len=8, batch_size=3, eval_streams=2)
+    check_data("text_files", **files, tokenizer="char", seq_len=8, batch_size=3, eval_streams=2)
 
 
 def test_a_table(tmp_path):

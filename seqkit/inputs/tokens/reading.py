@@ -23,16 +23,24 @@ def read(tokenizer: Tokenizer, source: Any) -> Tensor:
         DataError: The file cannot be read, or there is no text.
         ConfigError: Something in the text has no token.
     """
-    text = str(source)
-    name = repr(text)
-    named = isinstance(source, Path) or (text.endswith(".txt") and len(text.split()) == 1)
-    if named or os.path.isfile(text):
-        path = existing_file(text, "a UTF-8 text file")
-        name, text = text, read_text([path])
+    name, text = text_of(source)
     ids_T = tokenizer.encode(text)
     if not len(ids_T):
         raise DataError(f"{name}: no text to predict from")
     return ids_T
+
+
+def text_of(source: Any) -> tuple[str, str]:
+    """Return a text that a person gives, itself or as the path of a UTF-8 file, with a name for messages in front.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    text = str(source)
+    named = isinstance(source, Path) or (text.endswith(".txt") and len(text.split()) == 1)
+    if named or os.path.isfile(text):
+        return text, read_text([existing_file(text, "a UTF-8 text file")])
+    return repr(text), text
 
 
 def chunk_of_tokens(tokenizer: Tokenizer, chunk: Any) -> Tensor:

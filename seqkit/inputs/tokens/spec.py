@@ -20,12 +20,14 @@ class Tokens:
 
     Attributes:
         tokenizer: With its vocabulary.
+        max_tokens: Tokens of a sequence that are read, from its start; None is all.
     """
 
     frontend: ClassVar[str] = "embedding"
     meaning: ClassVar[str] = "tokens: places in spec.inputs.tokenizer.vocabulary"
     example_steps: ClassVar[int] = 50
     tokenizer: Tokenizer
+    max_tokens: int | None = None
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
@@ -33,7 +35,7 @@ class Tokens:
 
     def read(self, source: Any, lookback: int | None = None) -> Tensor:
         """Return the ids (T,) of a string, or of the content of a UTF-8 file."""
-        ids_T = read(self.tokenizer, source)
+        ids_T = read(self.tokenizer, source)[: self.max_tokens]
         return ids_T[-lookback:] if lookback else ids_T
 
     def chunk(self, chunk: Any) -> Tensor:

@@ -41,7 +41,7 @@ class Foreign:
 def test_words_are_scored_per_character_too(tmp_path):
     place = tmp_path / "a.txt"
     place.write_text("the cat sat on the mat\n" * 30)
-    data = TextFiles(path=str(place), seq_len=4, unit="word")
+    data = TextFiles(path=str(place), seq_len=4, tokenizer="word")
     data.setup()
     ids = data.part("valid").tokens[1:]
     text = data.spec.inputs.tokenizer.decode(ids.tolist())

@@ -1,0 +1,4 @@
+"""Words with the characters that spell them."""
+
+from seqkit.inputs.words import frontend as frontend
+from seqkit.inputs.words import spec as spec

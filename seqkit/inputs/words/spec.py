@@ -1,0 +1,131 @@
+"""Words with the characters that spell them, so that a word that was never seen can still be read."""
+
+# B batch, T time (words), C characters of a word, S = 1 + C
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqkit.errors import ConfigError, DataError
+from seqkit.inputs.chunks import as_chunk
+from seqkit.inputs.tokens.reading import text_of
+from seqkit.inputs.tokens.tokenizers import Tokenizer
+from seqkit.registry import find, register_inputs
+
+LENGTH = 20  # characters that are read of a word; of EWT's training words 1 in 1,000 is longer
+STRANGE = 1  # id of a character that the training part had not; 0 is padding
+
+
+@register_inputs("words")
+@dataclass(frozen=True)
+class SpelledWords:
+    """Words as ids, each with the ids of its characters.
+
+    A row of the inputs is the id of a word, then those of its ``length`` first characters; of a longer word the first
+    and the last ones, as endings tell much. Id 0 of a character is padding, 1 one that the training part had not.
+
+    Attributes:
+        tokenizer: That cuts a text into words and numbers them, with its vocabulary.
+        characters: The known ones; a character's id is its place among them and 2.
+        max_tokens: Words of a sequence that are read, from its start; None is all.
+        length: Characters per word.
+    """
+
+    frontend: ClassVar[str] = "words"
+    meaning: ClassVar[str] = (
+        "words: places in spec.inputs.tokenizer.vocabulary, then those of their characters in spec.inputs.characters "
+        "plus 2 (0 padding, 1 unknown)"
+    )
+    example_steps: ClassVar[int] = 20
+    tokenizer: Tokenizer
+    characters: tuple[str, ...]
+    max_tokens: int | None = None
+    length: int = LENGTH
+
+    @classmethod
+    def fit(cls, tokenizer: str, words: list[str], size: int | None, max_tokens: int | None = None) -> Self:
+        """Return the kind with the vocabulary and the characters of the training part's words.
+
+        Args:
+            tokenizer: Name of one that makes words.
+            words: Of the training part, as they stand there.
+            size: Words to keep, ``<unk>`` among them; None is all.
+            max_tokens: Words of a sequence to read; None is all.
+
+        Raises:
+            ConfigError: The tokenizer makes something else.
+        """
+        kind: Any = word_tokenizer(tokenizer)
+        counts = Counter(character for word in words for character in word)
+        return cls(kind.fit(words, size), tuple(sorted(counts)), max_tokens)
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        return self.tokenizer.vocabulary
+
+    def rows(self, words: Sequence[str]) -> np.ndarray:
+        """Return inputs_TS of words."""
+        inputs_TS = np.zeros((len(words), 1 + self.length), dtype=np.int64)
+        inputs_TS[:, 0] = self.tokenizer.ids(list(words))
+        for row, word in enumerate(words):
+            spelled = word if len(word) <= self.length else word[: -(-self.length // 2)] + word[-(self.length // 2) :]
+            inputs_TS[row, 1 : 1 + len(spelled)] = [self._id_by_character.get(char, STRANGE) for char in spelled]
+        return inputs_TS
+
+    def read(self, source: Any, lookback: int | None = None) -> Tensor:
+        """Return inputs_TS of a text, of the content of a UTF-8 file, or of a tuple of words."""
+        words = self.step_names(source)[: self.max_tokens]
+        if not words:
+            raise DataError(f"{str(source)!r}: no text to predict from")
+        return torch.from_numpy(self.rows(words[-lookback:] if lookback else words))
+
+    def step_names(self, source: Any) -> list[str]:
+        """Return the words of what ``read`` reads, one per step."""
+        if isinstance(source, tuple):
+            return [str(word) for word in source]
+        kind: Any = self.tokenizer
+        return kind.split(text_of(source)[1])
+
+    def chunk(self, chunk: Any) -> Tensor:
+        if isinstance(chunk, str):
+            kind: Any = self.tokenizer
+            return torch.from_numpy(self.rows(kind.split(chunk)))
+        due = f"text, or ids (words, {1 + self.length}) of words and their characters"
+        values = as_chunk(chunk, (1 + self.length,), due)
+        if not values.numel():
+            return torch.empty(0, 1 + self.length, dtype=torch.int64)
+        limits = torch.tensor([len(self.vocabulary)] + [len(self.characters) + 2] * self.length)
+        strange = values.is_floating_point() or values.is_complex() or values.dtype == torch.bool
+        if strange or bool((values < 0).any()) or bool((values >= limits).any()):
+            raise DataError(f"a chunk must be {due}; this one holds others")
+        return values.long()
+
+    def example(self, rows: int, steps: int, draw: torch.Generator) -> Tensor:
+        words_BT1 = torch.randint(len(self.vocabulary), (rows, steps, 1), generator=draw)
+        shape = (rows, steps, self.length)
+        spelled_BTC = torch.randint(1, len(self.characters) + 2, shape, generator=draw)
+        sizes_BT1 = torch.randint(1, self.length + 1, (rows, steps, 1), generator=draw)
+        return torch.cat((words_BT1, spelled_BTC * (torch.arange(self.length) < sizes_BT1)), 2)
+
+    @cached_property
+    def _id_by_character(self) -> dict[str, int]:
+        return {character: 2 + place for place, character in enumerate(self.characters)}
+
+
+def word_tokenizer(name: str) -> Any:
+    """Return the class of a tokenizer that makes words; raises ``ConfigError`` where it makes something else."""
+    kind = find("tokenizer", name).factory
+    if not hasattr(kind, "split"):
+        raise ConfigError(
+            f"data.tokenizer={name}: its tokens are no words, whose characters could be read. Expected {WORDS}"
+        )
+    return kind
+
+
+WORDS = "data.tokenizer=lower_word or data.tokenizer=word"
