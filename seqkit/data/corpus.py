@@ -167,6 +167,8 @@ def _tokenise(folder: Path, parts: dict[Split, list[Block]], kind: Any, vocab_si
         files[split] = [_file(folder, number).name for number in own]
     made = {"spec": spec, "sizes": sizes, "files": files, "returns": sum(counts[2] for counts in found)}
     write_atomic(folder / "corpus.json", json.dumps(made))
+    for counts in folder.glob("tokens-*.json"):
+        counts.unlink()
 
 
 class _Work(Dataset):

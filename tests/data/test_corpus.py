@@ -14,8 +14,9 @@ LINES = [f"line {number % 7} of ü {'x' * (number % 11)} <unk>\r\n" for number i
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """Every text is large, its blocks are short, and they are tokenised in this process."""
+def small(monkeypatch, tmp_path_factory):
+    """Every text is large, its blocks are short, tokenised in this process, and not known yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setattr(corpus, "LARGE", 1)
     monkeypatch.setattr(corpus, "BLOCK", 256)
     monkeypatch.setattr(corpus, "processors", lambda: 0)
