@@ -11,9 +11,8 @@ from typing import Any
 import torch
 
 import seqkit
-from seqkit.files import write_atomic
+from seqkit.files import cache_folder, write_atomic
 from seqkit.models.backends.fused.compiling import source_of
-from seqkit.models.backends.fused.library import cache_folder
 
 LOG = logging.getLogger("seqkit")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from seqkit.files import cache_folder
 from seqkit.models.backends.fused.compiling import (
     FLAGS,
     LEVELS,
@@ -74,11 +75,6 @@ def target() -> str:
 def path(dtype: torch.dtype) -> Path:
     """Return the file of the library for a dtype; compile it where neither the wheel nor the cache has it."""
     return _shipped(target(), dtype) or compiled("", dtype, "the loops over time")
-
-
-def cache_folder() -> Path:
-    """Return the folder that keeps compiled loops."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "seqkit"
 
 
 def runnable_targets() -> tuple[str, ...]:
