@@ -273,7 +273,7 @@ class Attribute(Plain):
 @pytest.mark.parametrize("cell", [Counting, Rebinding, Attribute])
 def test_a_step_that_counts_is_not_compiled(cell):
     model = Recurrent(lambda size: cell(), 3, hidden_size=64)
-    assert model.backends()[0].reason.endswith(f"; {cell.__name__}.step changes its cell")
+    assert f"; {cell.__name__}.step changes its cell" in model.backends()[0].reason
     model(torch.randn(2, 5, 3))
     assert int(model.layers[0][0].cell.count) == 5
 
