@@ -54,6 +54,7 @@ class FramesFrontend(nn.Module):
         # Not in the state dict: the spec is saved beside it and says the same.
         self.register_buffer("mean", torch.tensor(spec.inputs.mean), persistent=False)
         self.register_buffer("scale", torch.tensor(spec.inputs.scale), persistent=False)
+        self.column_names = spec.inputs.names if channels == "together" else ()
         self.rows_per_sequence = len(spec.inputs.names) if channels == "apart" else 1
         folded = patch * (1 if channels == "apart" else len(spec.inputs.names))
         self.project = nn.Linear(folded, project) if project else nn.Identity()
