@@ -166,8 +166,6 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         if last is None and ranks.first:
             run.write_config(config, data.spec)  # a resumed run without a checkpoint begins with the code of now
         about = {**metadata(config, data), "history": run.history}
-        if last and "init_from" in last.metadata:
-            about["init_from"] = last.metadata["init_from"]
         same = {name: about[name] for name in ("version", "hash", "fingerprint", "components")}
         ranks.refuse_if_unequal({**same, "torch": str(torch.__version__)})
         if ranks.first:

@@ -18,7 +18,10 @@ TINY = [
     "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=4", "trainer.val_check_interval=2",
 ]  # fmt: skip
 LSTM = "hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, backend"
-SETTINGS = "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs"
+SETTINGS = (
+    "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs, "
+    "init_from, freeze"
+)
 
 REFUSALS = {
     "model=lsmt": "no model 'lsmt'. Did you mean 'lstm'? Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",

@@ -56,7 +56,8 @@ class Frontend(Protocol):
     a checkpoint is read: weights from a file, say; what it returns is logged.
 
     It may say in ``row_names`` what each row of a parameter stands for, ``{"embedding.weight": vocabulary}``: a run
-    that starts from another one's weights then takes rows by these names. A head may too.
+    that starts from another one's weights then takes rows by these names, as of a head. In ``column_names`` it may name
+    the features of its output, which are then compared.
     """
 
     output_size: int

@@ -69,6 +69,8 @@ def start_from(network: Network, init_from: str) -> dict[str, Any]:
         reasons = [f"{name} ({reason})" for name, reason in list(taken.left_out.items())[:SOME]]
         raise ConfigError(f"init_from={init_from}: none of its weights fits: {', '.join(reasons)}")
     _say(taken, path, saved.step)
+    if reason := other_columns_reason(network, other):
+        LOG.warning("%s", reason)
     config = saved.metadata["config"]
     return {
         "path": str(path),
@@ -121,6 +123,15 @@ def row_names(network: nn.Module) -> dict[str, Sequence[str]]:
         for name, module in network.named_modules()
         for own, rows in getattr(module, "row_names", {}).items()
     }
+
+
+def other_columns_reason(network: Network, other: Network) -> str:
+    """Return how the columns that two networks read differ, where each takes the weights of another; else ""."""
+    there, here = (getattr(one.frontend, "column_names", ()) for one in (other, network))
+    if there == here or len(there) != len(here):
+        return ""
+    listed = f"{','.join(there)} there, {','.join(here)} here"
+    return f"the columns are others, {listed}: each takes the weights of the one in its place"
 
 
 def _copy_rows(own: Tensor, source: Tensor, own_rows: Sequence[str], their_rows: Sequence[str]) -> int:

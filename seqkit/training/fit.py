@@ -86,6 +86,8 @@ def fit(
     trainer = make_trainer(config, run, steps, interval, stop)
     backends = backends_of_run(config, data, trainer.strategy.root_device, steps, last)
     about = {**metadata, "steps_per_epoch": epoch, "backends": backends}
+    if last and "init_from" in last.metadata:
+        about["init_from"] = last.metadata["init_from"]
     module = SequenceModule(config, data.spec, steps, about, loggers, exact, fresh=last is None)
     if last and (before := planned_steps(last.config(), epoch)) != steps:
         trainer.callbacks.append(NewLength(config, before, steps))  # type: ignore[attr-defined]

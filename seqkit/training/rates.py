@@ -78,8 +78,8 @@ class _Growing(pl.Callback):
         self._lowest = math.inf
 
     def on_train_batch_start(self, trainer: pl.Trainer, module: Any, batch: Any, batch_idx: int) -> None:
-        for group in trainer.optimizers[0].param_groups:
-            group["lr"] = self.rates[trainer.global_step] * group.get("factor", 1)
+        for own in trainer.optimizers[0].param_groups:
+            own["lr"] = self.rates[trainer.global_step] * own.get("factor", 1)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._batches.append(float(outputs["loss"]))

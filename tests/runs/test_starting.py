@@ -5,15 +5,21 @@ import logging
 import shutil
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import seqkit
 from seqkit.__main__ import run
+from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
 from seqkit.experiment import resume
+from seqkit.inputs.frames.spec import Frames
+from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
+from seqkit.runs.starting import other_columns_reason
+from seqkit.tasks.next_token.spec import NextToken
 from tests.conftest import TINY
 from tests.training.test_lengthening import killed_at
 
@@ -137,3 +143,17 @@ def test_where_nothing_fits_it_is_refused(finished):
     with pytest.raises(ConfigError, match=f"init_from={finished}: none of its weights fits: .*{parts}"):
         seqkit.train(["data=timing", "model=gru", "trainer.max_steps=1", f"init_from={finished}", "id=a"])
     assert not Path("runs/timing/a").exists()
+
+
+def test_other_columns_in_the_same_place_are_said():
+    def reading(*names):
+        frontend = build(
+            "frontend", "frames", DataSpec(Frames(names, (0.0,) * len(names), (1.0,) * len(names)), NextToken())
+        )
+        return SimpleNamespace(frontend=frontend)
+
+    assert other_columns_reason(reading("heat", "load"), reading("load", "heat")) == (
+        "the columns are others, load,heat there, heat,load here: each takes the weights of the one in its place"
+    )
+    assert not other_columns_reason(reading("heat", "load"), reading("heat", "load"))
+    assert not other_columns_reason(reading("heat"), reading("load", "heat"))  # no weights of another size are taken
