@@ -1,6 +1,10 @@
 """Numbers and tables as text."""
 
-from collections.abc import Iterable
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 def number(value: float | None) -> str:
@@ -24,6 +28,22 @@ def text_table(header: list[str], rows: list[list[str]]) -> str:
     widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
     cells.insert(1, ["-" * width for width in widths])
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
+
+
+def csv_text(columns: Mapping[str, Sequence[Any]]) -> str:
+    """Return a table of columns as CSV, numbers to six significant digits, nothing where one is undefined."""
+    buffer = io.StringIO()
+    lines = csv.writer(buffer, lineterminator="\n")
+    lines.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        lines.writerow(_cell(cell) for cell in row)
+    return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.6g}"
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
