@@ -20,7 +20,7 @@ NAMED = 8
 SUMS = ("relative", "relative_squares", "percent", "pinball", "crps", "inside", "width")
 COUNTS = ("count", "compared", "values")
 EACH = ("steps", "compared", "mae", "mse", "smape", "mase", "rmsse")
-"""Sums of each series and target: of steps, of those with a unit of MASE, of what errors of these names are means of."""
+"""Sums of each series and target: steps, those with a unit of MASE, and what errors of these names are means of."""
 
 
 class ForecastMetrics(Metric):
@@ -86,6 +86,7 @@ class ForecastMetrics(Metric):
         self.compared += known_BFC.sum()
         sums = (
             torch.ones_like(raw_BFC),
+            known_BFC.double(),
             raw_BFC.abs(),
             raw_BFC.square(),
             percent_BFC,
