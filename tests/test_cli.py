@@ -152,7 +152,8 @@ def test_sweep(capsys):
     (["trian"], f"no command 'trian'. Did you mean 'train'? Known: {', '.join(sorted(COMMANDS))}"),
     (["evaluate", "runs/x"], "runs/x is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
     (["resume", "."], " is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
-    (["describe", "head"], "say which head: seqkit describe head=NAME. Known: classify, forecast, next_token, transcribe"),
+    (["describe", "head"], "say which head: seqkit describe head=NAME. Known: classify, distribution_forecast, forecast, next_token, "
+                           "quantile_forecast, transcribe"),
     (["describe", "experiment=mors"], "no experiment 'mors'. Did you mean 'morse'? Known: adding, audio_classify, "
                                       "audio_transcribe, forecast, morse, python_source, sea_temperature, text, timing"),
     (["describe", "nothing"], "nothing is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),

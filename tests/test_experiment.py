@@ -213,7 +213,9 @@ def test_a_monitor_must_be_a_score_and_a_direction(monitor, monkeypatch):
     monkeypatch.setattr(Forecast, "monitor", monitor)
     with pytest.raises(ConfigError) as refusal:
         seqkit.train([*TINY, "id=a"])
-    expected = f"Forecast.monitor is {monitor!r}: expected (METRIC, 'min' or 'max'), METRIC one of mae, mse"
+    expected = (
+        f"Forecast.monitor is {monitor!r}: expected (METRIC, 'min' or 'max'), METRIC one of mae, mse, rmse, smape"
+    )
     assert str(refusal.value) == expected
     assert not Path("runs/tiny/a").exists()
 

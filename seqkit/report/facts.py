@@ -55,7 +55,9 @@ def write_report(
     monitor = list(network.head.monitor)
     names = []
     with guard("the learning curves"):
-        save(learning_curves(folder.metrics_csv, monitor[0]), folder.path / "learning_curves.png")
+        save(
+            learning_curves(folder.metrics_csv, monitor[0], times.get("best_step")), folder.path / "learning_curves.png"
+        )
         names.append("learning_curves.png")
     figures, sample = illustrations(network, spec, data, test.metric, guard)
     for name, figure in figures.items():

@@ -24,12 +24,13 @@ SPAN = 20
 """Largest over smallest score from which the axis of a score that is to be low is logarithmic."""
 
 
-def learning_curves(metrics: Path, monitor: str) -> Any:
+def learning_curves(metrics: Path, monitor: str, best_step: int | None = None) -> Any:
     """Draw training loss, validation loss and the monitored metric over optimizer steps.
 
     Args:
         metrics: The run's ``metrics.csv``.
         monitor: Name of the monitored metric.
+        best_step: Of the best checkpoint, which is marked.
     """
     rows = read_metrics(metrics)
     figure, axes = panels(1, 2, 9, 3.2)
@@ -43,6 +44,8 @@ def learning_curves(metrics: Path, monitor: str) -> Any:
         panel.set_xlabel("optimizer steps")
         panel.xaxis.get_major_locator().set_params(integer=True)
         if panel.lines:
+            if best_step is not None:
+                panel.axvline(best_step, color="0.6", linestyle=":", label=f"best, step {best_step:,}", zorder=0)
             panel.legend()
     axes[0].set_ylabel("loss")
     axes[1].set_ylabel(monitor.replace("_", " "))

@@ -1,5 +1,8 @@
 """Reports for the terminal: the outcome of a run, of an evaluation."""
 
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,11 @@ def terminal_summary(report: dict[str, Any]) -> str:
 
 
 def score_table(scores: dict[str, dict[str, float]], split: str) -> str:
-    """Return a text table, one line per predictor, one column per metric."""
+    """Return a text table, one line per predictor, one column per metric, within the width of a terminal."""
     columns = columns_of(scores.values())
+    on_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
     return text_table(
-        [split, *columns], [[name, *(number(row.get(column)) for column in columns)] for name, row in scores.items()]
+        [split, *columns],
+        [[name, *(number(row.get(column)) for column in columns)] for name, row in scores.items()],
+        shutil.get_terminal_size().columns if on_terminal else None,
     )

@@ -22,12 +22,27 @@ def indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
-def text_table(header: list[str], rows: list[list[str]]) -> str:
-    """Return a table in columns as wide as their longest cell."""
+def text_table(header: list[str], rows: list[list[str]], width: int | None = None) -> str:
+    """Return a table in columns as wide as their longest cell.
+
+    Args:
+        header: Names of the columns.
+        rows: Cells of each line.
+        width: Characters of a line; columns that do not fit follow below, beside the first one again. None is any.
+    """
     cells = [header, *rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
     cells.insert(1, ["-" * width for width in widths])
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
+    blocks: list[list[int]] = [[0]]
+    for column in range(1, len(header)):
+        taken = sum(widths[place] + 2 for place in blocks[-1])
+        if width and taken + widths[column] > width and len(blocks[-1]) > 1:
+            blocks.append([0])
+        blocks[-1].append(column)
+    return "\n\n".join(
+        "\n".join("  ".join(line[place].ljust(widths[place]) for place in block).rstrip() for line in cells)
+        for block in blocks
+    )
 
 
 def csv_text(columns: Mapping[str, Sequence[Any]]) -> str:

@@ -80,7 +80,9 @@ def shifted(
     own = prediction.quantiles_BFCQ
     base_BFCQ = (prediction.values_BFC[..., None] if own is None else own).double()
     quantiles_BFCQ = scaling.in_units(scaling.scaled(base_BFCQ, batch) + shifts_FCQ, batch)
-    return SeriesPrediction(prediction.values_BFC, quantiles_BFCQ.sort(-1).values, levels)
+    if own is not None:  # one value with rising shifts is in order
+        quantiles_BFCQ = quantiles_BFCQ.sort(-1).values
+    return SeriesPrediction(prediction.values_BFC, quantiles_BFCQ, levels)
 
 
 def spread(data: Any, split: Split, windows: int, size: int = 256) -> Iterator[Batch]:

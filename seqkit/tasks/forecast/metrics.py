@@ -13,8 +13,6 @@ from seqkit.contracts.batch import Batch
 from seqkit.tasks.forecast.prediction import SeriesPrediction
 from seqkit.tasks.forecast.spec import Series, interval_ends
 
-GRID = 50
-"""Levels at which the integral of the CRPS is computed."""
 NAMED = 8
 """Targets up to which each has an error of its own among the scores."""
 SUMS = ("relative", "relative_squares", "percent", "pinball", "crps", "inside", "width")
@@ -128,8 +126,7 @@ class ForecastMetrics(Metric):
 
     def _add_quantiles(self, quantiles_BFCQ: Tensor, levels: tuple[float, ...], targets_BFC: Tensor) -> None:
         self.values += targets_BFC.numel()
-        for place in range(GRID):
-            self.crps += 2 * _pinball(quantiles_BFCQ, levels, targets_BFC, (place + 0.5) / GRID) / GRID
+        self.crps += _crps(quantiles_BFCQ, levels, targets_BFC)
         ends = interval_ends(levels)
         if ends is None:
             return
@@ -171,6 +168,24 @@ class ForecastMetrics(Metric):
         if not plain and 1 < len(raw_C) <= NAMED:
             scores |= {f"mae_raw_{name}": raw_C[target] for target, name in enumerate(self.series.names)}
         return scores
+
+
+def _crps(quantiles_BFCQ: Tensor, levels: tuple[float, ...], targets_BFC: Tensor) -> Tensor:
+    """Return the summed integral of (F(x) - [x >= target])^2 over x, where F interpolates between the quantiles.
+
+    F jumps from 0 at the lowest quantile, and to 1 at the highest.
+    """
+    quantiles = quantiles_BFCQ.unbind(-1)
+    beyond_BFC = (quantiles[0] - targets_BFC).clamp(min=0) + (targets_BFC - quantiles[-1]).clamp(min=0)
+    total = beyond_BFC.sum()
+    for start, end, low, high in zip(quantiles, quantiles[1:], levels, levels[1:], strict=False):
+        below_BFC = torch.minimum(torch.maximum(targets_BFC, start), end) - start
+        above_BFC = end - start - below_BFC
+        level_BFC = low + (high - low) * (below_BFC / (end - start)).nan_to_num(0)
+        total = total + (below_BFC * (low**2 + low * level_BFC + level_BFC**2)).sum() / 3
+        rest_BFC, rest = 1 - level_BFC, 1 - high
+        total = total + (above_BFC * (rest_BFC**2 + rest_BFC * rest + rest**2)).sum() / 3
+    return total
 
 
 def _pinball(quantiles_BFCQ: Tensor, levels: tuple[float, ...], targets_BFC: Tensor, level: float) -> Tensor:
