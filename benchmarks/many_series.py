@@ -48,5 +48,27 @@ def make(path: Path, series: int = 400, hours: tuple[int, int] = (1200, 3000), s
     path.write_text("\n".join(rows) + "\n")
 
 
+def make_promoted(path: Path, series: int = 60, days: int = 500, seed: int = 1) -> None:
+    """Write a table of daily sales that a promotion on random days doubles or triples, by shop.
+
+    Args:
+        path: Of the CSV file.
+        series: Of how many.
+        days: Of each.
+        seed: Of the draws.
+    """
+    draw = np.random.default_rng(seed)
+    times = np.datetime64("2023-01-01") + np.arange(days)
+    rows = ["shop,date,sales,promo"]
+    for number in range(series):
+        scale, effect = 10 ** draw.uniform(0, 3), draw.uniform(1, 2)
+        promo = draw.random(days) < 0.2
+        week = 1 + 0.2 * np.sin(2 * np.pi * (np.arange(days) + draw.integers(7)) / 7)
+        sales = scale * week * (1 + effect * promo) * (1 + draw.normal(0, 0.05, days))
+        rows += [f"shop{number},{day},{s:.6g},{p:d}" for day, s, p in zip(times, sales, promo, strict=True)]
+    path.write_text("\n".join(rows) + "\n")
+
+
 if __name__ == "__main__":
     make(Path(sys.argv[1]) / "many_series.csv")
+    make_promoted(Path(sys.argv[1]) / "promoted.csv")

@@ -154,6 +154,14 @@ class OptionalTask(Protocol):
         """Return matplotlib figures by file name without ending; none where left out."""
         ...
 
+    def tables(self, metric: Any) -> dict[str, dict[str, list[Any]]]:
+        """Return tables for the run's folder, as columns, by file name without ending; none where left out.
+
+        Args:
+            metric: Of the network, over the whole test split.
+        """
+        ...
+
     def sample(self, results: "Results") -> str:
         """Return a text sample for the report; none where left out."""
         ...

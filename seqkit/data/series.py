@@ -207,7 +207,7 @@ class SeriesCsv:
                 *named(targets),
                 lookback=self.lookback,
                 season=season,
-                naive=naive_errors(train_RN[:, targets], season),
+                naive=naive_errors(values_RN[: bounds[1], targets], season),
                 counts=are_counts(values_RN[:, targets]),
             ),
         )

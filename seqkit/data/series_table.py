@@ -31,6 +31,7 @@ from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
 from seqkit.inputs.frames.spec import Frames, Role
 from seqkit.inputs.frames.tables import Fill, Notation
 from seqkit.registry import register_data
+from seqkit.tasks.forecast.facts import are_counts, naive_errors
 from seqkit.tasks.forecast.spec import Series
 
 Sample = tuple[Tensor, Tensor, Tensor, int]
@@ -254,6 +255,10 @@ class SeriesTable:
                 number = SPLITS.index(name)
                 self._refuse_short(table, name, max(edge[number + 1] - edge[number] for edge in edges_S))
         season = self.season or (times.season if times else None)
+        targets_RC = torch.from_numpy(values_RI[:, : len(columns)])
+        self._naive_SC2 = torch.tensor(
+            [naive_errors(targets_RC[at : at + edge[1]], season) for at, edge in zip(starts, edges_S, strict=False)]
+        )
         self.spec = DataSpec(
             frames,
             Series(
@@ -264,9 +269,10 @@ class SeriesTable:
                 lookback=self.lookback,
                 season=season,
                 window=tuple(columns) if frames.window else (),
+                counts=are_counts(targets_RC),
+                members=tuple(one.name for one in table.series),
             ),
         )
-        self.names = [one.name for one in table.series]
         self.fingerprint = sha256_of([self.path])
         self.facts = self._describe(table, season, edges_S)
 
@@ -275,7 +281,8 @@ class SeriesTable:
 
     def collate(self, samples: Sequence[Sample]) -> Batch:
         inputs, targets, known, series = zip(*samples, strict=True)
-        extras = {"series": torch.tensor(series)}
+        series_B = torch.tensor(series)
+        extras = {"series": series_B, "naive": self._naive_SC2[series_B]}
         if known[0].shape[1]:
             extras["known"] = torch.stack(known)
         return Batch(torch.stack(inputs), targets=torch.stack(targets), extras=extras)

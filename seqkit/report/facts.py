@@ -20,6 +20,7 @@ from seqkit.ranks import group
 from seqkit.report.figures import learning_curves, save
 from seqkit.report.illustrations import illustrations
 from seqkit.report.markdown import markdown
+from seqkit.report.text import csv_text
 from seqkit.runs.folder import RunFolder
 
 LOG = logging.getLogger("seqkit")
@@ -63,6 +64,11 @@ def write_report(
         with guard(f"the figure {name}"):
             save(figure, folder.path / f"{name}.png")
             names.append(f"{name}.png")
+    tables: list[str] = []
+    with guard("the tables"):
+        for name, columns in (spec.task.tables(test.metric) if hasattr(spec.task, "tables") else {}).items():
+            write_atomic(folder.path / f"{name}.csv", csv_text(columns))
+            tables.append(f"{name}.csv")
     backends: dict[str, str] = {}
     with guard("the backends"):
         backends = backends_in_words(network.model)
@@ -84,6 +90,7 @@ def write_report(
         "config": config,
         "history": folder.history,
         "figures": names,
+        "tables": tables,
         "sample": sample,
         "missing": list(dict.fromkeys([*test.missing, *valid.missing, *left_out])),
     }

@@ -20,6 +20,8 @@ def markdown(facts: dict[str, Any]) -> str:
         ),
         *(f"![{Path(figure).stem}]({figure})" for figure in facts["figures"]),
     ]
+    if facts.get("tables"):
+        parts.append(f"Tables: {', '.join(f'[{table}]({table})' for table in facts['tables'])}.")
     if facts["missing"]:
         parts.append(f"Missing, because it failed (see train.log): {', '.join(facts['missing'])}.")
     if facts["sample"]:

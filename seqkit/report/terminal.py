@@ -15,7 +15,9 @@ def terminal_summary(report: dict[str, Any]) -> str:
     parts = [score_table({"model": report["test"], **report["baselines"]}, "test")]
     if report["sample"]:
         parts.append(f"sample:\n{indented(report['sample'])}")
-    parts.append(f"run: {shown(Path(report['run']))}  (report.md, {', '.join(report['figures'])})")
+    parts.append(
+        f"run: {shown(Path(report['run']))}  (report.md, {', '.join([*report.get('tables', ()), *report['figures']])})"
+    )
     return "\n\n".join(parts)
 
 

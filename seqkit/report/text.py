@@ -1,7 +1,10 @@
 """Numbers and tables as text."""
 
+import csv
+import io
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -41,6 +44,22 @@ def text_table(header: list[str], rows: list[list[str]], width: int | None = Non
         "\n".join("  ".join(line[place].ljust(widths[place]) for place in block).rstrip() for line in cells)
         for block in blocks
     )
+
+
+def csv_text(columns: Mapping[str, Sequence[Any]]) -> str:
+    """Return a table of columns as CSV, numbers to six significant digits, nothing where one is undefined."""
+    buffer = io.StringIO()
+    lines = csv.writer(buffer, lineterminator="\n")
+    lines.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        lines.writerow(_cell(cell) for cell in row)
+    return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.6g}"
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:

@@ -61,7 +61,7 @@ def test_rows_of_series_may_be_interleaved_and_uneven_in_start():
     header, *rows = many().splitlines()
     mixed = "\n".join([header, *chain.from_iterable(zip(rows[80:], rows[:40], rows[40:80], strict=True))]) + "\n"
     data, other = made(), made(mixed)
-    assert other.names == ["c", "a", "b"]
+    assert other.spec.task.members == ("c", "a", "b")
     assert torch.equal(other.part("test").values_RI[:40], data.part("test").values_RI[80:])
 
 
@@ -105,7 +105,7 @@ def test_a_batch_has_the_columns_by_role_and_those_known_ahead_over_the_horizon(
 
 
 def test_without_columns_known_ahead_there_are_none():
-    assert set(made().collate([made().part("train")[0]]).extras) == {"series"}
+    assert set(made().collate([made().part("train")[0]]).extras) == {"series", "naive"}
 
 
 def test_the_series_itself_may_be_a_category():

@@ -77,8 +77,7 @@ class FramesFrontend(nn.Module):
         is_past = torch.tensor([column in past for column in range(len(frames.names))])
         self.register_buffer("is_past", is_past, persistent=False)
         self.vectors = nn.ModuleList(nn.Embedding(levels + 1, category_size) for levels in self.categories.values())
-        plain = channels == "together" and len(self.moving) == len(frames.names)
-        self.column_names = frames.names if plain else ()
+        self.column_names = frames.names if channels == "together" else ()
         self.rows_per_sequence = len(frames.names) if channels == "apart" else 1
         folded = patch * (1 if channels == "apart" else len(self.moving))
         folded += len(self.constant) + category_size * len(self.categories)

@@ -156,6 +156,7 @@ class Frames:
         categories = [self.names[column] for column in self.categories]
         static = [name for name in by_role["static"] if name not in categories]
         numbers = [*by_role["past"], *by_role["known"]]
+        levels = self.levels or ((),) * len(self.names)
         table = read_long(
             path, self.series, self.time_column, numbers, static, categories, self.missing, self.repeats, lookback,
             self.notation,
@@ -174,7 +175,7 @@ class Frames:
             about: dict[str, Any] = {"series": one.name}
             if coming.table.times and one.table.times:
                 about["times"] = texts(coming.table.times, one.table.times)
-            past_TI = torch.from_numpy(framed(one, self.names, self.roles, self.levels)[-needed:]).float()
+            past_TI = torch.from_numpy(framed(one, self.names, self.roles, levels)[-needed:]).float()
             extras = {"known": self._known(coming)} if self.columns("known", "calendar") else {}
             found.append(Latest(past_TI, extras, about))
         if not found:

@@ -3,6 +3,7 @@
 # B batch, F steps of the forecast (horizon), C target columns, Q quantiles
 
 from bisect import bisect_left
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ NAMED = 8
 """Targets up to which each has an error of its own among the scores."""
 SUMS = ("relative", "relative_squares", "percent", "pinball", "crps", "inside", "width")
 COUNTS = ("count", "compared", "values")
+EACH = ("steps", "compared", "mae", "mse", "smape", "mase", "rmsse")
+"""Sums of each series and target: steps, those with a unit of MASE, and what errors of these names are means of."""
 
 
 class ForecastMetrics(Metric):
@@ -41,6 +44,7 @@ class ForecastMetrics(Metric):
     compared: Tensor
     values: Tensor
     mass: Tensor
+    each_SCE: Tensor
 
     def __init__(self, series: Series) -> None:
         super().__init__()
@@ -48,6 +52,8 @@ class ForecastMetrics(Metric):
         zeros_C = torch.zeros(len(series.names), dtype=torch.float64)
         for name in ("squares_C", "absolutes_C", "raw_squares_C", "raw_absolutes_C"):
             self.add_state(name, zeros_C.clone(), dist_reduce_fx="sum")
+        each_SCE = torch.zeros(max(1, len(series.members)), len(series.names), len(EACH), dtype=torch.float64)
+        self.add_state("each_SCE", each_SCE, dist_reduce_fx="sum")
         for name in SUMS:
             self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         for name in COUNTS:
@@ -67,16 +73,56 @@ class ForecastMetrics(Metric):
         self.raw_absolutes_C += raw_BFC.abs().sum((0, 1))
         self.count += error_BFC.shape[0] * error_BFC.shape[1]
         size_BFC = values_BFC.abs() + targets_BFC.abs()
-        self.percent += (200 * raw_BFC.abs() / size_BFC).nan_to_num(0).sum()
-        if self.series.naive:
-            absolute_C, square_C = raw_BFC.new_tensor(self.series.naive).T
-            known_C = absolute_C > 0  # a column that the seasonal naive forecast predicts without error has no unit
-            self.relative += (raw_BFC.abs() / absolute_C)[:, :, known_C].sum()
-            self.relative_squares += (raw_BFC / square_C)[:, :, known_C].square().sum()
-            self.compared += raw_BFC[:, :, known_C].numel()
+        percent_BFC = (200 * raw_BFC.abs() / size_BFC).nan_to_num(0)
+        self.percent += percent_BFC.sum()
+        absolute_BFC, square_BFC = (unit.expand_as(raw_BFC) for unit in self._naive(raw_BFC, batch))
+        known_BFC = absolute_BFC > 0  # a column that the seasonal naive forecast predicts without error has no unit
+        relative_BFC = torch.where(known_BFC, raw_BFC.abs() / absolute_BFC, 0)
+        relative_squares_BFC = torch.where(known_BFC, (raw_BFC / square_BFC).square(), 0)
+        self.relative += relative_BFC.sum()
+        self.relative_squares += relative_squares_BFC.sum()
+        self.compared += known_BFC.sum()
+        sums = (
+            torch.ones_like(raw_BFC),
+            known_BFC.double(),
+            raw_BFC.abs(),
+            raw_BFC.square(),
+            percent_BFC,
+            relative_BFC,
+            relative_squares_BFC,
+        )
+        each_BCE = torch.stack([part_BFC.sum(1) for part_BFC in sums], -1)
+        self.each_SCE.index_add_(0, self._members(batch), each_BCE)
         if prediction.quantiles_BFCQ is not None:
             quantiles_BFCQ = self.series.scaled(prediction.quantiles_BFCQ.double(), batch)
             self._add_quantiles(quantiles_BFCQ, prediction.levels, scaled_BFC)
+
+    def errors(self) -> dict[str, list[Any]]:
+        """Return the errors of each series and target, in the units of the data where they have one, as columns."""
+        members, names = self.series.members, self.series.names
+        steps_SC, compared_SC, mae_SC, mse_SC, smape_SC, mase_SC, rmsse_SC = self.each_SCE.cpu().unbind(-1)
+        scores = {"mae": mae_SC / steps_SC, "rmse": (mse_SC / steps_SC).sqrt(), "smape": smape_SC / steps_SC}
+        scores |= {"mase": mase_SC / compared_SC, "rmsse": (rmsse_SC / compared_SC).sqrt()}
+        scored = [(series, name) for series in range(len(steps_SC)) for name in range(len(names))]
+        scored = [place for place in scored if steps_SC[place] > 0]
+        columns: dict[str, list[Any]] = {"series": [members[series] for series, _ in scored]} if members else {}
+        columns |= {"target": [names[name] for _, name in scored], "steps": [int(steps_SC[place]) for place in scored]}
+        return columns | {score: [float(values_SC[place]) for place in scored] for score, values_SC in scores.items()}
+
+    def _naive(self, like_BFC: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the units of MASE and RMSSE, to be broadcast to ``like_BFC``; zero where they are not known."""
+        naive = batch.extras.get("naive")
+        if naive is None:
+            naive = like_BFC.new_tensor(self.series.naive or ((0.0, 0.0),) * len(self.series.names))[None]
+        absolute_BC, square_BC = naive.to(like_BFC).nan_to_num(0).unbind(-1)
+        return absolute_BC[:, None], square_BC[:, None]
+
+    def _members(self, batch: Batch) -> Tensor:
+        """Return which series each row of a batch is of (B,)."""
+        series = batch.extras.get("series")
+        if series is None or not self.series.members:
+            return torch.zeros(len(batch), dtype=torch.int64, device=self.each_SCE.device)
+        return series.to(self.each_SCE.device)
 
     def _add_quantiles(self, quantiles_BFCQ: Tensor, levels: tuple[float, ...], targets_BFC: Tensor) -> None:
         self.values += targets_BFC.numel()

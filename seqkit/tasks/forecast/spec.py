@@ -33,6 +33,8 @@ class Series:
         naive: Mean absolute and root mean squared error of the seasonal naive forecast over the training split, a pair
             per name, which MASE and RMSSE divide by; empty where unknown. See ``facts.naive_errors``.
         counts: Whether each target holds whole numbers from 0 only; empty where unknown.
+        members: Names of the series, where there are several; a batch says by ``extras["series"]`` which of them each
+            row is of, and by ``extras["naive"]`` (B, C, 2) what ``naive`` says of one.
         levels: Of the quantiles that the forecast is corrected to have, after a training.
         shifts: Correction (F, C, Q) of each quantile, in deviations; see ``conformal``. No property of the data, so
             that it takes no part in a comparison.
@@ -48,6 +50,7 @@ class Series:
     window: tuple[int, ...] = ()
     naive: tuple[tuple[float, float], ...] = ()
     counts: tuple[bool, ...] = ()
+    members: tuple[str, ...] = field(default=(), compare=False)
     levels: tuple[float, ...] = field(default=(), compare=False)
     shifts: tuple[tuple[tuple[float, ...], ...], ...] = field(default=(), compare=False)
 
@@ -110,6 +113,10 @@ class Series:
         from seqkit.tasks.forecast.metrics import ForecastMetrics  # torchmetrics is slow to import
 
         return ForecastMetrics(self)
+
+    def tables(self, metric: Any) -> dict[str, dict[str, list[Any]]]:
+        """Return the errors of each series and target, where there are several."""
+        return {"errors": metric.errors()} if len(self.names) * max(1, len(self.members)) > 1 else {}
 
     def baselines(self, spec: DataSpec, data: Any, split: Split) -> dict[str, Baseline]:
         from seqkit.tasks.forecast.baselines import baselines

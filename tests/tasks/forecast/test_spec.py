@@ -48,3 +48,15 @@ def test_answers_and_their_table():
     assert [line.split() for line in SERIES.text(answer).splitlines()[1:]] == [
         ["step", "a", "b"], ["1", "1", "2"], ["2", "3", "4.5"],
     ]  # fmt: skip
+
+
+def test_by_the_window_values_are_scaled_by_each_window():
+    series = Series(2, ("y",), (3.0,), (10.0,), window=(1,))
+    inputs = torch.tensor([[[0.0, 1.0], [0.0, 3.0]], [[0.0, 100.0], [0.0, 300.0]]])
+    batch = Batch(inputs)
+    values_BFC = torch.tensor([[[4.0], [2.0]], [[400.0], [200.0]]])
+    scaled = series.scaled(values_BFC, batch)
+    assert scaled.flatten(1).tolist() == [[2.0, 0.0], [2.0, 0.0]]
+    assert torch.equal(series.in_units(scaled, batch), values_BFC.double())
+    quantiles = values_BFC[..., None].expand(-1, -1, -1, 3)
+    assert torch.equal(series.in_units(series.scaled(quantiles, batch), batch), quantiles.double())
