@@ -250,7 +250,7 @@ def _json_rows(path: Path, names: Sequence[str] | None) -> Iterator[tuple[str, d
             for number, line in enumerate(file, 1):
                 where = f"{path}, line {number}"
                 try:
-                    row = json.loads(line.decode("utf-8-sig")) if line.strip() else None
+                    row = json.loads(line.decode("utf-8-sig").rstrip("\r\n")) if line.strip() else None
                 except UnicodeDecodeError:
                     raise DataError(f"{where}: is not UTF-8. Save the file as UTF-8") from None
                 except json.JSONDecodeError as error:
