@@ -133,7 +133,7 @@ def _words(line: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError:  # a quote that is open
-        return line.split()
+        return line.replace('"', " ").replace("'", " ").split()
 
 
 def _without_plugins(words: Sequence[str]) -> list[str]:
