@@ -28,6 +28,7 @@ COMMANDS = {
     "predict": "predict for new text, rows or recordings",
     "forecast": "forecast the rows after the end of a file, with their dates",
     "generate": "continue a text with a language model",
+    "score": "the loss of each token of a text, coloured by surprise",
     "export": "write a run's network as one file, for onnxruntime or torch",
     "check": "check a component of yours: what its contract demands, one line each",
     "list": "the experiments and components there are",
