@@ -36,6 +36,7 @@ COMMANDS = {
     "describe": "the options of a component, or what a run is made of",
     "doctor": "what seqkit finds here: versions, devices, compiler, plugins; and what is broken",
     "new": "write a plugin of your own: seqkit new cell foo",
+    "completion": "tab completion for bash, zsh and fish",
 }
 
 

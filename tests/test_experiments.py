@@ -11,6 +11,7 @@ import pytest
 
 from seqkit.__main__ import run
 from seqkit.commands.list import inventory
+from seqkit.data.series import SAMPLE
 
 FEW = ["trainer.max_steps=3", "trainer.val_check_interval=2", "trainer.accelerator=cpu", "id=x"]
 
@@ -79,6 +80,18 @@ TINY["audio_transcribe"] = (
     lambda: [f"data.manifest={manifest()}", "data.batch_size=4", "model.hidden_size=8"],
     lambda: "sounds/high/1.wav",
 )
+
+
+WALKS = ["data.sequence=walk", "data.inputs=[x,y]", "data.valid_fraction=0.2", "model.hidden_size=8"]
+
+
+def walks() -> str:
+    Path("walks.csv").write_bytes(SAMPLE.with_name("walks.csv").read_bytes())
+    return "walks.csv"
+
+
+TINY["sequence_classify"] = (lambda: [*WALKS, "data.label=pace", f"data.path={walks()}"], None)
+TINY["sequence_regress"] = (lambda: [*WALKS, "data.targets=[speed]", f"data.path={walks()}"], None)
 
 
 def test_every_experiment_is_here():

@@ -344,9 +344,9 @@ def numbers_of(table: Table, series: Any, required: bool) -> np.ndarray | None:
             row = int(bad_R.argmax())
             plain = plain_number(series[row])
             if not required and bool((read.is_null() | read.is_nan()).all()):
-                if not all(plain_number(cell) for cell in series.drop_nulls()):
+                if not (holds_numbers(series) or all(plain_number(cell) for cell in series.drop_nulls())):
                     return None
-                plain = f"{plain}, or list the columns to read in data.inputs and data.targets"
+                plain = plain and f"{plain}, or list the columns to read in data.inputs and data.targets"
             advice = f". Write it as {plain}" if plain else ""
             raise DataError(
                 f"{table.where(row)}, column '{shortened(series.name)}': '{shortened(series[row])}' is not a number"

@@ -296,7 +296,7 @@ def test_the_notation_is_found_and_said(write, content, values, words):
     ("a;b\n1.234;2\n", "line 2, column 'a': '1.234' may be 1.234 or 1234. Say data.decimal=point for 1.234, data.decimal=comma for 1234"),
     ("a;b\n2,5;2\n3,5;1.234\n", "line 3, column 'b': '1.234' may be 1.234 or 1234"),
     ("a\tb\n2.5\t2\n3.5\t1,234\n", "line 3, column 'b': '1,234' may be 1234 or 1.234"),
-    ("a;b\n2,5;2\n3,5;1.25\n", "decimal points and decimal commas are mixed, '1.25' in line 3 and '2,5' in line 2"),
+    ("a;b\n2,5;2\n3,5;1.25\n", "decimal points and decimal commas are mixed, '2,5' in line 2 and '1.25' in line 3"),
 ])  # fmt: skip
 def test_what_could_be_read_in_two_ways_is_refused(write, content, message):
     with pytest.raises(DataError) as caught:
