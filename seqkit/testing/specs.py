@@ -12,9 +12,11 @@ from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters
 from seqkit.inputs.waveform.spec import Waveform
+from seqkit.inputs.words.spec import SpelledWords
 from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.forecast.spec import Series
 from seqkit.tasks.next_token.spec import NextToken
+from seqkit.tasks.tag.spec import Tags
 from seqkit.tasks.transcribe.spec import Transcript
 from seqkit.testing.line import Chosen
 
@@ -29,6 +31,7 @@ def specs() -> Iterator[DataSpec]:
     yield DataSpec(frames, classes)
     yield DataSpec(tokens, NextToken())
     yield DataSpec(tokens, classes)
+    yield DataSpec(SpelledWords.fit("lower_word", ["one", "two", "three"], None), Tags(("A", "B", "C")))
     yield DataSpec(Waveform(1000), Transcript(("a", "b", " ")))
 
 
