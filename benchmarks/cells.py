@@ -122,6 +122,10 @@ def pairs(cells: list[str], I: int, H: int, backends: list[str]) -> list[tuple[s
         found.append(("MGU by step alone", "naive loop", Recurrent(MGU, I, hidden_size=H), NaiveMGU(I, H)))
         peephole = Recurrent(PeepholeStep, I, hidden_size=H)
         found.append(("peephole by step alone", "naive loop", peephole, NaivePeephole(I, H)))
+    if "layer_norm" in cells:  # beside torch's, which has none
+        for name in ("lstm", "peephole_lstm"):
+            ours = registry.build("model", {"name": name, "hidden_size": H, "layer_norm": True}, I)
+            found.append((f"{name} layer_norm", "nn.LSTM", ours, nn.LSTM(I, H, batch_first=True)))
     if "plain" in cells:  # what a peephole LSTM costs without a fused backend
         plain = registry.build("model", {"name": "peephole_lstm", "hidden_size": H, "backend": "reference"}, I)
         fused = registry.build("model", {"name": "peephole_lstm", "hidden_size": H}, I)
@@ -269,7 +273,7 @@ def memory(arguments: argparse.Namespace) -> list[dict]:
 def main() -> None:
     """Measure, print, and write the figures if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = [*PEERS, "step", "plain"]
+    known = [*PEERS, "step", "layer_norm", "plain"]
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")

@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",
     "generate": "continue a text with a language model",
+    "score": "the loss of each token of a text, coloured by surprise",
     "export": "write a run's network as one file, for onnxruntime or torch",
     "check": "check a component of yours: what its contract demands, one line each",
     "list": "the experiments and components there are",

@@ -118,7 +118,10 @@ def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
         if "rows_per_sequence" not in schema.signature(head.factory).parameters:
             raise ConfigError(f"the frontend makes {rows} rows of each sequence, which head={head.name} does not take")
         runtime = (*runtime, rows)
-    return Network(frontend, model, registry.build("head", chosen["head"], *runtime), made_by)
+    head = registry.build("head", chosen["head"], *runtime)
+    if hasattr(head, "tie"):
+        head.tie(frontend)
+    return Network(frontend, model, head, made_by)
 
 
 def device_of(name: str, number: int = 0) -> torch.device:

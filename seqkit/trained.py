@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,13 +83,28 @@ class Trained:
             raise ConfigError(f"{path}: cannot be written ({disk_reason(error)})") from None
 
     def generate(
-        self, prompt: str = "", length: int = 500, temperature: float = 0.8, top_k: int | None = None, seed: int = 1
+        self,
+        prompt: str = "",
+        length: int = 500,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        seed: int = 1,
+        stop: Sequence[str] = (),
     ) -> str:
         """Continue a text; see ``seqkit.inference.generate.generate``."""
         from seqkit.inference.generate import generate
 
+        sampling = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed, "stop": stop}
         with float32_eval(next(self.network.parameters()).device):
-            return generate(self.network, self.spec, prompt, length, temperature, top_k, seed)
+            return generate(self.network, self.spec, prompt, length, **sampling)
+
+    def surprise(self, source: Any) -> Iterator[tuple[str, float | None]]:
+        """Yield each token of a text and its loss in nats; see ``seqkit.inference.surprise.surprise``."""
+        from seqkit.inference.surprise import surprise
+
+        with float32_eval(next(self.network.parameters()).device):
+            yield from surprise(self.network, self.spec, source)
 
     def stream(self) -> "Stream":
         """Take an input chunk by chunk as it comes; see ``seqkit.inference.stream.Stream``."""

@@ -12,18 +12,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--length", type=int, default=500, help="tokens to add (default: 500)")
     parser.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest token (default: 0.8)")
     parser.add_argument("--top-k", type=int, help="draw among the K likeliest tokens only")
+    parser.add_argument("--top-p", type=float, default=1.0, help="draw among the likeliest that add up to P only")
+    parser.add_argument("--stop", action="append", default=[], metavar="TEXT", help="stop before it; may be repeated")
+    parser.add_argument("--samples", type=int, default=1, help="texts to write, with seeds that count up (default: 1)")
     parser.add_argument("--seed", type=int, default=1, help="of the draws (default: 1)")
     parser.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: a GPU if there is one"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object a text")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the prompt and what follows it."""
+    """Print the prompt and what follows it, once for each sample."""
+    from seqkit.errors import ConfigError
     from seqkit.trained import load
 
-    text = load(arguments.run, arguments.device).generate(
-        arguments.prompt, arguments.length, arguments.temperature, arguments.top_k, arguments.seed
-    )
-    print(json.dumps({"prompt": arguments.prompt, "text": text}) if arguments.json else text)
+    if arguments.samples < 1:
+        raise ConfigError(f"--samples={arguments.samples}: give 1 text or more to write")
+    trained = load(arguments.run, arguments.device)
+    for seed in range(arguments.seed, arguments.seed + arguments.samples):
+        text = trained.generate(
+            arguments.prompt,
+            arguments.length,
+            arguments.temperature,
+            arguments.top_k,
+            arguments.top_p,
+            seed,
+            arguments.stop,
+        )
+        if arguments.json:
+            print(json.dumps({"prompt": arguments.prompt, "seed": seed, "text": text}))
+        else:
+            print(f"--- seed {seed}\n{text}" if arguments.samples > 1 else text)

@@ -91,6 +91,7 @@ class Head(Protocol):
     - ``meaning``: a description of its outputs, for an exported file;
     - ``stream(y_BTH, batch, memory) -> (outputs, answer, memory)``, so that it can be streamed; see
       ``seqkit.inference.stream``;
+    - ``tie(frontend)``: called once both are built, to share weights with the frontend;
     - a parameter ``rows_per_sequence`` after ``causal``, where it serves a frontend that makes several rows of one.
     """
 

@@ -120,5 +120,7 @@ def test_refusals(network):
     assert refusal("a", -1) == "length=-1: give 0 tokens or more"
     assert refusal("a", 1, temperature=-0.5) == "temperature=-0.5: give 0 (always the likeliest token) or more"
     assert refusal("a", 1, top_k=0) == "top_k=0: give 1 token or more to draw from"
+    assert refusal("a", 1, top_p=1.5) == "top_p=1.5: give a probability above 0, up to 1"
+    assert refusal("a", 1, stop=[""]) == "stop='': every text holds an empty one; give some text to stop at"
     other = DataSpec(SPEC.inputs, Classes(("x", "y"), (1, 1)))
     assert refusal("a", 1, spec=other) == "generate needs a model with head=next_token; this one predicts Classes"

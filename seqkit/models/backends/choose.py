@@ -248,6 +248,9 @@ def default(cell: Any, weight: torch.Tensor, at: Circumstances) -> tuple[Candida
     if at.compile:
         return BY_LABEL["reference"], "asked for by model.compile=true"
     unknown = at.unknown_to_native
+    lstm = getattr(cell, "native", torch.lstm) is torch.lstm  # and the cells that torch has no kernel for
+    if at.steps == 1 and not at.gradients and weight.device.type == "cpu" and lstm:
+        return BY_LABEL["reference"], "a single step has no loop to prepare"
     if "native" in has and not unknown:
         slower_when = ""
         if "fused" in has and weight.device.type == "cpu":

@@ -31,6 +31,8 @@ class NextTokenHead(nn.Module):
         spec: Of the data; tokens in, the next token out.
         causal: Whether the model is unidirectional.
         dropout: Probability of dropping an output of the model in training.
+        tied: Use the embedding's vectors as the weights of the linear layer too (Press and Wolf 2017, Inan et al.
+            2017); the model's output has to be as large as a vector.
 
     Raises:
         ConfigError: The data has another task, or the model sees the token it is to predict.
@@ -39,7 +41,9 @@ class NextTokenHead(nn.Module):
     monitor: tuple[str, Literal["min", "max"]] = ("bits_per_character", "min")
     meaning = "logits of the token after each token, in the order of spec.inputs.tokenizer.vocabulary"
 
-    def __init__(self, output_size: int, spec: DataSpec, causal: bool, *, dropout: Probability = 0.0) -> None:
+    def __init__(
+        self, output_size: int, spec: DataSpec, causal: bool, *, dropout: Probability = 0.0, tied: bool = False
+    ) -> None:
         super().__init__()
         if not isinstance(spec.task, NextToken):
             raise wrong_task("next_token", "next tokens to predict", spec)
@@ -56,7 +60,28 @@ class NextTokenHead(nn.Module):
         self.spec = spec
         self.characters = spec.inputs.tokenizer.sizes()[:, 0].tolist()
         self.dropout = nn.Dropout(dropout)
+        self.tied = tied
         self.linear = nn.Linear(output_size, len(spec.inputs.vocabulary))
+
+    def tie(self, frontend: Any) -> None:
+        """Take the embedding of ``frontend`` as the weights, if asked to.
+
+        Raises:
+            ConfigError: It has none, or one of another size.
+        """
+        if not self.tied:
+            return
+        embedding = getattr(frontend, "embedding", None)
+        if not isinstance(embedding, nn.Embedding):
+            raise ConfigError("head.tied=true needs frontend=embedding, whose vectors become the weights of the head")
+        size, output_size = embedding.embedding_dim, self.linear.in_features
+        if size != output_size:
+            raise ConfigError(
+                f"head.tied=true: the vectors of the embedding have {size} numbers, an output of the model has "
+                f"{output_size}; set frontend.size={output_size}"
+            )
+        nn.init.uniform_(embedding.weight, -0.1, 0.1)  # small enough for logits, as Merity et al. 2018 start
+        self.linear.weight = embedding.weight
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
         """Return logits_BTV."""

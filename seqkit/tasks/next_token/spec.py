@@ -2,12 +2,13 @@
 
 # B batch, T time, V vocabulary
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from seqkit.contracts.batch import Split
+from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import Baseline, DataSpec, Metric, Results
 from seqkit.registry import register_task
 from seqkit.tasks.next_token.prediction import TokenPrediction
@@ -33,20 +34,30 @@ class NextToken:
 
         return baselines(spec.inputs.tokenizer, data, split)
 
-    def continue_text(
-        self, network: Any, spec: DataSpec, prompt: str, length: int, temperature: float, top_k: int | None, seed: int
-    ) -> str:
-        """Return the prompt and the text that the network continues it with."""
-        from seqkit.tasks.next_token.generation import continue_text
+    def continue_text(self, network: Any, spec: DataSpec, prompt: str, length: int, **sampling: Any) -> str:
+        """Return the prompt and the text that the network continues it with; ``sampling`` as ``Sampling`` has it."""
+        from seqkit.tasks.next_token.generation import Sampling, continue_text
 
-        return continue_text(network, spec, prompt, length, temperature, top_k, seed)
+        return continue_text(network, spec, prompt, length, Sampling(**sampling))
 
     def sample(self, results: Results) -> str:
         """Return a text that the network writes from a line's start."""
-        return self.continue_text(results.network, results.spec, "", SAMPLE_LENGTH, 0.7, None, 1)
+        return self.continue_text(results.network, results.spec, "", SAMPLE_LENGTH, temperature=0.7, seed=1)
 
     def own_targets(self, inputs_BT: Tensor) -> Tensor:
         return inputs_BT[:, 1:]
+
+    def token_losses(self, prediction: TokenPrediction, batch: Batch) -> list[float]:
+        """Return the negative log likelihood of each target of one row, in nats."""
+        assert batch.targets is not None
+        targets_T = batch.targets[0]
+        logits_TV = prediction.logits_BTV[0, : len(targets_T)].double()
+        return nn.functional.cross_entropy(logits_TV, targets_T, reduction="none").tolist()
+
+    def token_texts(self, spec: DataSpec, ids_T: Tensor) -> Iterator[str]:
+        """Yield the text of each token, with the space that stands before it where it follows another."""
+        for number, token in enumerate(ids_T.tolist()):
+            yield spec.inputs.tokenizer.continued("." if number else "", [token])[number > 0 :]
 
     def answers(self, prediction: TokenPrediction, spec: DataSpec) -> list[dict[str, Any]]:
         """Return for each row the probabilities of the likeliest tokens after its last one."""

@@ -121,3 +121,14 @@ def test_a_backend_that_excludes_the_options_is_refused(given, message):
 
 def test_compiling_runs_the_step():
     assert choose(LSTM.__new__(LSTM), torch.zeros(1), at(compile=True))[0].label == "reference"
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "two"),
+    [("lstm", "reference", "native"), ("peephole_lstm", "reference", "fused"), ("gru", "fused", "fused")],
+)
+def test_a_single_step_without_gradients_is_the_step_itself_where_torch_is_slow(build, name, one, two):  # noqa: F811
+    layer = build(name, hidden_size=4).layers[0][0]
+    for steps, gradients, expected in ((1, False, one), (2, False, two), (1, True, "fused")):
+        circumstances = at(steps=steps, batch=1, gradients=gradients)
+        assert choose(layer.cell, layer.bias_ih, circumstances)[0].backend == expected

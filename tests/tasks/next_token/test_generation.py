@@ -5,7 +5,7 @@ from torch import nn
 from seqkit.contracts.spec import DataSpec
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters
-from seqkit.tasks.next_token.generation import continue_text
+from seqkit.tasks.next_token.generation import Sampling, continue_text
 from seqkit.tasks.next_token.spec import NextToken
 
 ABC = DataSpec(Tokens(Characters(("<unk>", "a", "b", "\n"))), NextToken())
@@ -28,20 +28,20 @@ class Fixed(nn.Module):
         return self.logits_V.expand(1, batch.inputs.shape[1], -1), None, len(self.read)
 
 
-def text(logits, prompt="a", length=30, temperature=1.0, top_k=None, seed=1):
-    return continue_text(Fixed(logits), ABC, prompt, length, temperature, top_k, seed)
+def text(logits, prompt="a", length=30, seed=1, **sampling):
+    return continue_text(Fixed(logits), ABC, prompt, length, Sampling(seed=seed, **sampling))
 
 
 def test_the_prompt_is_read_once_and_then_each_token_with_the_state():
     network = Fixed([0.0, 0.0, 1.0, 0.0]).train()
-    assert continue_text(network, ABC, "ab", 3, 0.0, None, 1) == "abbbb"
+    assert continue_text(network, ABC, "ab", 3, Sampling(temperature=0)) == "abbbb"
     assert network.read == [([[1, 2]], None, False), ([[2]], 1, False), ([[2]], 2, False)]
     assert network.training
 
 
 def test_a_network_that_cannot_go_on_reads_all_so_far():
     network = Fixed([0.0, 0.0, 1.0, 0.0], goes_on=False)
-    assert continue_text(network, ABC, "ab", 3, 0.0, None, 1) == "abbbb"
+    assert continue_text(network, ABC, "ab", 3, Sampling(temperature=0)) == "abbbb"
     assert [(ids, state) for ids, state, _ in network.read] == [
         ([[1, 2]], None),
         ([[1, 2, 2]], None),
@@ -51,7 +51,7 @@ def test_a_network_that_cannot_go_on_reads_all_so_far():
 
 def test_an_empty_prompt_starts_as_after_a_line():
     network = Fixed([0.0, 0.0, 1.0, 0.0])
-    continue_text(network, ABC, "", 1, 0.0, None, 1)
+    continue_text(network, ABC, "", 1, Sampling(temperature=0))
     assert network.read[0][0] == [[3]]
 
 
@@ -68,3 +68,22 @@ def test_top_k_leaves_only_the_best():
 def test_the_seed_decides_the_text():
     logits = [0.0, 0.0, 0.0, 0.0]
     assert text(logits, seed=1) == text(logits, seed=1) != text(logits, seed=2)
+
+
+def test_top_p_leaves_the_fewest_that_add_up_to_it():
+    logits = torch.tensor([0.0, 0.6, 0.3, 0.1]).log().tolist()  # of <unk>, a, b and a line's end
+    assert set(text(logits, top_p=0.6, length=100)) == {"a"}
+    assert set(text(logits, top_p=0.61, length=100)) == {"a", "b"}
+    assert set(text(logits, length=100)) == {"a", "b", "\n"}
+    assert set(text(logits, top_p=1e-9, length=100)) == {"a"}
+
+
+def test_the_text_ends_before_the_first_stop_and_not_in_the_prompt():
+    whole = text([0.0, 0.0, 0.0, 0.0], prompt="ba", length=60)
+    added = whole[2:]
+    assert "ba" in added
+    assert (
+        text([0.0, 0.0, 0.0, 0.0], prompt="ba", length=60, stop=["bbbbbbbbbbbb", "ba"])
+        == "ba" + added[: added.index("ba")]
+    )
+    assert text([0.0, 0.0, 0.0, 0.0], prompt="ba", length=60, stop=["x"]) == whole

@@ -8,14 +8,17 @@ from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
 from seqkit.inputs.frames.spec import Frames
+from seqkit.inputs.tokens.embedding import Embedding
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters, Words
+from seqkit.network import assemble
 from seqkit.registry import build
 from seqkit.rng import generator
 from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.forecast.spec import Series
 from seqkit.tasks.next_token.head import NextTokenHead
 from seqkit.tasks.next_token.spec import NextToken
+from seqkit.training.optimizers import parameter_groups
 
 VOCABULARY = ("<unk>", "a", "b", "c", "d", "e", "f")
 SPEC = DataSpec(Tokens(Characters(VOCABULARY)), NextToken())
@@ -117,3 +120,36 @@ def test_refuses_other_tasks_naming_their_head():
         "head=next_token needs Tokens to read, this data gives Frames; "
         "use head=forecast and data that has Series to predict"
     )
+
+
+def tied(size, output_size, frontend=None):
+    head = NextTokenHead(output_size, SPEC, True, tied=True)
+    head.tie(frontend or Embedding(SPEC, size=size))
+    return head
+
+
+def test_a_tied_head_multiplies_by_the_vectors_of_the_embedding_and_trains_them_once():
+    config = {
+        "frontend": {"name": "embedding", "size": 6},
+        "model": {"name": "elman", "hidden_size": 6},
+        "head": {"name": "next_token", "tied": True},
+    }
+    network = assemble(config, SPEC)
+    assert network.head.linear.weight is network.frontend.embedding.weight
+    names = [name for group in parameter_groups(network) for name in group["names"]]
+    assert "frontend.embedding.weight" in names
+    assert "head.linear.weight" not in names
+    y_BTH = torch.randn(2, 3, 6)
+    logits_BTV = network.head(y_BTH, None, None)
+    vectors_VH, bias_V = network.frontend.embedding.weight, network.head.linear.bias
+    torch.testing.assert_close(logits_BTV, y_BTH @ vectors_VH.T + bias_V)
+
+
+def test_a_tied_head_refuses_vectors_of_another_size_and_a_frontend_without():
+    with pytest.raises(ConfigError) as caught:
+        tied(6, 5)
+    assert str(caught.value) == (
+        "head.tied=true: the vectors of the embedding have 6 numbers, an output of the model has 5; set frontend.size=5"
+    )
+    with pytest.raises(ConfigError, match="head.tied=true needs frontend=embedding"):
+        tied(6, 6, nn.Identity())

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqkit.models.backends.fused.c_loops import IN_C
-from seqkit.models.projections import Projections
+from seqkit.models.projections import Projections, linear
 
 CHUNK = 2**24  # bytes of an input projection that is not kept; of smaller ones, the products take longer
 
@@ -29,7 +28,7 @@ def input_projection(projections: Projections, x_TBI: Tensor, both_biases: bool,
     if not in_c or whole.gain is None or whole.undriven:
         return projections.input_projection(x_TBI, both_biases).contiguous()
     bias = whole.bias + projections.weights.bias_hh_R if both_biases else whole.bias
-    raw = F.linear(x_TBI, whole.weight).to(bias.dtype)
+    raw = linear(x_TBI, whole.weight).to(bias.dtype)
     with torch.autocast("cpu", enabled=False):
         return _Normalised.apply(raw, whole.gain, bias, len(bias) // whole.gates)
 
