@@ -11,6 +11,7 @@ import pytest
 
 from seqkit.__main__ import run
 from seqkit.commands.list import inventory
+from seqkit.data.series import SAMPLE
 
 FEW = ["trainer.max_steps=3", "trainer.val_check_interval=2", "trainer.accelerator=cpu", "id=x"]
 
@@ -67,6 +68,13 @@ TINY = {
 }  # fmt: skip
 
 
+def labelled() -> Path:
+    path = Path("reviews.csv")
+    rows = [f"a {'good' if n % 2 else 'bad'} film with {n} songs,{'pos' if n % 2 else 'neg'}" for n in range(40)]
+    path.write_text("\n".join(["text,label", *rows]) + "\n")
+    return path
+
+
 def manifest() -> Path:
     folder = sounds()
     rows = [f"{label}/{n}.wav,{label}" for label in ("low", "high") for n in range(6)]
@@ -78,6 +86,16 @@ def manifest() -> Path:
 TINY["audio_transcribe"] = (
     lambda: [f"data.manifest={manifest()}", "data.batch_size=4", "model.hidden_size=8"],
     lambda: "sounds/high/1.wav",
+)
+
+
+TINY["text_classify"] = (
+    lambda: [f"data.path={labelled()}", "data.batch_size=4", "model.hidden_size=8"],
+    lambda: "a good film",
+)
+TINY["tag"] = (
+    lambda: [f"data.path={SAMPLE.with_name('tagged.conll')}", "data.batch_size=4", "model.hidden_size=8"],
+    lambda: "Ada went to Paris",
 )
 
 

@@ -2,7 +2,7 @@
 
 # B batch, T time
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -88,10 +88,6 @@ class OptionalTask(Protocol):
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return an answer as a person reads it; JSON where left out."""
-        ...
-
-    def named(self, answer: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
-        """Return an answer that names its steps, where the input kind has ``step_names(source)``: words, say."""
         ...
 
     def write(self, answer: dict[str, Any], path: Path) -> Path:

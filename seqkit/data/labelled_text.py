@@ -2,7 +2,6 @@
 
 # B batch, T time (tokens)
 
-import codecs
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from seqkit.data.text import VocabularySize
 from seqkit.errors import ConfigError, DataError, nearest, shortened
 from seqkit.files import existing
 from seqkit.inputs.delimited import FILE, Separator, codec, no_text_reason, read_text_table
+from seqkit.inputs.tokens.reading import check_encoding
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import UNKNOWN
 from seqkit.inputs.words.spec import SpelledWords, word_tokenizer
@@ -296,18 +296,6 @@ def check_fractions(valid: float, test: float) -> dict[Split, float]:
     if valid + test >= 1:
         raise ConfigError(f"data.valid_fraction={valid:g} and data.test_fraction={test:g} leave nothing to train on")
     return {"valid": valid, "test": test}
-
-
-def check_encoding(encoding: str) -> None:
-    """Refuse an encoding that Python does not know, or that does not keep ASCII as it is; raises ``ConfigError``."""
-    try:
-        same = "a,\n".encode(encoding) == b"a,\n"
-    except LookupError:
-        known = ("utf-8", "latin-1", "cp1252", "cp1251", "gb18030", "shift_jis")
-        hint = f"{nearest(encoding, known)}Such as {', '.join(known)}"
-        raise ConfigError(f"data.encoding={shortened(encoding)}: no such encoding. {hint}") from None
-    if not same or codecs.lookup(encoding).name == "utf-7":
-        raise ConfigError(f"data.encoding={encoding}: save the file as UTF-8")
 
 
 def named_part(name: str, where: str) -> Split:

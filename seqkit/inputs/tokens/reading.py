@@ -2,6 +2,7 @@
 
 # T time (tokens)
 
+import codecs
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqkit.errors import DataError
+from seqkit.errors import ConfigError, DataError, nearest, shortened
 from seqkit.files import existing_file
 from seqkit.inputs.chunks import as_chunk
+from seqkit.inputs.delimited import codec
 from seqkit.inputs.tokens.tokenizers import Tokenizer
 
 
@@ -58,24 +60,42 @@ def chunk_of_tokens(tokenizer: Tokenizer, chunk: Any) -> Tensor:
     return values.long()
 
 
-def read_text(files: Sequence[Path]) -> str:
-    """Return the text of UTF-8 files, one after the other, each ending its last line.
+def check_encoding(encoding: str) -> None:
+    """Refuse an encoding that Python does not know, or that does not keep ASCII as it is; raises ``ConfigError``."""
+    try:
+        same = "a,\n".encode(encoding) == b"a,\n"
+    except LookupError:
+        known = ("utf-8", "latin-1", "cp1252", "cp1251", "gb18030", "shift_jis")
+        hint = f"{nearest(encoding, known)}Such as {', '.join(known)}"
+        raise ConfigError(f"data.encoding={shortened(encoding)}: no such encoding. {hint}") from None
+    if not same or codecs.lookup(encoding).name == "utf-7":
+        raise ConfigError(f"data.encoding={encoding}: save the file as UTF-8")
+
+
+def read_text(files: Sequence[Path], encoding: str = "utf-8", replace: bool = False) -> str:
+    """Return the text of files, one after the other, each ending its last line.
 
     The line ends of Windows become ``\\n``: a ``\\r`` that always foretells the next token would flatter every score.
 
+    Args:
+        files: Of text.
+        encoding: Of all of them.
+        replace: Replace what is no text in it, instead of refusing it.
+
     Raises:
-        DataError: A file cannot be read, is empty or is not UTF-8 text.
+        DataError: A file cannot be read, is empty or is no text.
     """
     texts = []
     for file in files:
         try:
             content = file.read_bytes()
-            text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
+            text = content.decode(codec(encoding), "replace" if replace else "strict").replace("\r\n", "\n")
         except OSError as error:
             raise DataError(f"{file}: cannot be read ({error.strerror})") from None
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
-            raise DataError(f"{file}: not UTF-8 at byte {error.start} (line {line}); save it as UTF-8") from None
+            name = encoding.replace("utf-8", "UTF-8")
+            raise DataError(f"{file}: not {name} at byte {error.start} (line {line}); save it as UTF-8") from None
         if not text:
             raise DataError(f"{file}: is empty. Expected UTF-8 text")
         if "\0" in text:

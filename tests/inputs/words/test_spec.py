@@ -25,10 +25,15 @@ def test_a_long_word_keeps_both_ends():
 
 
 def test_words_of_a_tuple_stay_as_they_are():
-    assert WORDS.step_names(("don't", "The cat")) == ["don't", "The cat"]
     assert len(WORDS.read(("don't", "The cat"))) == 2
     with pytest.raises(DataError, match=r"^' ': no text to predict from$"):
         WORDS.read(" ")
+
+
+def test_words_come_back_as_they_are_spelled():
+    assert WORDS.words(WORDS.read("The cat hat?")) == ["The", "cat", "hat", "\ufffd"]
+    assert WORDS.words(WORDS.read(("the" * 9,))) == ["thethethet...ethethethe"]
+    assert WORDS.words(WORDS.read(("the",), None)[:0]) == []
 
 
 def test_chunks_are_text_or_ids():

@@ -9,6 +9,7 @@ from seqkit.errors import ConfigError
 from seqkit.inputs.words.spec import SpelledWords
 from seqkit.registry import build
 from seqkit.tasks.classify.spec import Classes
+from seqkit.tasks.tag.prediction import TagPrediction
 from seqkit.tasks.tag.spec import Tags
 
 INPUTS = SpelledWords.fit("lower_word", ["the", "cat"], None)
@@ -37,7 +38,7 @@ def test_a_field_learns_that_no_span_begins_inside():
     scores_BTC = torch.tensor([[[0.0, 0.1, 0.05], [0.0, 0.0, 1.0]]])
     with torch.no_grad():
         own.crf.first[1] = -10
-    answer = own.task.answers(own.predict(scores_BTC, None, Batch(torch.zeros(1, 2))), SPEC)[0]
+    answer = own.task.answers(own.predict(scores_BTC, None, Batch(INPUTS.read("the cat")[None])), SPEC)[0]
     assert answer["tags"] == ["O", "O"]
     assert all(0 < value < 1 for value in answer["probabilities"])
 
@@ -58,8 +59,9 @@ def test_other_data_and_streams_of_a_field_are_refused():
 
 
 def test_answers_name_the_words():
-    task = SPEC.task
-    answer = task.named({"tags": ["O", "B-X"]}, ["the", "cat"])
+    task, tags_BT = SPEC.task, torch.tensor([[2, 0]])
+    answer = task.answers(TagPrediction(tags_BT, None, None, None, INPUTS.read("the cat")[None]), SPEC)[0]
     assert answer == {"words": ["the", "cat"], "tags": ["O", "B-X"]}
     assert task.text(answer) == "the/O cat/B-X"
+    assert task.rows(answer)[1] == {"word": "cat", "tag": "B-X", "probability": None}
     assert task.text({"tags": ["O", "B-X"]}) == "O B-X"
