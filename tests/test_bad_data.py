@@ -100,6 +100,9 @@ TEXTS = {
     "split of three files": ({"a.txt": TEXT}, "data.train=a.txt data.valid=a.txt data.test=a.txt data.split=[0.5,0.25,0.25]", "data.split is for data.path"),
     "split not 1": ({"a.txt": TEXT}, "data.path=a.txt data.split=[0.5,0.1,0.1]", "give three fractions above 0 that add up to 1"),
     "tokenizer syllable": ({"a.txt": TEXT}, "data.path=a.txt data.tokenizer=syllable", "syllable"),
+    "unit": ({"a.txt": TEXT}, "data.path=a.txt +data.unit=word", "no option 'unit' in data=text_files: it is data.tokenizer now"),
+    "an unknown encoding": ({"a.txt": TEXT}, "data.path=a.txt data.encoding=utf8x", "data.encoding=utf8x: no such encoding. Did you mean 'utf-8'?"),
+    "a small vocabulary of subwords": ({"a.txt": TEXT}, "data.path=a.txt data.tokenizer=bpe data.vocab_size=99", "data.vocab_size=99: data.tokenizer=bpe needs 300 tokens or more"),
     "vocabulary of 1": ({"a.txt": TEXT}, "data.path=a.txt data.vocab_size=1", "data.vocab_size=1: input should be greater than or equal to 2"),
     "seq_len 0": ({"a.txt": TEXT}, "data.path=a.txt data.seq_len=0", "data.seq_len=0: input should be greater than 0"),
 }  # fmt: skip

@@ -68,6 +68,13 @@ TINY = {
 }  # fmt: skip
 
 
+def labelled() -> Path:
+    path = Path("reviews.csv")
+    rows = [f"a {'good' if n % 2 else 'bad'} film with {n} songs,{'pos' if n % 2 else 'neg'}" for n in range(40)]
+    path.write_text("\n".join(["text,label", *rows]) + "\n")
+    return path
+
+
 def manifest() -> Path:
     folder = sounds()
     rows = [f"{label}/{n}.wav,{label}" for label in ("low", "high") for n in range(6)]
@@ -92,6 +99,14 @@ def walks() -> str:
 
 TINY["sequence_classify"] = (lambda: [*WALKS, "data.label=pace", f"data.path={walks()}"], None)
 TINY["sequence_regress"] = (lambda: [*WALKS, "data.targets=[speed]", f"data.path={walks()}"], None)
+TINY["text_classify"] = (
+    lambda: [f"data.path={labelled()}", "data.batch_size=4", "model.hidden_size=8"],
+    lambda: "a good film",
+)
+TINY["tag"] = (
+    lambda: [f"data.path={SAMPLE.with_name('tagged.conll')}", "data.batch_size=4", "model.hidden_size=8"],
+    lambda: "Ada went to Paris",
+)
 
 
 def test_every_experiment_is_here():

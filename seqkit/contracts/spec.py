@@ -2,7 +2,7 @@
 
 # B batch, T time
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -116,10 +116,6 @@ class OptionalTask(Protocol):
 
         Every row has the same columns, whatever the answer, and plain values: text, numbers, None.
         """
-        ...
-
-    def named(self, answer: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
-        """Return an answer that names its steps, where the input kind has ``step_names(source)``: words, say."""
         ...
 
     def write(self, answer: dict[str, Any], path: Path) -> Path:

@@ -49,11 +49,11 @@ class Block(NamedTuple):
     end: int
     closed: bool
 
-    def text(self) -> str:
-        """Return the text, each line ended as ``read_text`` ends it."""
+    def text(self, encoding: str, replace: bool) -> str:
+        """Return the text, each line ended as ``read_text`` ends it; see there for the arguments."""
         with open(self.path, "rb") as file:
             file.seek(self.start)
-            text = decoded(Path(self.path), file.read(self.end - self.start), self.start)
+            text = decoded(Path(self.path), file.read(self.end - self.start), encoding, replace, self.start)
         return text + "\n" if self.closed and not text.endswith("\n") else text
 
 
@@ -94,6 +94,7 @@ class Corpus:
         parts: Token ids of each split.
         sizes: Tokens of each split, and those of them that are not in the vocabulary.
         returns: Line ends of Windows that were read as ``\\n``.
+        replaced: Characters U+FFFD.
         digests: sha256 of the content of each place.
     """
 
@@ -101,6 +102,7 @@ class Corpus:
     parts: dict[Split, MappedTokens]
     sizes: dict[str, tuple[int, int]]
     returns: int
+    replaced: int
     digests: tuple[str, ...]
 
 
@@ -109,7 +111,14 @@ def is_large(places: Sequence[Sequence[Path]]) -> bool:
     return sum(file.stat().st_size for files in places for file in files) >= LARGE
 
 
-def tokenised(places: Sequence[Sequence[Path]], name: str, vocab_size: int | None, split: Sequence[float]) -> Corpus:
+def tokenised(
+    places: Sequence[Sequence[Path]],
+    name: str,
+    vocab_size: int | None,
+    split: Sequence[float],
+    encoding: str = "utf-8",
+    replace: bool = False,
+) -> Corpus:
     """Return the corpus of some files, from the cache or made now.
 
     Args:
@@ -117,6 +126,8 @@ def tokenised(places: Sequence[Sequence[Path]], name: str, vocab_size: int | Non
         name: Of the tokenizer.
         vocab_size: Tokens to keep, ``<unk>`` among them; None keeps all.
         split: Fractions of the bytes of one place for each split.
+        encoding: Of the files.
+        replace: Replace what is no text in it, instead of refusing it.
 
     Raises:
         DataError: A file cannot be read or is not UTF-8 text, or there is no room for the tokens.
@@ -125,32 +136,45 @@ def tokenised(places: Sequence[Sequence[Path]], name: str, vocab_size: int | Non
     try:
         folder.mkdir(parents=True, exist_ok=True)
         digests = tuple(_digest(files, folder) for files in places)
-        what = __version__, digests, name, component.origin.sha256, vocab_size, tuple(split), BLOCK, FITTED
+        what = (
+            __version__,
+            digests,
+            name,
+            component.origin.sha256,
+            vocab_size,
+            tuple(split),
+            BLOCK,
+            FITTED,
+            encoding,
+            replace,
+        )
         folder /= sha256(repr(what).encode()).hexdigest()[:16]
         folder.mkdir(exist_ok=True)
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes that start together one tokenises
             if not (folder / "corpus.json").exists():
-                _tokenise(folder, _parts(places, split), component.factory, vocab_size)
+                _tokenise(folder, _parts(places, split), component.factory, vocab_size, encoding, replace)
     except OSError as error:
         raise DataError(f"{folder}: the tokens cannot be kept there ({disk_reason(error)})") from None
     made = json.loads((folder / "corpus.json").read_text())
     parts = {split: MappedTokens([folder / file for file in made["files"][split]]) for split in SPLITS}
-    return Corpus(spec_from_json(made["spec"]), parts, made["sizes"], made["returns"], digests)
+    return Corpus(spec_from_json(made["spec"]), parts, made["sizes"], made["returns"], made["replaced"], digests)
 
 
-def _tokenise(folder: Path, parts: dict[Split, list[Block]], kind: Any, vocab_size: int | None) -> None:
+def _tokenise(
+    folder: Path, parts: dict[Split, list[Block]], kind: Any, vocab_size: int | None, encoding: str, replace: bool
+) -> None:
     fitted = folder / "spec.json"
     if not fitted.exists():
         train = parts["train"]
         few = train[:: max(1, len(train) * BLOCK // FITTED)]
         LOG.info("fitting the tokenizer to %d of %d blocks of the training part", len(few), len(train))
-        tokenizer = kind.fit(kind.pieces("".join(block.text() for block in few)), vocab_size)
+        tokenizer = kind.fit(kind.pieces("".join(block.text(encoding, replace) for block in few)), vocab_size)
         write_atomic(fitted, json.dumps(spec_to_json(DataSpec(Tokens(tokenizer), NextToken()))))
     spec = json.loads(fitted.read_text())
     blocks = [block for split in SPLITS for block in parts[split]]
     LOG.info("tokenising %s bytes, once, into %s", f"{sum(b.end - b.start for b in blocks):,}", folder)
-    work = _Work(folder, blocks, spec_from_json(spec).inputs.tokenizer)
+    work = _Work(folder, blocks, spec_from_json(spec).inputs.tokenizer, encoding, replace)
     found = []
     for number, counts in enumerate(DataLoader(work, batch_size=None, num_workers=processors()), 1):
         if isinstance(counts, DataError):
@@ -165,37 +189,40 @@ def _tokenise(folder: Path, parts: dict[Split, list[Block]], kind: Any, vocab_si
         own = [next(numbers) for _ in parts[split]]
         sizes[split] = tuple(sum(found[number][which] for number in own) for which in (0, 1))
         files[split] = [_file(folder, number).name for number in own]
-    made = {"spec": spec, "sizes": sizes, "files": files, "returns": sum(counts[2] for counts in found)}
+    returns, replaced = (sum(counts[which] for counts in found) for which in (2, 3))
+    made = {"spec": spec, "sizes": sizes, "files": files, "returns": returns, "replaced": replaced}
     write_atomic(folder / "corpus.json", json.dumps(made))
     for counts in folder.glob("tokens-*.json"):
         counts.unlink()
 
 
 class _Work(Dataset):
-    """Tokenises the block that is asked for; tells its tokens, the unknown ones among them, and Windows' line ends."""
+    """Tokenises the block that is asked for, and counts: tokens, unknown ones, line ends of Windows, U+FFFD."""
 
-    def __init__(self, folder: Path, blocks: Sequence[Block], tokenizer: Any) -> None:
+    def __init__(self, folder: Path, blocks: Sequence[Block], tokenizer: Any, encoding: str, replace: bool) -> None:
         self.folder, self.blocks, self.tokenizer = folder, blocks, tokenizer
+        self.encoding, self.replace = encoding, replace
 
     def __len__(self) -> int:
         return len(self.blocks)
 
-    def __getitem__(self, number: int) -> tuple[int, int, int] | DataError:
+    def __getitem__(self, number: int) -> tuple[int, ...] | DataError:
         place, block = _file(self.folder, number), self.blocks[number]
         counts = place.with_suffix(".json")
         if counts.exists():
             return tuple(json.loads(counts.read_text()))
         try:
-            pieces = self.tokenizer.pieces(block.text())
+            text = block.text(self.encoding, self.replace)
         except DataError as error:  # raised in a worker, it would come with the worker's trace
             return error
+        pieces = self.tokenizer.pieces(text)
         ids = self.tokenizer.ids(pieces)
-        with atomic(place) as file:
-            np.save(file, ids.astype(np.min_scalar_type(len(self.tokenizer.vocabulary) - 1)))
-        with open(block.path, "rb") as text:
-            text.seek(block.start)
-            returns = text.read(block.end - block.start).count(b"\r\n")
-        found = len(ids), unknown(self.tokenizer, pieces, ids), returns
+        with atomic(place) as whole:
+            np.save(whole, ids.astype(np.min_scalar_type(len(self.tokenizer.vocabulary) - 1)))
+        with open(block.path, "rb") as file:
+            file.seek(block.start)
+            returns = file.read(block.end - block.start).count(b"\r\n")
+        found = len(ids), unknown(self.tokenizer, pieces, ids), returns, text.count("\ufffd")
         write_atomic(counts, json.dumps(found))
         return found
 

@@ -2,7 +2,6 @@
 
 # B batch, T time (tokens)
 
-import codecs
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from seqkit.data.text import VocabularySize
 from seqkit.errors import ConfigError, DataError, nearest, shortened
 from seqkit.files import existing
 from seqkit.inputs.delimited import FILE, Separator, codec, no_text_reason, read_text_table
+from seqkit.inputs.tokens.reading import check_encoding
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import UNKNOWN
 from seqkit.inputs.words.spec import SpelledWords, word_tokenizer
@@ -125,6 +125,7 @@ class LabelledText:
         """Read the texts and number their tokens."""
         items = [item for split, place in self._places for item in self._read(place, split)]
         origin = ", ".join(str(place) for _, place in self._places)
+        _refuse_a_label_per_text(items, origin)
         items, drawn = self._split(items, origin)
         parts = {split: [item for item in items if item.split == split] for split in SPLITS}
         task = classes(parts, origin)
@@ -175,7 +176,10 @@ class LabelledText:
             words = [word for text in texts for word in kind.split(text)]
             return SpelledWords.fit(self.tokenizer, words, self.vocab_size, self.max_tokens)
         kind = find("tokenizer", self.tokenizer).factory
-        pieces = kind.pieces("\n".join(texts))
+        if hasattr(kind, "split"):
+            pieces = [word for text in texts for word in kind.split(text)]
+        else:
+            pieces = kind.pieces("\n".join(texts))
         return Tokens(kind.fit(pieces, self.vocab_size), self.max_tokens)
 
     def _tokens(self, item: Labelled) -> Tensor:
@@ -203,6 +207,8 @@ class LabelledText:
             for name in (self.text_column, self.label_column, column):
                 if name is not None and not row[name]:
                     raise DataError(f"{where}: no value for '{name}'")
+            if row[self.label_column].startswith("["):
+                raise DataError(f"{where}: several labels, {shortened(row[self.label_column])}. Expected one per text")
             part = split if column is None else named_part(row[column], where)
             yield Labelled(row[self.text_column], row[self.label_column], part, where)
 
@@ -292,18 +298,6 @@ def check_fractions(valid: float, test: float) -> dict[Split, float]:
     return {"valid": valid, "test": test}
 
 
-def check_encoding(encoding: str) -> None:
-    """Refuse an encoding that Python does not know, or that does not keep ASCII as it is; raises ``ConfigError``."""
-    try:
-        same = "a,\n".encode(encoding) == b"a,\n"
-    except LookupError:
-        known = ("utf-8", "latin-1", "cp1252", "cp1251", "gb18030", "shift_jis")
-        hint = f"{nearest(encoding, known)}Such as {', '.join(known)}"
-        raise ConfigError(f"data.encoding={shortened(encoding)}: no such encoding. {hint}") from None
-    if not same or codecs.lookup(encoding).name == "utf-7":
-        raise ConfigError(f"data.encoding={encoding}: save the file as UTF-8")
-
-
 def named_part(name: str, where: str) -> Split:
     """Return the part that a cell names; raises ``DataError``."""
     for split in SPLITS:
@@ -365,13 +359,18 @@ def classes(parts: dict[Split, list[Labelled]], origin: str) -> Classes:
         raise DataError(
             f"{origin}: all texts are of one class, '{shortened(next(iter(counts)))}'; at least two are needed"
         )
-    if len(counts) > 20 and len(counts) > len(parts["train"]) / 2:
-        raise DataError(
-            f"{origin}: {len(counts):,} different labels on {len(parts['train']):,} training texts, such as "
-            f"'{shortened(next(iter(counts)))}'; is data.label_column the right column?"
-        )
     names = tuple(sorted(counts))
     return Classes(names, tuple(counts[name] for name in names))
+
+
+def _refuse_a_label_per_text(items: list[Labelled], origin: str) -> None:
+    """Refuse labels of which most stand on one text only, as numbers or names of the texts do."""
+    labels = {item.label for item in items}
+    if len(labels) > max(20, len(items) / 2):
+        raise DataError(
+            f"{origin}: {len(labels):,} different labels on {len(items):,} texts, such as "
+            f"'{shortened(items[0].label)}'; is data.label_column the right column?"
+        )
 
 
 def _size(texts: int, tokens: int, strange: int) -> str:

@@ -16,12 +16,13 @@ from torch import Tensor
 from seqkit.contracts.batch import EVALUATED, SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data import ordering
-from seqkit.data.labelled_text import Fraction, Sequences, check_encoding, check_fractions, named_places
+from seqkit.data.labelled_text import Fraction, Sequences, check_fractions, named_places
 from seqkit.data.parts import draw_parts
 from seqkit.data.text import VocabularySize
 from seqkit.errors import ConfigError, DataError, nearest, shortened
 from seqkit.files import sha256_of
 from seqkit.inputs.delimited import codec, no_text_reason
+from seqkit.inputs.tokens.reading import check_encoding
 from seqkit.inputs.words.spec import SpelledWords, word_tokenizer
 from seqkit.padding import pad
 from seqkit.registry import register_data

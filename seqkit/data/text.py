@@ -6,7 +6,7 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -20,7 +20,7 @@ from seqkit.data.corpus import unknown
 from seqkit.data.ordering import Order, stream_starts, streams
 from seqkit.errors import ConfigError, DataError
 from seqkit.files import existing, sha256_of
-from seqkit.inputs.tokens.reading import read_text
+from seqkit.inputs.tokens.reading import check_encoding, read_text
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import UNKNOWN
 from seqkit.padding import pad
@@ -78,7 +78,7 @@ class PythonSource:
 
 @register_data("text_files")
 class TextFiles:
-    """Your own UTF-8 text, as characters or words.
+    """Your own text, as characters, bytes, words or subwords.
 
     Give either ``path``, cut by ``split``, or ``train``, ``valid`` and ``test``. Each is a file, or a folder of which
     all ``*.txt`` are read in the order of their names, sub-folders included. The vocabulary is that of the training
@@ -91,12 +91,18 @@ class TextFiles:
         train: File or folder to train on.
         valid: File or folder to validate on.
         test: File or folder to test on.
-        tokenizer: char, byte, word, or another that is registered (``seqkit list``).
-        vocab_size: Most frequent tokens to keep, ``<unk>`` among them; all by default.
+        encoding: Of the files: utf-8, latin-1, cp1252, ...
+        bad_bytes: What is done where a file is no text in its encoding: refuse, or replace by U+FFFD, which is said.
+        tokenizer: char, byte, word, bpe, unigram, or another that is registered (``seqkit list``). Of bytes and
+            subwords none is unknown.
+        vocab_size: Most frequent tokens to keep, ``<unk>`` among them, all by default; of bpe and unigram the tokens
+            to train, 4,096 by default.
         batch_size: Batch size: streams read in parallel.
         seq_len: Tokens per chunk (length of truncated backpropagation).
         eval_streams: Streams that the valid and test parts are cut into, whatever the batch size.
     """
+
+    renamed_options: ClassVar[dict[str, str]] = {"unit": "tokenizer"}
 
     def __init__(
         self,
@@ -106,6 +112,8 @@ class TextFiles:
         train: str | None = None,
         valid: str | None = None,
         test: str | None = None,
+        encoding: str = "utf-8",
+        bad_bytes: Literal["refuse", "replace"] = "refuse",
         tokenizer: str = "char",
         vocab_size: VocabularySize | None = None,
         batch_size: PositiveInt = 32,
@@ -129,6 +137,9 @@ class TextFiles:
         self.split = split
         find("tokenizer", tokenizer)  # refused by name if there is none
         self.tokenizer = tokenizer
+        check_encoding(encoding)
+        self.encoding = encoding
+        self.bad_bytes = bad_bytes
         self.vocab_size = vocab_size
         self.batch_size = batch_size
         self.seq_len = seq_len
@@ -143,18 +154,20 @@ class TextFiles:
             self._tokenised()
 
     def _tokenised(self) -> corpus.Corpus:
-        return corpus.tokenised(self._files, self.tokenizer, self.vocab_size, self.split)
+        replace = self.bad_bytes == "replace"
+        return corpus.tokenised(self._files, self.tokenizer, self.vocab_size, self.split, self.encoding, replace)
 
     def setup(self) -> None:
         """Read the files, or open the tokens of a large text."""
         if corpus.is_large(self._files):
             made = self._tokenised()
-            digests, returns, self.spec = made.digests, made.returns, made.spec
+            digests, returns, replaced, self.spec = made.digests, made.returns, made.replaced, made.spec
             parts: Mapping[Split, Any] = made.parts
             sizes = _sizes(made.spec.inputs.tokenizer, made.sizes)
         else:
-            texts = [read_text(files) for files in self._files]
+            texts = [read_text(files, self.encoding, self.bad_bytes == "replace") for files in self._files]
             returns = sum(file.read_bytes().count(b"\r\n") for files in self._files for file in files)
+            replaced = sum(text.count("\ufffd") for text in texts)
             digests = tuple(sha256_of(files) for files in self._files)
             self.spec, parts, sizes = _number(texts, self.tokenizer, self.split, self.vocab_size)
         for place, digest in zip(self._places[1:], digests[1:], strict=True):
@@ -164,6 +177,8 @@ class TextFiles:
         self.facts = {"origin": ", ".join(self._places), **sizes}
         if returns:
             self.facts["line ends"] = f"{returns:,} of Windows (\\r\\n) read as \\n"
+        if self.bad_bytes == "replace" and replaced:
+            self.facts["replaced"] = f"{replaced:,} characters that are no {self.encoding}, by U+FFFD"
         self._parts = _parts(parts, self.seq_len, self.batch_size, self.eval_streams, *self._places)
 
     def part(self, split: Split) -> "Chunks":

@@ -38,12 +38,7 @@ def predict(network: Network, spec: DataSpec, inputs: Any) -> list[Any]:
     """
     sources = inputs if isinstance(inputs, list | tuple) else [inputs]
     lookback = getattr(spec.task, "lookback", None)
-    answers = [predict_sequence(network, spec, spec.inputs.read(source, lookback)) for source in sources]
-    if hasattr(spec.task, "named") and hasattr(spec.inputs, "step_names"):
-        return [
-            spec.task.named(own, spec.inputs.step_names(source)) for own, source in zip(answers, sources, strict=True)
-        ]
-    return answers
+    return [predict_sequence(network, spec, spec.inputs.read(source, lookback)) for source in sources]
 
 
 def predict_each(

@@ -265,8 +265,7 @@ def _json_rows(path: Path, names: Sequence[str] | None, encoding: str | None) ->
             for number, line in enumerate(file, 1):
                 where = f"{path}, line {number}"
                 try:
-                    row = json.loads(line.decode(codec(encoding)).rstrip("
-")) if line.strip() else None
+                    row = json.loads(line.decode(codec(encoding)).rstrip("\r\n")) if line.strip() else None
                 except UnicodeDecodeError:
                     raise DataError(f"{where}: {no_text_reason(encoding)}") from None
                 except json.JSONDecodeError as error:

@@ -12,10 +12,12 @@ from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters
 from seqkit.inputs.waveform.spec import Waveform
+from seqkit.inputs.words.spec import SpelledWords
 from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.forecast.spec import Series
 from seqkit.tasks.next_token.spec import NextToken
 from seqkit.tasks.regress.spec import Numbers
+from seqkit.tasks.tag.spec import Tags
 from seqkit.tasks.transcribe.spec import Transcript
 from seqkit.testing.line import Chosen
 
@@ -31,6 +33,7 @@ def specs() -> Iterator[DataSpec]:
     yield DataSpec(frames, Numbers(("speed",), (1.0,), (0.5,)))
     yield DataSpec(tokens, NextToken())
     yield DataSpec(tokens, classes)
+    yield DataSpec(SpelledWords.fit("lower_word", ["one", "two", "three"], None), Tags(("A", "B", "C")))
     yield DataSpec(Waveform(1000), Transcript(("a", "b", " ")))
 
 

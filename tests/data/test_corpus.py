@@ -52,7 +52,7 @@ def test_a_text_in_files_has_the_tokens_of_one_in_memory(tmp_path, monkeypatch, 
         assert len(mapped.paths) > 5
         assert torch.equal(mapped[:], tokens)
         assert list(large.order(split, 4, 0, 0)) == list(whole.order(split, 4, 0, 0))
-        sample, fresh = large.part(split)[len(whole.part(split)) - 1]
+        sample, _ = large.part(split)[len(whole.part(split)) - 1]
         assert torch.equal(sample, whole.part(split)[len(whole.part(split)) - 1][0])
         assert sample.dtype == torch.int64
 
@@ -62,7 +62,7 @@ def test_one_text_is_cut_at_line_ends(tmp_path):
     path.write_bytes("".join(LINES).encode())
     data = made(path=str(path), split=[0.5, 0.2, 0.3], tokenizer="char")
     texts = [data.spec.inputs.tokenizer.decode(data.part(split).tokens[:].tolist()) for split in SPLITS]
-    assert "".join(texts) == "".join(LINES).replace("\r\n", "\n").replace("ü", "ü")
+    assert "".join(texts) == "".join(LINES).replace("\r\n", "\n")
     assert all(text.endswith("\n") for text in texts)
     assert [round(len(text) / sum(map(len, texts)), 1) for text in texts] == [0.5, 0.2, 0.3]
 
@@ -92,7 +92,7 @@ def test_a_second_start_tokenises_nothing_and_a_killed_one_goes_on(tmp_path, mon
         made(**places)
     pieces = corpus.Block.text
     monkeypatch.setattr(corpus._Work, "__getitem__", work)
-    monkeypatch.setattr(corpus.Block, "text", lambda self: done.append(self) or pieces(self))
+    monkeypatch.setattr(corpus.Block, "text", lambda self, *how: done.append(self) or pieces(self, *how))
     first = made(**places)
     assert len(done) == sum(len(first.part(split).tokens.paths) for split in SPLITS) - 10
     done.clear()

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from seqkit.data.series import SAMPLE
 from seqkit.testing import CheckError, check_data
 from seqkit.testing.data.changes import with_another_end
 from seqkit.testing.tiny import READY
 from tests.testing.built_in import lines
 
-OWN_FILES = ("audio_folder", "series_csv", "text_files")
+OWN_FILES = ("audio_folder", "labelled_text", "series_csv", "tagged_text", "text_files")
 
 
 @pytest.mark.seqkit(*lines("data", *OWN_FILES))
@@ -16,7 +17,8 @@ def test_built_in_data(check):
 
 def test_every_data_set_that_is_always_there_has_a_tiny_form():
     assert {tiny["name"] for tiny in READY} == {line.removeprefix("data=") for line in lines("data", *OWN_FILES)} | {
-        "text_files"
+        "tagged_text",
+        "text_files",
     }
 
 
@@ -25,6 +27,20 @@ def test_text_files(tmp_path):
         (tmp_path / f"{name}.txt").write_text(text)
     files = {name: str(tmp_path / f"{name}.txt") for name in ("train", "valid", "test")}
     check_data("text_files", **files, tokenizer="char", seq_len=8, batch_size=3, eval_streams=2)
+
+
+@pytest.mark.parametrize(
+    "options", [{"tokenizer": "char"}, {"characters": True, "max_tokens": 6}, {"tokenizer": "word", "vocab_size": 9}]
+)
+def test_labelled_text(tmp_path, options):
+    draw = np.random.default_rng(0)
+    rows = [f"{' '.join(draw.choice(list('abcdefghij'), 8))},{'xy'[number % 2]}" for number in range(40)]
+    (tmp_path / "table.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    check_data("labelled_text", path=str(tmp_path / "table.csv"), batch_size=4, **options)
+
+
+def test_tagged_text():
+    check_data("tagged_text", path=str(SAMPLE.with_name("tagged.conll")), batch_size=4, valid_fraction=0.2)
 
 
 def test_a_table(tmp_path):

@@ -11,6 +11,7 @@ from tests.testing.mutants import registered
 OPTIONS = [
     "head=classify head.pooling=last", "head=classify head.pooling=max", "head=classify head.pooling=attention",
     "head=forecast head.anchor=zero head.loss=huber head.dropout=0.5", "head=forecast data=adding",
+    "head=tag head.crf=true", "head=tag head.dropout=0.5",
     "head=classify head.dropout=0.5 head.label_smoothing=0.1", "head=next_token data=python_source data.seq_len=200",
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 # T time (tokens)
 
+import codecs
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqkit.errors import DataError
+from seqkit.errors import ConfigError, DataError, nearest, shortened
 from seqkit.files import existing_file
 from seqkit.inputs.chunks import as_chunk
+from seqkit.inputs.delimited import codec
 from seqkit.inputs.tokens.tokenizers import Tokenizer
 
 
@@ -58,13 +60,30 @@ def chunk_of_tokens(tokenizer: Tokenizer, chunk: Any) -> Tensor:
     return values.long()
 
 
-def read_text(files: Sequence[Path]) -> str:
-    """Return the text of UTF-8 files, one after the other, each ending its last line.
+def check_encoding(encoding: str) -> None:
+    """Refuse an encoding that Python does not know, or that does not keep ASCII as it is; raises ``ConfigError``."""
+    try:
+        same = "a,\n".encode(encoding) == b"a,\n"
+    except LookupError:
+        known = ("utf-8", "latin-1", "cp1252", "cp1251", "gb18030", "shift_jis")
+        hint = f"{nearest(encoding, known)}Such as {', '.join(known)}"
+        raise ConfigError(f"data.encoding={shortened(encoding)}: no such encoding. {hint}") from None
+    if not same or codecs.lookup(encoding).name == "utf-7":
+        raise ConfigError(f"data.encoding={encoding}: save the file as UTF-8")
+
+
+def read_text(files: Sequence[Path], encoding: str = "utf-8", replace: bool = False) -> str:
+    """Return the text of files, one after the other, each ending its last line.
 
     The line ends of Windows become ``\\n``: a ``\\r`` that always foretells the next token would flatter every score.
 
+    Args:
+        files: Of text.
+        encoding: Of all of them.
+        replace: Replace what is no text in it, instead of refusing it.
+
     Raises:
-        DataError: A file cannot be read, is empty or is not UTF-8 text.
+        DataError: A file cannot be read, is empty or is no text.
     """
     texts = []
     for file in files:
@@ -74,12 +93,12 @@ def read_text(files: Sequence[Path]) -> str:
             raise DataError(f"{file}: cannot be read ({error.strerror})") from None
         if not content:
             raise DataError(f"{file}: is empty. Expected UTF-8 text")
-        text = decoded(file, content)
+        text = decoded(file, content, encoding, replace)
         texts.append(text if text.endswith("\n") or len(files) == 1 else text + "\n")
     return "".join(texts)
 
 
-def decoded(file: Path, content: bytes, start: int = 0) -> str:
+def decoded(file: Path, content: bytes, encoding: str = "utf-8", replace: bool = False, start: int = 0) -> str:
     """Return the text of a file's content from byte ``start`` on, as ``read_text`` does; raises as that."""
 
     def where(place: int) -> str:
@@ -87,11 +106,13 @@ def decoded(file: Path, content: bytes, start: int = 0) -> str:
         return f"byte {start + place}{line}"
 
     try:
-        text = content.decode().replace("\r\n", "\n")
+        name = encoding if start else codec(encoding)  # a byte order mark stands at the start
+        text = content.decode(name, "replace" if replace else "strict").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"{file}: not UTF-8 at {where(error.start)}; save it as UTF-8") from None
+        name = encoding.replace("utf-8", "UTF-8")
+        raise DataError(f"{file}: not {name} at {where(error.start)}; save it as UTF-8") from None
     if "\0" in text:
         raise DataError(
             f"{file}: a NUL at {where(content.index(0))}, so it is no UTF-8 text but UTF-16 or a binary file"
         )
-    return text if start else text.removeprefix("\ufeff")
+    return text

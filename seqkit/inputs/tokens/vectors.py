@@ -46,7 +46,7 @@ def use_vectors(path: str | None, embedding: nn.Embedding, vocabulary: Sequence[
         )
     values = torch.from_numpy(np.stack([numbers for _, numbers in found if numbers is not None]))
     with torch.no_grad():
-        embedding.weight.mul_(values.std())
+        embedding.weight.mul_(values.std() / embedding.weight.std())
         embedding.weight[found_rows] = values.to(embedding.weight)
     return f"{place} has {len(found_rows):,} of {len(vocabulary):,} words"
 

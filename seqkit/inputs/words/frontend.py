@@ -14,6 +14,7 @@ from seqkit.registry import register_frontend
 from seqkit.schema import Probability
 
 WIDTH = 3  # of the convolution, in characters
+START = 0.25  # largest number of an embedding before training: so little that rare words hardly disturb (Kim 2014)
 
 
 @register_frontend("words")
@@ -58,6 +59,7 @@ class WordsFrontend(nn.Module):
         self.vocabulary = spec.inputs.vocabulary
         self.output_size = size + spelling_size
         self.embedding = nn.Embedding(len(self.vocabulary), size)
+        nn.init.uniform_(self.embedding.weight, -START, START)
         self.characters: nn.Embedding | None = None
         if spelling_size:
             self.characters = nn.Embedding(len(spec.inputs.characters) + 2, character_size, padding_idx=0)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -38,6 +39,7 @@ class SpelledWords:
     """
 
     frontend: ClassVar[str] = "words"
+    endings: ClassVar[tuple[str, ...]] = (".txt",)
     meaning: ClassVar[str] = (
         "words: places in spec.inputs.tokenizer.vocabulary, then those of their characters in spec.inputs.characters "
         "plus 2 (0 padding, 1 unknown)"
@@ -80,22 +82,31 @@ class SpelledWords:
 
     def read(self, source: Any, lookback: int | None = None) -> Tensor:
         """Return inputs_TS of a text, of the content of a UTF-8 file, or of a tuple of words."""
-        words = self.step_names(source)[: self.max_tokens]
+        name, text = ("", "") if isinstance(source, tuple) else text_of(source)
+        words = [*map(str, source)] if isinstance(source, tuple) else self._split(text)
         if not words:
-            raise DataError(f"{str(source)!r}: no text to predict from")
+            raise DataError(f"{name}: no text to predict from")
+        words = words[: self.max_tokens]
         return torch.from_numpy(self.rows(words[-lookback:] if lookback else words))
 
-    def step_names(self, source: Any) -> list[str]:
-        """Return the words of what ``read`` reads, one per step."""
-        if isinstance(source, tuple):
-            return [str(word) for word in source]
-        kind: Any = self.tokenizer
-        return kind.split(text_of(source)[1])
+    def read_cell(self, cell: str, folder: Path) -> Tensor:
+        """Return inputs_TS of the text in a cell of a table."""
+        return torch.from_numpy(self.rows(self._split(cell)[: self.max_tokens]))
+
+    def words(self, inputs_TS: Tensor) -> list[str]:
+        """Return the words as their characters spell them.
+
+        A character that the training part had not is U+FFFD, and "..." stands where some were left out.
+        """
+        known, half = ("", "\ufffd", *self.characters), -(-self.length // 2)
+        spelled = [[known[place] for place in row] for row in inputs_TS[:, 1:].tolist()]
+        return [
+            "".join(word) if not word[-1] else "".join(word[:half]) + "..." + "".join(word[half:]) for word in spelled
+        ]
 
     def chunk(self, chunk: Any) -> Tensor:
         if isinstance(chunk, str):
-            kind: Any = self.tokenizer
-            return torch.from_numpy(self.rows(kind.split(chunk)))
+            return torch.from_numpy(self.rows(self._split(chunk)))
         due = f"text, or ids (words, {1 + self.length}) of words and their characters"
         values = as_chunk(chunk, (1 + self.length,), due)
         if not values.numel():
@@ -112,6 +123,10 @@ class SpelledWords:
         spelled_BTC = torch.randint(1, len(self.characters) + 2, shape, generator=draw)
         sizes_BT1 = torch.randint(1, self.length + 1, (rows, steps, 1), generator=draw)
         return torch.cat((words_BT1, spelled_BTC * (torch.arange(self.length) < sizes_BT1)), 2)
+
+    def _split(self, text: str) -> list[str]:
+        kind: Any = self.tokenizer
+        return kind.split(text)
 
     @cached_property
     def _id_by_character(self) -> dict[str, int]:

@@ -71,7 +71,7 @@ class Tag(nn.Module):
             tags_BT = self.crf.best(outputs, lengths)
             probability_BTC = self.crf.marginals(outputs, lengths)
             probability_BT = probability_BTC.gather(2, tags_BT[..., None])[..., 0]
-        return TagPrediction(tags_BT, lengths, probability_BT, nats_B)
+        return TagPrediction(tags_BT, lengths, probability_BT, nats_B, batch.inputs)
 
     def stream(self, y_BTH: Tensor, batch: Batch, memory: tuple[()] | None) -> tuple[Tensor, dict[str, Any], tuple[()]]:
         """Return the scores of new steps of one row and their tags; each step is tagged by itself.

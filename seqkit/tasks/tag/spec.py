@@ -2,7 +2,6 @@
 
 # B batch, T time
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -40,18 +39,26 @@ class Tags:
         return {"confusion_matrix": confusion_matrix(results.metric.confusion.cpu(), self.names)}
 
     def answers(self, prediction: TagPrediction, spec: DataSpec) -> list[dict[str, Any]]:
-        """Return for each row the tags of its steps, with their probabilities."""
+        """Return for each row its words, where inputs are words, the tags of its steps, and their probabilities."""
         rows = prediction.tags_BT.tolist()
         ends = [len(row) for row in rows] if prediction.lengths_B is None else prediction.lengths_B.tolist()
-        answers = [{"tags": [self.names[tag] for tag in row[:end]]} for row, end in zip(rows, ends, strict=True)]
+        answers: list[dict[str, Any]] = [{} for _ in rows]
+        if prediction.inputs is not None and hasattr(spec.inputs, "words"):
+            for answer, inputs, end in zip(answers, prediction.inputs, ends, strict=True):
+                answer["words"] = spec.inputs.words(inputs[:end])
+        for answer, row, end in zip(answers, rows, ends, strict=True):
+            answer["tags"] = [self.names[tag] for tag in row[:end]]
         if prediction.probability_BT is not None:
             for answer, values, end in zip(answers, prediction.probability_BT.tolist(), ends, strict=True):
                 answer["probabilities"] = values[:end]
         return answers
 
-    def named(self, answer: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
-        """Return an answer that says which step, a word say, has which tag."""
-        return {"words": list(steps), **answer}
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a row of a table per step, with its word, where there are words, tag and probability."""
+        steps = len(answer["tags"])
+        words, values = (answer.get(name, [None] * steps) for name in ("words", "probabilities"))
+        columns = zip(words, answer["tags"], values, strict=True)
+        return [{"word": word, "tag": tag, "probability": value} for word, tag, value in columns]
 
     def text(self, answer: dict[str, Any]) -> str:
         if "words" not in answer:
