@@ -56,7 +56,7 @@ def write_report(
     names = []
     with guard("the learning curves"):
         save(
-            learning_curves(folder.metrics_csv, monitor[0], times.get("best_step")), folder.path / "learning_curves.png"
+            learning_curves(folder.metrics_csv, monitor[0], training.get("best_step")), folder.path / "learning_curves.png"
         )
         names.append("learning_curves.png")
     figures, sample = illustrations(network, spec, data, test.metric, guard)
