@@ -231,9 +231,7 @@ def test_measuring_leaves_everything_as_it_was(build, padded, tmp_path):  # noqa
     assert all(torch.equal(weight, old) for weight, old in zip(model.parameters(), weights, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("mgu", {"backend": "compiled"}), ("lstm", {"backend": "native"})]
-)
+@pytest.mark.parametrize(("name", "options"), [("mgu", {"backend": "compiled"}), ("lstm", {"backend": "native"})])
 def test_where_only_one_can_run_nothing_is_measured(build, name, options, timed):  # noqa: F811
     assert measure(build(name, **options), torch.zeros(2, 6, 3).double()) == ()
 
