@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.runs.checkpoint import AVERAGED
-from seqkit.training.strategy import share, whole
+from seqkit.training.strategy import reshard, share, whole
 
 LOG = logging.getLogger("seqkit")
 
@@ -83,6 +83,7 @@ class Averaging(pl.Callback):
 
     @torch.no_grad()
     def _swap(self, module: pl.LightningModule) -> None:
+        reshard(module)
         for name, parameter in _trained(module).items() if self.average else ():
             average = self.average[name]
             kept = parameter.detach().clone()

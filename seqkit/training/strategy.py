@@ -11,7 +11,7 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
@@ -173,6 +173,13 @@ def whole(value: Any) -> Any:
         return value
     tensor = value.full_tensor()
     return tensor.cpu() if dist.get_rank() == 0 else None
+
+
+def reshard(module: nn.Module) -> None:
+    """Let go of the weights that FSDP has gathered and would not gather again, so that the shares can be changed."""
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
 
 
 def share(value: Any, parameter: Tensor) -> Any:
