@@ -55,9 +55,8 @@ def write_report(
     monitor = list(network.head.monitor)
     names = []
     with guard("the learning curves"):
-        save(
-            learning_curves(folder.metrics_csv, monitor[0], training.get("best_step")), folder.path / "learning_curves.png"
-        )
+        curves = learning_curves(folder.metrics_csv, monitor[0], training.get("best_step"))
+        save(curves, folder.path / "learning_curves.png")
         names.append("learning_curves.png")
     figures, sample = illustrations(network, spec, data, test.metric, guard)
     for name, figure in figures.items():
