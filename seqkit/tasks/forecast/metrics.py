@@ -3,14 +3,14 @@
 # B batch, F steps of the forecast (horizon), C target columns, Q quantiles
 
 from bisect import bisect_left
+from typing import Any
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 from seqkit.contracts.batch import Batch
-from seqkit.tasks.forecast.prediction import SeriesPrediction
-from seqkit.tasks.forecast.spec import Series, interval_ends
+from seqkit.tasks.forecast.prediction import SeriesPrediction, interval_ends
 
 NAMED = 8
 """Targets up to which each has an error of its own among the scores."""
@@ -22,7 +22,7 @@ class ForecastMetrics(Metric):
     """Errors of a forecast and, where it has quantiles, how good these are.
 
     Args:
-        series: The task.
+        series: The task, a ``Series``, whose module imports this one.
     """
 
     full_state_update = False
@@ -42,7 +42,7 @@ class ForecastMetrics(Metric):
     values: Tensor
     mass: Tensor
 
-    def __init__(self, series: Series) -> None:
+    def __init__(self, series: Any) -> None:
         super().__init__()
         self.series = series
         zeros_C = torch.zeros(len(series.names), dtype=torch.float64)

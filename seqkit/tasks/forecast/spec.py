@@ -12,7 +12,7 @@ from torch import Tensor
 from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import Baseline, DataSpec, Metric, Predictor, Results
 from seqkit.registry import register_task
-from seqkit.tasks.forecast.prediction import SeriesPrediction
+from seqkit.tasks.forecast.prediction import SeriesPrediction, interval_ends
 
 
 @register_task("forecast")
@@ -31,8 +31,8 @@ class Series:
             per name, which MASE and RMSSE divide by; empty where unknown. See ``facts.naive_errors``.
         counts: Whether each target holds whole numbers from 0 only; empty where unknown.
         levels: Of the quantiles that the forecast is corrected to have, after a training.
-        shifts: Correction (F, C, Q) of each quantile, in deviations of the window; see ``conformal``. No property of the
-            data, so that it takes no part in a comparison.
+        shifts: Correction (F, C, Q) of each quantile, in deviations of the window; see ``conformal``. No property of
+            the data, so that it takes no part in a comparison.
     """
 
     head: ClassVar[str] = "forecast"
@@ -145,14 +145,3 @@ class Series:
                 cells = [[value, *(own[end] for end in ends)] for value, own in zip(values, quantiles_CQ, strict=True)]
             rows.append([str(step + 1), *(f"{number:.6g}" for cell in cells for number in cell)])
         return "\n".join(["", *("  ".join(cell.rjust(10) for cell in row) for row in rows)])
-
-
-def interval_ends(levels: tuple[float, ...] | list[float]) -> tuple[int, int] | None:
-    """Return the places of the two quantiles that bound the interval shown and scored: 90 % of the mass.
-
-    Where these levels are not there the outermost two are taken, where they leave as much below as above; else None.
-    """
-    for low, high in ((0.05, 0.95), (levels[0], levels[-1]) if len(levels) > 1 else (0.05, 0.95)):
-        if low in levels and high in levels and abs(low + high - 1) < 1e-9:
-            return levels.index(low), levels.index(high)
-    return None
