@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from seqkit.plotting import panels
+from seqkit.tasks.forecast.spec import interval_ends
 
 Answer = Mapping[str, Any]
 
@@ -15,7 +16,9 @@ SERIES = 4  # drawn
 COLUMNS = 3  # targets drawn
 
 
-def table(answers: Sequence[Answer], series_column: str | None, time_column: str | None) -> dict[str, list[Any]]:
+def table(
+    answers: Sequence[Answer], series_column: str | None, time_column: str | None, brief: bool = False
+) -> dict[str, list[Any]]:
     """Return one row per series and step, as columns by name.
 
     Those are the series, if there are several; the time, or the number of the step where times are not known; the
@@ -25,9 +28,14 @@ def table(answers: Sequence[Answer], series_column: str | None, time_column: str
         answers: As ``Series.answers`` gives them, with the ``times`` and the ``series`` of each where known.
         series_column: Its name in the file, if it has one.
         time_column: Likewise.
+        brief: Whether to return of the quantiles only the ends of the interval that is shown to a person.
     """
     names = answers[0]["names"]
     levels = answers[0].get("levels", [])
+    kept: Sequence[int] = range(len(levels))
+    if brief:
+        kept = interval_ends(levels) or ()
+        levels = [levels[place] for place in kept]
     time = time_column or "step"
     columns: dict[str, list[Any]] = {series_column: []} if series_column else {}
     columns |= {time: [], **{name: [] for name in names}}
@@ -42,8 +50,8 @@ def table(answers: Sequence[Answer], series_column: str | None, time_column: str
                 columns[name].append(rounded(value))
         for quantiles_CQ in answer.get("quantiles", []):
             for name, quantiles in zip(names, quantiles_CQ, strict=True):
-                for level, value in zip(levels, quantiles, strict=True):
-                    columns[f"{name}_q{level:g}"].append(rounded(value))
+                for level, place in zip(levels, kept, strict=True):
+                    columns[f"{name}_q{level:g}"].append(rounded(quantiles[place]))
     return columns
 
 
@@ -79,9 +87,10 @@ def figure(answers: Sequence[Answer], pasts: Sequence[Any], inputs: Sequence[str
             ahead, values = [behind[-1], *ahead], [seen[-1], *values]  # joined to the last row seen
         axis.plot(ahead, values, color="tab:orange", label="forecast")
         if "quantiles" in answer:
-            outer = [(row[column][0], row[column][-1]) for row in answer["quantiles"]]
             levels = answer["levels"]
-            label = f"{levels[0]:g} to {levels[-1]:g}"
+            low, high = interval_ends(levels) or (0, -1)
+            outer = [(row[column][low], row[column][high]) for row in answer["quantiles"]]
+            label = f"{levels[low]:g} to {levels[high]:g}"
             axis.fill_between(ahead[-steps:], *zip(*outer, strict=True), color="tab:orange", alpha=0.25, label=label)
         axis.set_ylabel(name, parse_math=False)
         if "series" in answer:

@@ -141,11 +141,14 @@ class Series:
                 row |= {"levels": list(prediction.levels), "quantiles": quantiles_FCQ}
         return rows
 
-    def future(self, answers: Sequence[dict[str, Any]], spec: DataSpec) -> dict[str, list[Any]]:
-        """Return the forecasts of rows to come as the columns of one table, one row per series and step."""
+    def future(self, answers: Sequence[dict[str, Any]], spec: DataSpec, brief: bool = False) -> dict[str, list[Any]]:
+        """Return the forecasts of rows to come as the columns of one table, one row per series and step.
+
+        Of quantiles a brief one has only the ends of the interval.
+        """
         from seqkit.tasks.forecast.future import table
 
-        return table(answers, getattr(spec.inputs, "series", None), getattr(spec.inputs, "time_column", None))
+        return table(answers, getattr(spec.inputs, "series", None), getattr(spec.inputs, "time_column", None), brief)
 
     def future_figure(self, answers: Sequence[dict[str, Any]], pasts: Sequence[Tensor], spec: DataSpec) -> Any:
         """Draw the forecasts of rows to come after the rows (T, I) that each was made from."""
@@ -170,7 +173,7 @@ class Series:
         return "\n".join(["", *("  ".join(cell.rjust(10) for cell in row) for row in rows)])
 
 
-def interval_ends(levels: tuple[float, ...] | list[float]) -> tuple[int, int] | None:
+def interval_ends(levels: Sequence[float]) -> tuple[int, int] | None:
     """Return the places of the two quantiles that bound the interval shown and scored: 90 % of the mass.
 
     Where these levels are not there the outermost two are taken, where they leave as much below as above; else None.
