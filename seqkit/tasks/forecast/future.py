@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from seqkit.plotting import panels
-from seqkit.tasks.forecast.spec import interval_ends
 
 Answer = Mapping[str, Any]
 
@@ -17,7 +16,10 @@ COLUMNS = 3  # targets drawn
 
 
 def table(
-    answers: Sequence[Answer], series_column: str | None, time_column: str | None, brief: bool = False
+    answers: Sequence[Answer],
+    series_column: str | None,
+    time_column: str | None,
+    kept: Sequence[int] | None = None,
 ) -> dict[str, list[Any]]:
     """Return one row per series and step, as columns by name.
 
@@ -28,14 +30,12 @@ def table(
         answers: As ``Series.answers`` gives them, with the ``times`` and the ``series`` of each where known.
         series_column: Its name in the file, if it has one.
         time_column: Likewise.
-        brief: Whether to return of the quantiles only the ends of the interval that is shown to a person.
+        kept: Quantiles to return, by place; all if not given.
     """
     names = answers[0]["names"]
     levels = answers[0].get("levels", [])
-    kept: Sequence[int] = range(len(levels))
-    if brief:
-        kept = interval_ends(levels) or ()
-        levels = [levels[place] for place in kept]
+    kept = range(len(levels)) if kept is None else kept
+    levels = [levels[place] for place in kept]
     time = time_column or "step"
     columns: dict[str, list[Any]] = {series_column: []} if series_column else {}
     columns |= {time: [], **{name: [] for name in names}}
@@ -60,13 +60,14 @@ def rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-def figure(answers: Sequence[Answer], pasts: Sequence[Any], inputs: Sequence[str]) -> Any:
+def figure(answers: Sequence[Answer], pasts: Sequence[Any], inputs: Sequence[str], ends: Sequence[int] | None) -> Any:
     """Draw the forecasts of the first series after the rows before them.
 
     Args:
         answers: As of ``table``.
         pasts: The rows (T, I) that each was made from.
         inputs: Names of the columns of those.
+        ends: Places of the quantiles that bound the interval to be drawn; None for none.
     """
     names = answers[0]["names"]
     drawn = [name for name in names if name in inputs][:COLUMNS] or names[:1]
@@ -86,9 +87,8 @@ def figure(answers: Sequence[Answer], pasts: Sequence[Any], inputs: Sequence[str
             axis.plot(behind, seen, color="gray", label="seen")
             ahead, values = [behind[-1], *ahead], [seen[-1], *values]  # joined to the last row seen
         axis.plot(ahead, values, color="tab:orange", label="forecast")
-        if "quantiles" in answer:
-            levels = answer["levels"]
-            low, high = interval_ends(levels) or (0, -1)
+        if ends:
+            levels, (low, high) = answer["levels"], ends
             outer = [(row[column][low], row[column][high]) for row in answer["quantiles"]]
             label = f"{levels[low]:g} to {levels[high]:g}"
             axis.fill_between(ahead[-steps:], *zip(*outer, strict=True), color="tab:orange", alpha=0.25, label=label)

@@ -148,13 +148,15 @@ class Series:
         """
         from seqkit.tasks.forecast.future import table
 
-        return table(answers, getattr(spec.inputs, "series", None), getattr(spec.inputs, "time_column", None), brief)
+        kept = (interval_ends(answers[0].get("levels", ())) or ()) if brief else None
+        return table(answers, getattr(spec.inputs, "series", None), getattr(spec.inputs, "time_column", None), kept)
 
     def future_figure(self, answers: Sequence[dict[str, Any]], pasts: Sequence[Tensor], spec: DataSpec) -> Any:
         """Draw the forecasts of rows to come after the rows (T, I) that each was made from."""
         from seqkit.tasks.forecast.future import figure
 
-        return figure(answers, pasts, getattr(spec.inputs, "names", ()))
+        ends = interval_ends(answers[0].get("levels", ()))
+        return figure(answers, pasts, getattr(spec.inputs, "names", ()), ends)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return a table of one line per step: each target, and the ends of its interval where there is one."""
