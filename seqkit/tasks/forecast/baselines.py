@@ -43,18 +43,18 @@ def baselines(series: Series, columns: Sequence[int] | None, data: Any) -> dict[
             found["drift"] = partial(drift, horizon=horizon, columns=columns, lookback=series.lookback)
             found["linear"] = linear(series, columns, series.lookback, data)
     found["training mean"] = partial(training_mean, horizon=horizon, mean=series.mean)
-    return {name: _with_quantiles(forecast, series, data) for name, forecast in found.items()}
+    return {name: _with_quantiles(forecast, series, columns, data) for name, forecast in found.items()}
 
 
-def _with_quantiles(forecast: Forecast, series: Series, data: Any) -> Baseline:
+def _with_quantiles(forecast: Forecast, series: Series, columns: Sequence[int] | None, data: Any) -> Baseline:
     def point(batch: Batch) -> SeriesPrediction:
         return SeriesPrediction(forecast(batch))
 
     @cache  # at the first batch, so that one that fails is left out alone
     def residuals() -> tuple[tuple[float, ...], Tensor]:
-        return residual_quantiles(point, series, data)
+        return residual_quantiles(point, series, columns, data)
 
-    return (lambda batch: shifted(point(batch), series, batch, *residuals())) if series.shifts else point
+    return (lambda batch: shifted(point(batch), series, columns, batch, *residuals())) if series.shifts else point
 
 
 def recent(batch: Batch, columns: Sequence[int], rows: int) -> Tensor:

@@ -64,4 +64,4 @@ class Forecast(ForecastHead):
         return self.loss_function(outputs, self.series.scaled(batch.targets, batch), reduction="sum"), outputs.numel()
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> SeriesPrediction:
-        return self.series.corrected(SeriesPrediction(self.series.in_units(outputs, batch)), batch)
+        return self.series.corrected(SeriesPrediction(self.series.in_units(outputs, batch)), batch, self.columns)

@@ -86,4 +86,4 @@ class QuantileForecast(ForecastHead):
         """Return the quantiles, with the one nearest to the median as the value."""
         quantiles_BFCQ = self.series.in_units(outputs, batch)
         prediction = SeriesPrediction(quantiles_BFCQ[..., self.middle], quantiles_BFCQ, self.levels)
-        return self.series.corrected(prediction, batch)
+        return self.series.corrected(prediction, batch, self.columns)

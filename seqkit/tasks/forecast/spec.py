@@ -36,8 +36,8 @@ class Series:
         members: Names of the series, where there are several; a batch says by ``extras["series"]`` which of them each
             row is of, and by ``extras["naive"]`` (B, C, 2) what ``naive`` says of one.
         levels: Of the quantiles that the forecast is corrected to have, after a training.
-        shifts: Correction (F, C, Q) of each quantile, in deviations; see ``conformal``. No property of the data, so
-            that it takes no part in a comparison.
+        shifts: Correction (F, C, Q) of each quantile, in deviations of the window; see ``conformal``. No property of the
+            data, so that it takes no part in a comparison.
     """
 
     head: ClassVar[str] = "forecast"
@@ -96,18 +96,24 @@ class Series:
         """Return the series with the correction of the quantiles that the validation part asks for."""
         from seqkit.tasks.forecast.conformal import residual_quantiles
 
-        levels, shifts_FCQ = residual_quantiles(predict, self, data)
+        levels, shifts_FCQ = residual_quantiles(predict, self, self.columns(spec), data)
         shifts = tuple(tuple(tuple(row) for row in step) for step in shifts_FCQ.tolist())
         return replace(self, levels=levels, shifts=shifts)
 
-    def corrected(self, prediction: SeriesPrediction, batch: Batch) -> SeriesPrediction:
-        """Return the prediction with calibrated quantiles, where the series has been calibrated; as it is otherwise."""
+    def corrected(self, prediction: SeriesPrediction, batch: Batch, columns: Sequence[int] | None) -> SeriesPrediction:
+        """Return the prediction with calibrated quantiles, where the series has been calibrated; as it is otherwise.
+
+        Args:
+            prediction: For the batch.
+            batch: Of which the inputs are read.
+            columns: See ``columns``.
+        """
         if not self.shifts:
             return prediction
         from seqkit.tasks.forecast.conformal import shifted
 
         shifts_FCQ = prediction.values_BFC.new_tensor(self.shifts, dtype=torch.float64)
-        return shifted(prediction, self, batch, self.levels, shifts_FCQ)
+        return shifted(prediction, self, columns, batch, self.levels, shifts_FCQ)
 
     def metrics(self, spec: DataSpec) -> Metric:
         from seqkit.tasks.forecast.metrics import ForecastMetrics  # torchmetrics is slow to import
