@@ -6,7 +6,7 @@ from seqkit.testing.data.changes import with_another_end
 from seqkit.testing.tiny import READY
 from tests.testing.built_in import lines
 
-OWN_FILES = ("audio_folder", "series_csv", "text_files")
+OWN_FILES = ("audio_folder", "series_csv", "series_table", "text_files")
 
 
 @pytest.mark.seqkit(*lines("data", *OWN_FILES))
