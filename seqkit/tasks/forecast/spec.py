@@ -157,17 +157,22 @@ class Series:
             rows.append(row)
         return rows
 
-    def future(self, answers: Sequence[dict[str, Any]], spec: DataSpec) -> dict[str, list[Any]]:
-        """Return the forecasts of rows to come as the columns of one table, one row per series and step."""
+    def future(self, answers: Sequence[dict[str, Any]], spec: DataSpec, brief: bool = False) -> dict[str, list[Any]]:
+        """Return the forecasts of rows to come as the columns of one table, one row per series and step.
+
+        Of quantiles a brief one has only the ends of the interval.
+        """
         from seqkit.tasks.forecast.future import table
 
-        return table(answers, getattr(spec.inputs, "series", None), getattr(spec.inputs, "time_column", None))
+        kept = (interval_ends(answers[0].get("levels", ())) or ()) if brief else None
+        return table(answers, getattr(spec.inputs, "series", None), getattr(spec.inputs, "time_column", None), kept)
 
     def future_figure(self, answers: Sequence[dict[str, Any]], pasts: Sequence[Tensor], spec: DataSpec) -> Any:
         """Draw the forecasts of rows to come after the rows (T, I) that each was made from."""
         from seqkit.tasks.forecast.future import figure
 
-        return figure(answers, pasts, getattr(spec.inputs, "names", ()))
+        ends = interval_ends(answers[0].get("levels", ()))
+        return figure(answers, pasts, getattr(spec.inputs, "names", ()), ends)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return a table of one line per step: each target, and the ends of its interval where there is one."""
