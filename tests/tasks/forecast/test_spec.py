@@ -48,3 +48,11 @@ def test_answers_and_their_table():
     assert [line.split() for line in SERIES.text(answer).splitlines()[1:]] == [
         ["step", "a", "b"], ["1", "1", "2"], ["2", "3", "4.5"],
     ]  # fmt: skip
+
+
+def test_rows_of_an_answer_are_its_steps():
+    task = Series(2, ("a", "b"), (0.0, 0.0), (1.0, 1.0))
+    answer = {"names": ["a", "b"], "values": [[1.0, 2.0], [3.0, 4.0]]}
+    assert task.rows(answer) == [{"step": 1, "a": 1, "b": 2}, {"step": 2, "a": 3, "b": 4}]
+    answer |= {"levels": [0.1, 0.9], "quantiles": [[[0.0, 2.0], [1.0, 3.0]], [[2.0, 4.0], [3.0, 5.0]]]}
+    assert task.rows(answer)[1] == {"step": 2, "a": 3, "b": 4, "a_q0.1": 2, "a_q0.9": 4, "b_q0.1": 3, "b_q0.9": 5}
