@@ -152,8 +152,10 @@ class Series:
         rows: list[dict[str, Any]] = []
         for step, values_C in enumerate(answer["values"]):
             row = {"step": step + 1, **dict(zip(answer["names"], values_C, strict=True))}
-            for name, values_Q in zip(answer["names"], answer.get("quantiles", {step: ()})[step], strict=False):
-                row |= {f"{name}_q{level:g}": value for level, value in zip(answer["levels"], values_Q, strict=True)}
+            if "quantiles" in answer:
+                for name, values_Q in zip(answer["names"], answer["quantiles"][step], strict=True):
+                    levels = (f"{name}_q{level:g}" for level in answer["levels"])
+                    row |= dict(zip(levels, values_Q, strict=True))
             rows.append(row)
         return rows
 
