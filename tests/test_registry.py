@@ -125,7 +125,7 @@ def test_unknown_names():
         registry.find("model", "mine")
     with pytest.raises(ConfigError, match="no kind of component 'modle'. Did you mean 'model'?"):
         registry.find("modle", "lstm")
-    with pytest.raises(ConfigError, match="head needs a name. Known: classify, forecast, next_token, transcribe"):
+    with pytest.raises(ConfigError, match="head needs a name. Known: classify, forecast, next_token, tag, transcribe"):
         registry.build("head", {})
 
 
