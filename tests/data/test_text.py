@@ -275,7 +275,9 @@ def test_refuses_a_part_without_one_chunk(tmp_path):
 
 def test_options_are_checked_in_one_line(tmp_path):
     path = write(tmp_path, "abc")
-    with pytest.raises(ConfigError, match=r"^no tokenizer 'syllable'. Known: bpe, byte, char, lower_word, unigram, word;"):
+    with pytest.raises(
+        ConfigError, match=r"^no tokenizer 'syllable'. Known: bpe, byte, char, lower_word, unigram, word;"
+    ):
         build("data", {"name": "text_files", "path": path, "tokenizer": "syllable"})
     with pytest.raises(ConfigError, match=r"^data.vocab_size=1: input should be greater than or equal to 2$"):
         build("data", {"name": "text_files", "path": path, "vocab_size": 1})
