@@ -58,7 +58,7 @@ class BuildLoops(Command):
         return sorted(Path(self.build_lib, FUSED).glob("*.so"))
 
     def get_source_files(self) -> list[str]:
-        return [str(FUSED / "recurrence.c"), str(FUSED / "compiling.py")]
+        return [str(FUSED / name) for name in ("recurrence.c", "recurrence.h", "compiling.py")]
 
     def get_outputs(self) -> list[str]:
         return [] if self.editable_mode else [str(path) for path in self.libraries()]

@@ -5,7 +5,8 @@
 
 Peers: ``torch.nn.LSTM`` (oneDNN or cuDNN) for lstm, peephole_lstm and cifg_lstm, ``torch.nn.GRU`` for gru,
 ``torch.nn.RNN`` for elman. A cell that states nothing but ``step``, as a plugin's does, stands beside the backend that
-everybody writes: two linear layers and the equations at every step. Each pair takes turns, after one warm-up; the
+everybody writes: two linear layers and the equations at every step ("normed": with layer normalisation and zoneout).
+Each pair takes turns, after one warm-up; the
 figure is the median over the rounds of ours by theirs, forward (no gradients) and forward with backward. Below 1 is
 faster. Ours runs by the backend that is measured to be the fastest, as in a training; the line below a row has the
 times of the candidates. ``--memory`` gives the peak memory of a training step in a process of its own, above what torch
@@ -36,6 +37,7 @@ CPU_SHAPES = (
 GPU_SHAPES = (*CPU_SHAPES, (1024, 16, 768, 768))
 PEERS = {"lstm": nn.LSTM, "peephole_lstm": nn.LSTM, "cifg_lstm": nn.LSTM, "gru": nn.GRU, "elman": nn.RNN}
 MEMORY_SHAPE = 128, 32, 256, 256
+ZONEOUT = 0.1
 
 
 class MGU(nn.Module):
@@ -110,6 +112,51 @@ class NaivePeephole(nn.Module):
         return torch.stack(outputs, 1), (h, c)
 
 
+class NaiveNormedMGU(NaiveMGU):
+    """With layer normalisation of every product, and zoneout."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden_size) for _ in range(4))
+
+    def forward(self, x_BTI):
+        h, outputs, (x_f, x_n, h_f, h_n) = x_BTI.new_zeros(len(x_BTI), self.h_f.out_features), [], self.norms
+        for t in range(x_BTI.shape[1]):
+            x = x_BTI[:, t]
+            f = torch.sigmoid(x_f(self.x_f(x)) + h_f(self.h_f(h)))
+            n = torch.tanh(x_n(self.x_n(x)) + h_n(self.h_n(f * h)))
+            h = zoned_out((1 - f) * h + f * n, h)
+            outputs.append(h)
+        return torch.stack(outputs, 1), h
+
+
+class NaiveNormedPeephole(NaivePeephole):
+    """With layer normalisation of each gate of every product, and zoneout."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden_size) for _ in range(8))
+
+    def forward(self, x_BTI):
+        h = c = x_BTI.new_zeros(len(x_BTI), self.h.in_features)
+        outputs = []
+        for t in range(x_BTI.shape[1]):
+            products = *self.x(x_BTI[:, t]).chunk(4, dim=1), *self.h(h).chunk(4, dim=1)
+            normal = [norm(product) for norm, product in zip(self.norms, products, strict=True)]
+            i, f, g, o = (x + u for x, u in zip(normal[:4], normal[4:], strict=True))
+            i, f = torch.sigmoid(i + self.p_i * c), torch.sigmoid(f + self.p_f * c)
+            c_new = f * c + i * torch.tanh(g)
+            h_new = torch.sigmoid(o + self.p_o * c_new) * torch.tanh(c_new)
+            h, c = zoned_out(h_new, h), zoned_out(c_new, c)
+            outputs.append(h)
+        return torch.stack(outputs, 1), (h, c)
+
+
+def zoned_out(new_BH: torch.Tensor, old_BH: torch.Tensor) -> torch.Tensor:
+    """Return a state with a tenth of its units as before."""
+    return torch.where(torch.rand_like(new_BH) < ZONEOUT, old_BH, new_BH)
+
+
 def pairs(cells: list[str], I: int, H: int, backends: list[str]) -> list[tuple[str, str, nn.Module, nn.Module]]:  # noqa: E741
     """Return (cell, peer, ours, theirs) for one shape."""
     found = []
@@ -122,6 +169,11 @@ def pairs(cells: list[str], I: int, H: int, backends: list[str]) -> list[tuple[s
         found.append(("MGU by step alone", "naive loop", Recurrent(MGU, I, hidden_size=H), NaiveMGU(I, H)))
         peephole = Recurrent(PeepholeStep, I, hidden_size=H)
         found.append(("peephole by step alone", "naive loop", peephole, NaivePeephole(I, H)))
+    if "normed" in cells:
+        options = {"hidden_size": H, "layer_norm": True, "zoneout": ZONEOUT}
+        found.append(("MGU by step, normed", "naive loop", Recurrent(MGU, I, **options), NaiveNormedMGU(I, H)))
+        peephole = Recurrent(PeepholeStep, I, **options)
+        found.append(("peephole by step, normed", "naive loop", peephole, NaiveNormedPeephole(I, H)))
     if "layer_norm" in cells:  # beside torch's, which has none
         for name in ("lstm", "peephole_lstm"):
             ours = registry.build("model", {"name": name, "hidden_size": H, "layer_norm": True}, I)
@@ -273,13 +325,13 @@ def memory(arguments: argparse.Namespace) -> list[dict]:
 def main() -> None:
     """Measure, print, and write the figures if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = [*PEERS, "step", "layer_norm", "plain"]
+    known = [*PEERS, "step", "normed", "layer_norm", "plain"]
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--shapes", type=int, nargs="+", help="numbers of the shapes, from 0 (default: all)")
     parser.add_argument(
-        "--cells", nargs="+", choices=known, default=["lstm", "peephole_lstm", "cifg_lstm", "gru", "step"]
+        "--cells", nargs="+", choices=known, default=["lstm", "peephole_lstm", "cifg_lstm", "gru", "step", "normed"]
     )
     parser.add_argument("--backends", nargs="+", choices=["auto", "native", "fused", "reference"], default=["auto"])
     parser.add_argument("--memory", action="store_true")

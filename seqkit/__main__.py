@@ -20,12 +20,14 @@ ON_RANKS = ("train", "resume", "evaluate")
 """Commands that several processes carry out together: rank 0 does, the others follow."""
 COMMANDS = {
     "train": "train a model: seqkit train experiment=morse model=gru model.hidden_size=64",
-    "resume": "go on with a run that was stopped or killed, bit for bit",
+    "resume": "go on with a run that was stopped or killed, bit for bit; or train it longer",
     "runs": "list runs: state, score, steps, age, size",
     "compare": "compare runs or a sweep: ranking, mean and spread over seeds, learning curves",
+    "lr-find": "find a learning rate: the loss of a short training while the rate grows",
     "verify-resume": "prove for your config that a killed training goes on exactly",
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
     "predict": "predict for new text, rows or recordings",
+    "forecast": "forecast the rows after the end of a file, with their dates",
     "generate": "continue a text with a language model",
     "score": "the loss of each token of a text, coloured by surprise",
     "export": "write a run's network as one file, for onnxruntime or torch",
@@ -34,6 +36,7 @@ COMMANDS = {
     "describe": "the options of a component, or what a run is made of",
     "doctor": "what seqkit finds here: versions, devices, compiler, plugins; and what is broken",
     "new": "write a plugin of your own: seqkit new cell foo",
+    "completion": "tab completion for bash, zsh and fish",
 }
 
 

@@ -29,6 +29,7 @@ def _duration(text: str) -> str:
 
 
 Duration = Annotated[str, AfterValidator(_duration)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=schema.NAME)]
 
 
@@ -52,6 +53,10 @@ class TrainerOptions:
         limit_val_batches: Batches of each validation; null is the whole part.
         accumulate_grad_batches: Batches whose gradients are averaged into one optimizer step.
         gradient_clip_val: Norm that the gradient of all parameters together is clipped to; null is not at all.
+        ema: Decay of an exponential moving average of the weights, 0.999 say, which is validated and used in place of
+            the weights themselves; null is none.
+        average_last: Last share of the training, 0.25 say, over whose steps the weights are averaged evenly, to be used
+            so; null is none.
         early_stopping_patience: Validations without a better score after which training stops; null is never.
         checkpoint_every_n_steps: Optimizer steps between checkpoints; one is also saved after each validation.
         keep_checkpoints: Last checkpoints to keep, of which the one before stands in for a damaged one.
@@ -76,6 +81,8 @@ class TrainerOptions:
     limit_val_batches: PositiveInt | None = None
     accumulate_grad_batches: PositiveInt = 1
     gradient_clip_val: PositiveFloat | None = 1.0
+    ema: Share | None = None
+    average_last: Share | None = None
     early_stopping_patience: PositiveInt | None = None
     checkpoint_every_n_steps: PositiveInt | None = 500
     keep_checkpoints: PositiveInt = 2
@@ -97,12 +104,16 @@ class Settings:
         id: Second folder of the run, the same in wandb; null is the time of the start.
         seed: Seed of the initial weights, the data order and dropout.
         runs: Folder that holds all runs.
+        init_from: Folder of a run, whose best checkpoint is taken, or a checkpoint: start from its weights.
+        freeze: Parts that are not trained: frontend, model, head, or modules and parameters in them, `model.layers.0`.
     """
 
     name: Name | None = None
     id: Name | None = None
     seed: Seed = 1
     runs: str = "runs"
+    init_from: str | None = None
+    freeze: tuple[str, ...] = ()
 
 
 def config_hash(config: Config) -> str:
@@ -142,6 +153,8 @@ def check(config: Config) -> Config:
         checked["name"] = checked["data"]["name"]
     if checked["trainer"]["max_steps"] is None and checked["trainer"]["max_epochs"] is None:
         raise ConfigError("how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N")
+    if checked["trainer"]["ema"] and checked["trainer"]["average_last"]:
+        raise ConfigError("trainer.ema and trainer.average_last are two averages of the weights; give one of them")
     return checked
 
 

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -307,3 +307,31 @@ def evaluate(
         scorer.metric,
         list(scorer.failed),
     )
+
+
+@torch.no_grad()
+def calibrated(network: Network, spec: DataSpec, data: Data) -> DataSpec:
+    """Return the spec with its task calibrated by the network's predictions; as it is where the task has no need.
+
+    Rank 0 does it for all; where it fails, the spec is returned as it is, with a warning.
+    """
+    if not hasattr(spec.task, "calibrated"):
+        return spec
+    ranks = group()
+
+    def found() -> Any:
+        network.eval()
+        predictor = NetworkPredictor(network)
+        try:
+            return spec.task.calibrated(spec, data, lambda batch: on_cpu(predictor(batch.to(predictor.device))))
+        except Exception as error:
+            LOG.warning("the predictions are not calibrated: %s", said(error))
+            return spec.task
+
+    return replace(spec, task=ranks.broadcast(found() if ranks.first else None))
+
+
+def on_cpu(prediction: Any) -> Any:
+    """Return a prediction with its tensors on the CPU."""
+    moved = {name: value.cpu() for name, value in vars(prediction).items() if isinstance(value, torch.Tensor)}
+    return type(prediction)(**{**vars(prediction), **moved})

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from seqkit.config import Config, config_hash
 from seqkit.data.loading import refuse_if_undescribed, set_up
 from seqkit.errors import Stopped, TrainingError, shown
 from seqkit.estimate import refuse_if_too_large
+from seqkit.evaluation import calibrated
 from seqkit.files import working_in
 from seqkit.interrupting import reached
 from seqkit.network import device_of
@@ -20,15 +22,16 @@ from seqkit.ranks.launch import failure, launch
 from seqkit.ranks.parts import ask
 from seqkit.registry import build
 from seqkit.report.facts import write_report
-from seqkit.runs.checkpoint import Checkpoint, DamagedError
+from seqkit.runs.checkpoint import Checkpoint, DamagedError, write
 from seqkit.runs.folder import RunFolder
-from seqkit.runs.length import is_complete, refuse_other_config
+from seqkit.runs.length import is_complete, refuse_other_config, with_changes
 from seqkit.runs.log import logging_to
 from seqkit.runs.metadata import metadata
-from seqkit.runs.opening import open_run
+from seqkit.runs.opening import change, open_run
 from seqkit.runs.provenance import change_reason, components, provide, remember, version_reason
 from seqkit.runs.refusals import faults_in_one_line, one_line_about_the_disk, reading_of_data
 from seqkit.runs.resuming import checkpoint_to_continue, missing_best_reason
+from seqkit.runs.starting import source_of
 from seqkit.stopping import current
 from seqkit.testing.dry_run.run import dry_run
 
@@ -48,23 +51,34 @@ def train(config: Config, fresh: bool = False, exact: bool = False, changed_code
         SeqkitError: Something in the config or the data cannot work.
         Stopped: A signal asked for a stop; the checkpoint is saved.
     """
-    data = build("data", config["data"])  # its files are looked for before anything slow or lasting happens
+    data = build("data", config["data"])  # files are looked for before anything slow or lasting happens
+    if config["init_from"]:
+        source_of(config["init_from"])
     with open_run(config, fresh) as (config, run):
         return _finished(config, run) or _on_ranks(config, data, run, exact=exact, changed_code=changed_code)
 
 
-def resume(folder: Path, exact: bool = False, report: bool = False, changed_code: bool = False) -> dict[str, Any]:
-    """Continue a run from its last checkpoint and return its report; raises as ``train``.
+def resume(
+    folder: Path,
+    exact: bool = False,
+    report: bool = False,
+    changed_code: bool = False,
+    changes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Continue a run from its last checkpoint, or train it longer, and return its report; raises as ``train``.
 
     Args:
         folder: Of the run.
         exact: Refuse to continue where that cannot be exact to the bit.
         report: Make the report of a finished run again.
         changed_code: Continue with plugins whose code has changed.
+        changes: ``trainer.OPTION=VALUE``, of options that may change, a greater ``max_steps`` above all.
     """
     run = RunFolder(folder.resolve())
     config, started_in = run.read_config()
+    config = with_changes(config, changes)
     with run.lock(), working_in(started_in):
+        change(run, config)
         done = None if report else _finished(config, run)
         if done:
             return done
@@ -126,7 +140,7 @@ def _finished(config: Config, run: RunFolder) -> dict[str, Any] | None:
         refuse_other_config(last, config, run)
     print(
         f"run {shown(run.path)} is finished; its report is left as it was (`seqkit resume {shown(run.path)} "
-        "--report` makes it again). To train it longer, give `seqkit train` its id and a larger trainer.max_steps",
+        f"--report` makes it again). To train it longer: `seqkit resume {shown(run.path)} trainer.max_steps=N`",
         file=sys.stderr,
     )
     if not run.best.exists():
@@ -151,7 +165,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         refuse_if_undescribed(data)
         if last is None and ranks.first:
             run.write_config(config, data.spec)  # a resumed run without a checkpoint begins with the code of now
-        about = metadata(config, data)
+        about = {**metadata(config, data), "history": run.history}
         same = {name: about[name] for name in ("version", "hash", "fingerprint", "components")}
         ranks.refuse_if_unequal({**same, "torch": str(torch.__version__)})
         if ranks.first:
@@ -179,10 +193,12 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
             raise
         reached("report")
         ranks.barrier()
-        best = Checkpoint.read(run.best)
-        times = {"training_seconds": round(seconds, 1), "best_step": best.step}
+        best = _calibrated(run, data, device)
+        training = {"training_seconds": round(seconds, 1), "best_step": best.step}
+        if source := best.metadata.get("init_from"):
+            training["init_from"] = source
         try:
-            report = write_report(run, config, best.network().to(device), data, times)
+            report = write_report(run, config, best.network().to(device), best.spec(), data, training)
             if ranks.first:
                 loggers.publish(run, report)
         finally:
@@ -198,6 +214,15 @@ def _last_checkpoint(run: RunFolder) -> Checkpoint | None:
     last = checkpoint_to_continue(run) if ranks.first else None
     path = ranks.broadcast(last.path if last else None)
     return last if ranks.first or path is None else Checkpoint.read(path)
+
+
+def _calibrated(run: RunFolder, data: Any, device: torch.device) -> Checkpoint:
+    """Return the best checkpoint, saved with what its task learns from the predictions for the validation part."""
+    plain = Checkpoint.read(run.best).with_spec(data.spec)
+    best = plain.with_spec(calibrated(plain.network().to(device), data.spec, data))
+    if group().first and best.metadata["spec"] != plain.metadata["spec"]:
+        write(run.best, best.content)
+    return best
 
 
 def _check_steps(config: Config, data: Any) -> None:

@@ -23,6 +23,11 @@ TEMPORARY = ".*.tmp"
 """Pattern of the names under which files are written."""
 
 
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: compiled loops, measured times, tokenised texts."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "seqkit"
+
+
 def existing_file(path: str | Path, what: str) -> Path:
     """Return ``path`` if a regular file is there.
 

@@ -2,7 +2,7 @@
 
 # B batch, T time, I input size of the model, H its output size
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -13,7 +13,7 @@ from seqkit import registry, schema
 from seqkit.contracts.batch import Batch, State
 from seqkit.contracts.returned import check_frontend, check_model, check_outputs, check_steps
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError
+from seqkit.errors import ConfigError, nearest
 
 CHUNK_TOLERANCE = 1e-3  # of the largest number: far above rounding, far below what a forgotten chunk changes
 
@@ -45,7 +45,7 @@ class Network(nn.Module):
         self.frontend = frontend
         self.model = model
         self.head = head
-        self._made_by = made_by or {}
+        self.made_by = made_by or {}
         self._checked = False
 
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, Tensor | None, State]:
@@ -68,7 +68,7 @@ class Network(nn.Module):
         return self.head(y_BTH, lengths_B, batch), lengths_B, state
 
     def _named(self, kind: str) -> AbstractContextManager[None]:
-        return registry.named(self._made_by[kind]) if kind in self._made_by else nullcontext()
+        return registry.named(self.made_by[kind]) if kind in self.made_by else nullcontext()
 
     @torch.no_grad()
     def takes_chunks(self, spec: DataSpec) -> bool:
@@ -93,10 +93,10 @@ class Network(nn.Module):
 def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
     """Build the network that ``config`` names for data of ``spec``.
 
-    A ``frontend`` or ``head`` of None in the config is chosen by the spec.
+    A ``frontend`` or ``head`` of None in the config is chosen by the spec. What ``freeze`` names needs no gradient.
 
     Raises:
-        ConfigError: The parts do not fit each other or the data.
+        ConfigError: The parts do not fit each other or the data, or ``freeze`` names what is not there, or all of it.
         PluginError: The frontend or the model lacks what its contract asks for.
     """
     chosen = {
@@ -121,7 +121,44 @@ def assemble(config: Mapping[str, Any], spec: DataSpec) -> Network:
     head = registry.build("head", chosen["head"], *runtime)
     if hasattr(head, "tie"):
         head.tie(frontend)
-    return Network(frontend, model, head, made_by)
+    network = Network(frontend, model, head, made_by)
+    freeze(network, config.get("freeze", ()))
+    return network
+
+
+def freeze(network: nn.Module, names: Iterable[str]) -> None:
+    """Let what is named need no gradient: modules and parameters by their names in the network.
+
+    Raises:
+        ConfigError: A name is not there or has no parameter, or nothing is left to train.
+    """
+    for name in names:
+        named_parameters(network, name, "freeze")
+    for name in names:
+        for _, parameter in named_parameters(network, name, "freeze"):
+            parameter.requires_grad_(False)
+    if names and not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ConfigError(f"freeze=[{','.join(names)}] leaves nothing to train")
+
+
+def named_parameters(network: nn.Module, name: str, option: str) -> list[tuple[str, nn.Parameter]]:
+    """Return the parameters of a network that are in a module, or are a parameter, of this name.
+
+    Raises:
+        ConfigError: There is none; ``option`` is where it was named.
+    """
+    parameters = list(network.named_parameters(remove_duplicate=False))  # a tied one has several names
+    found = [(own, value) for own, value in parameters if f"{own}.".startswith(f"{name}.")]
+    if not found:
+        known = {own.rsplit(".", depth)[0] for own, _ in parameters for depth in range(own.count(".") + 1)}
+        raise ConfigError(f"{option}: no part '{name}' with parameters. {nearest(name, known)}Known: {_brief(known)}")
+    return found
+
+
+def _brief(names: Iterable[str]) -> str:
+    """Return names of parts, of those with many dots the first few."""
+    ordered = sorted(names, key=lambda name: (name.count("."), name))
+    return ", ".join(ordered[:12]) + ", ..." * (len(ordered) > 12)
 
 
 def device_of(name: str, number: int = 0) -> torch.device:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from seqkit.config import Config
 from seqkit.contracts.batch import Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import set_up
-from seqkit.errors import ConfigError, DataError
+from seqkit.errors import ConfigError, DataError, SeqkitError
 from seqkit.evaluation import evaluate, rounded
 from seqkit.files import disk_reason, working_in
 from seqkit.network import Network, device_of, float32_eval
@@ -21,13 +21,15 @@ from seqkit.ranks import group
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
 from seqkit.runs.folder import RunFolder, config_difference
-from seqkit.runs.length import same_but_for_length
+from seqkit.runs.length import is_continuation
 from seqkit.runs.provenance import change_reason, version_reason
-from seqkit.runs.resuming import missing_best_reason
+from seqkit.runs.resuming import checkpoint_named
 from seqkit.specs import spec_to_json
 
 if TYPE_CHECKING:
     from seqkit.export.portable import Format
+    from seqkit.inference.forecast import Future
+    from seqkit.inference.sources import Source, Sources
     from seqkit.inference.stream import Stream
 
 LOG = logging.getLogger("seqkit")
@@ -57,6 +59,39 @@ class Trained:
 
         with float32_eval(next(self.network.parameters()).device):
             return predict(self.network, self.spec, inputs)
+
+    def sources(
+        self, given: Sequence[Any], column: str | None = None, id: str | None = None, separator: Any = None
+    ) -> "Sources":
+        """Return inputs by files, folders and tables; see ``seqkit.inference.sources.Sources``."""
+        from seqkit.inference.sources import Sources
+
+        return Sources(self.spec, given, column, id, separator)
+
+    def predict_each(
+        self,
+        sources: "Iterable[Source]",
+        batch_size: int = 64,
+        skipped: Callable[[str, SeqkitError], None] | None = None,
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield ids and predictions, any number of them; see ``seqkit.inference.predict.predict_each``."""
+        from seqkit.inference.predict import predict_each
+
+        with float32_eval(next(self.network.parameters()).device):
+            yield from predict_each(self.network, self.spec, sources, batch_size, skipped)
+
+    def forecast(self, data: str | Path | None = None, known: str | Path | None = None) -> "Future":
+        """Forecast the rows after the end of a file; see ``seqkit.inference.forecast.forecast``.
+
+        Args:
+            data: The file; None for the one that the run was trained on, as it is now.
+            known: The columns that are known ahead, for the rows to come.
+        """
+        from seqkit.inference.forecast import forecast, refuse_without_future
+
+        refuse_without_future(self.spec)
+        with float32_eval(next(self.network.parameters()).device):
+            return forecast(self.network, self.spec, self._own_file() if data is None else data, known)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return one answer of ``predict`` as a person reads it."""
@@ -170,6 +205,14 @@ class Trained:
             "config": self.config,
         }
 
+    def _own_file(self) -> Path:
+        """Return the file of the data that the network was trained on; raises where they are not read from one."""
+        with working_in(Path(self.facts["started_in"])):
+            data = build("data", self.config["data"])
+            if not hasattr(data, "path"):
+                raise ConfigError(f"data={self.config['data']['name']} are not read from one file; give it as data")
+            return Path(data.path).resolve()
+
     def _data_config(self, overrides: Sequence[str]) -> dict[str, Any]:
         import yaml
 
@@ -201,7 +244,7 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     target = device_of(device, group().place.local_rank)
     run = RunFolder(Path(path).expanduser())
     try:
-        saved = Checkpoint.read(_checkpoint(run.path))
+        saved = Checkpoint.read(checkpoint_named(run.path))
     except ConfigError as error:
         if run.best.exists() and run.last.exists():
             raise ConfigError(f"{error}; {run.last} can be named instead") from None
@@ -212,6 +255,7 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     for reason in (change_reason, version_reason):
         if changed := reason(saved.metadata["components"]):
             LOG.warning("%s: %s", saved.path, changed)
+    since = {key: saved.metadata[key] for key in ("history", "init_from") if saved.metadata.get(key)}
     kept = {key: saved.metadata[key] for key in ("version", "hash", "fingerprint", "started_in")}
     scores = {name: rounded(value) for name, value in saved.metadata["latest"].items()}
     return Trained(
@@ -219,7 +263,7 @@ def load(path: str | Path, device: str = "auto") -> Trained:
         spec=saved.spec(),
         config=config,
         path=saved.path,
-        facts={"step": saved.step, **kept, "valid": scores},
+        facts={"step": saved.step, **kept, **since, "valid": scores},
     )
 
 
@@ -229,15 +273,4 @@ def _edited_reason(run: RunFolder, config: Config) -> str:
         written, _ = run.read_config()
     except ConfigError:
         return "cannot be read"
-    return "" if same_but_for_length(config, written) else f"edited, {config_difference(config, written)}"
-
-
-def _checkpoint(path: Path) -> Path:
-    if path.is_file():
-        return path
-    run = RunFolder(path)
-    if not run.config_json.is_file() or not run.started:
-        run.read_config()  # refuses what is not a run
-    if not run.best.exists():
-        raise ConfigError(missing_best_reason(run))
-    return run.best
+    return "" if is_continuation(config, written) else f"edited, {config_difference(config, written)}"

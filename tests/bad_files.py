@@ -5,8 +5,10 @@ import math
 import shlex
 import signal
 import wave
+import zipfile
 from array import array
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from seqkit.__main__ import run
 
@@ -28,6 +30,29 @@ def stacked() -> str:
     """Return a CSV text of two series, one below the other."""
     rows = hourly().splitlines()
     return "\n".join([*rows, *rows[1:]]) + "\n"
+
+
+MANY = "shop,date,sales,promo,size,region"
+
+
+def many(
+    changes: dict[int, str] | None = None, rows: int = 40, header: str = MANY, shops: tuple[str, ...] = ("a", "b", "c")
+) -> str:
+    """Return a CSV text of some shops' hourly sales, one shop below the other, some of its lines (from 1) put otherwise.
+
+    Each shop has its own scale, and starts a day after the one before it.
+    """
+    lines = [header]
+    for number, shop in enumerate(shops):
+        for hour in range(rows):
+            day, rest = divmod(hour + 24 * number, 24)
+            sales, promo = 10**number * (2 + math.sin(hour / 3.8)), hour % 3 == 0
+            lines.append(
+                f"{shop},2024-01-{1 + day:02d} {rest:02d}:00,{sales:.4f},{promo:d},{5 + number},{'NS'[number % 2]}"
+            )
+    for number, line in (changes or {}).items():
+        lines[number - 1] = line
+    return "\n".join(lines) + "\n"
 
 
 def wav(pitch: float = 300, samples: int = 1600, rate: int = 8000, level: int = 9000) -> bytes:
@@ -59,6 +84,43 @@ def manifest(*rows: str, header: str = "path,label") -> dict:
     """Return the same files with a manifest, whose first rows are those given."""
     rest = [f"{label}/{number}.wav,{label}" for label in ("low", "high") for number in range(1, 4)]
     return {**sounds(), "sounds/files.csv": "\n".join([header, *(rows or rest)]) + "\n"}
+
+
+def xlsx(sheets: dict[str, list[list]]) -> bytes:
+    """Return an Excel workbook: rows of numbers, text, None, and dates in ISO 8601 after an @."""
+    kinds, document = (
+        "http://schemas.openxmlformats.org/package/2006",
+        "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+    )
+    main = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+
+    def cell(value) -> str:
+        if isinstance(value, str):
+            return (
+                f'<c t="d"><v>{value[1:]}</v></c>'
+                if value[:1] == "@"
+                else f'<c t="inlineStr"><is><t>{escape(value)}</t></is></c>'
+            )
+        return "<c/>" if value is None else f"<c><v>{value}</v></c>"
+
+    numbered = list(enumerate(sheets, 1))
+    links = "".join(
+        f'<Relationship Id="r{n}" Type="{document}/worksheet" Target="worksheets/{n}.xml"/>' for n, _ in numbered
+    )
+    names = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in numbered)
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{kinds}/content-types"/>',
+        "_rels/.rels": f'<Relationships xmlns="{kinds}/relationships"><Relationship Id="r" Type="{document}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{kinds}/relationships">{links}</Relationships>',
+        "xl/workbook.xml": f'<workbook {main} xmlns:r="{document}"><sheets>{names}</sheets></workbook>',
+    }
+    for number, name in numbered:
+        rows = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in sheets[name])
+        parts[f"xl/worksheets/{number}.xml"] = f"<worksheet {main}><sheetData>{rows}</sheetData></worksheet>"
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as file:
+        for place, text in parts.items():
+            file.writestr(place, text)
+    return buffer.getvalue()
 
 
 def folder(path: Path) -> None:

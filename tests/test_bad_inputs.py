@@ -47,7 +47,7 @@ CONFIGS = {
     "layers below 0": ({}, "model.num_layers=-1", "model.num_layers=-1: input should be greater than 0"),
     "dropout 1": ({}, "model.dropout=1.0", "model.dropout=1.0: input should be less than 1"),
     "dropout below 0": ({}, "model.dropout=-0.1", "model.dropout=-0.1: input should be greater than or equal to 0"),
-    "unknown backend": ({}, "model.backend=fast", "model.backend=fast: choose one of 'auto', 'native', 'fused', 'parallel', 'reference'"),
+    "unknown backend": ({}, "model.backend=fast", "model.backend=fast: choose one of 'auto', 'native', 'fused', 'compiled', 'parallel', 'reference'"),
     "renamed option": ({}, "model.loop=fused", "no option 'loop' in model=lstm: it is model.backend now"),
     "null": ({}, "model.hidden_size=null", "model.hidden_size cannot be null"),
     "group null": ({}, "model=null", "this group takes a name, not null"),

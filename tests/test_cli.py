@@ -17,8 +17,11 @@ TINY = [
     "data=adding", "data.length=6", "data.train_size=32", "data.valid_size=8", "data.test_size=8", "data.batch_size=8",
     "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=4", "trainer.val_check_interval=2",
 ]  # fmt: skip
-LSTM = "hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, backend, compile"
-SETTINGS = "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs"
+LSTM = "hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, backend"
+SETTINGS = (
+    "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs, "
+    "init_from, freeze"
+)
 
 REFUSALS = {
     "model=lsmt": "no model 'lsmt'. Did you mean 'lstm'? Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",
@@ -31,7 +34,7 @@ REFUSALS = {
     "model.hidden_size=0": "model.hidden_size=0: input should be greater than 0",
     "model.dropout=1.0": "model.dropout=1.0: input should be less than 1",
     "model.hidden_size=null": "model.hidden_size cannot be null",
-    "model.backend=fast": "model.backend=fast: choose one of 'auto', 'native', 'fused', 'parallel', 'reference'",
+    "model.backend=fast": "model.backend=fast: choose one of 'auto', 'native', 'fused', 'compiled', 'parallel', 'reference'",
     "model.loop=fused": "no option 'loop' in model=lstm: it is model.backend now",
     "++model.name=gruu": "no model 'gruu'. Did you mean 'gru'? Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",
     "~model": "model is not chosen; say model=NAME. Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",
@@ -152,7 +155,8 @@ def test_sweep(capsys):
     (["trian"], f"no command 'trian'. Did you mean 'train'? Known: {', '.join(sorted(COMMANDS))}"),
     (["evaluate", "runs/x"], "runs/x is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
     (["resume", "."], " is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
-    (["describe", "head"], "say which head: seqkit describe head=NAME. Known: classify, forecast, next_token, transcribe"),
+    (["describe", "head"], "say which head: seqkit describe head=NAME. Known: classify, distribution_forecast, forecast, next_token, "
+                           "quantile_forecast, transcribe"),
     (["describe", "experiment=mors"], "no experiment 'mors'. Did you mean 'morse'? Known: adding, audio_classify, "
                                       "audio_transcribe, forecast, morse, python_source, sea_temperature, text, timing"),
     (["describe", "nothing"], "nothing is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),

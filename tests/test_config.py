@@ -6,7 +6,10 @@ from seqkit.config import check, config_hash, unknown_setting
 from seqkit.errors import ConfigError
 from seqkit.registry import load_built_in
 
-KNOWN = "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs"
+KNOWN = (
+    "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs, "
+    "init_from, freeze"
+)
 
 
 def config(**changes):

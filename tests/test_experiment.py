@@ -50,7 +50,7 @@ def test_a_finished_report_is_left_as_it_is_unless_asked(finished, capsys):
     assert json.loads(printed.out)["note"] == "mine"
     assert json.loads(printed.out)["run"] == str(finished.resolve())  # it was copied
     assert "is finished; its report is left as it was" in printed.err
-    assert "To train it longer, give `seqkit train` its id and a larger trainer.max_steps" in printed.err
+    assert "trainer.max_steps=N" in printed.err
     assert {place: place.stat().st_mtime_ns for place in finished.rglob("*") if place.name != ".lock"} == before
     assert run(["resume", str(finished), "--report", "--json"]) == 0
     again = json.loads(path.read_text())
@@ -213,7 +213,9 @@ def test_a_monitor_must_be_a_score_and_a_direction(monitor, monkeypatch):
     monkeypatch.setattr(Forecast, "monitor", monitor)
     with pytest.raises(ConfigError) as refusal:
         seqkit.train([*TINY, "id=a"])
-    expected = f"Forecast.monitor is {monitor!r}: expected (METRIC, 'min' or 'max'), METRIC one of mae, mse"
+    expected = (
+        f"Forecast.monitor is {monitor!r}: expected (METRIC, 'min' or 'max'), METRIC one of mae, mse, rmse, smape"
+    )
     assert str(refusal.value) == expected
     assert not Path("runs/tiny/a").exists()
 

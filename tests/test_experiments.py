@@ -89,6 +89,16 @@ TINY["audio_transcribe"] = (
 )
 
 
+WALKS = ["data.sequence=walk", "data.inputs=[x,y]", "data.valid_fraction=0.2", "model.hidden_size=8"]
+
+
+def walks() -> str:
+    Path("walks.csv").write_bytes(SAMPLE.with_name("walks.csv").read_bytes())
+    return "walks.csv"
+
+
+TINY["sequence_classify"] = (lambda: [*WALKS, "data.label=pace", f"data.path={walks()}"], None)
+TINY["sequence_regress"] = (lambda: [*WALKS, "data.targets=[speed]", f"data.path={walks()}"], None)
 TINY["text_classify"] = (
     lambda: [f"data.path={labelled()}", "data.batch_size=4", "model.hidden_size=8"],
     lambda: "a good film",

@@ -54,6 +54,10 @@ class Frontend(Protocol):
     ``looks_ahead``, None or the reason why it cannot be, and, where a chunk needs the ones before it, ``stream``; see
     ``seqkit.inference.stream``. It may have ``start()``, called once before the first step of a training and never when
     a checkpoint is read: weights from a file, say; what it returns is logged.
+
+    It may say in ``row_names`` what each row of a parameter stands for, ``{"embedding.weight": vocabulary}``: a run
+    that starts from another one's weights then takes rows by these names, as of a head. In ``column_names`` it may name
+    the features of its output, which are then compared.
     """
 
     output_size: int

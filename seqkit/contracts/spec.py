@@ -2,7 +2,7 @@
 
 # B batch, T time
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -56,6 +56,24 @@ class InputKind(Protocol):
         ...
 
 
+class OptionalInputKind(Protocol):
+    """What an input kind may have beside that of ``InputKind``; one that is left out is done without."""
+
+    endings: ClassVar[tuple[str, ...]]
+    """Endings of the files that it reads, in lower case, for predicting for all files of a folder."""
+
+    def read_cell(self, cell: str, folder: Path) -> Tensor:
+        """Make one sequence of a cell of a table in ``folder``, or of a line of standard input; raises as ``read``."""
+        ...
+
+    def sequences(self, path: Path, lookback: int | None) -> Iterator[tuple[str, Tensor]] | None:
+        """Return the sequences of a file that holds many, with their names; None for a file that is one.
+
+        Raises as ``read``, which is not called for such a file.
+        """
+        ...
+
+
 class Metric(Protocol):
     """Sums over an evaluation split; a torchmetrics ``Metric``, so that devices can be joined."""
 
@@ -86,8 +104,18 @@ class Task(Protocol):
 class OptionalTask(Protocol):
     """Methods that a task may have beside those of ``Task``; one that is left out is done without."""
 
+    examples: int
+    """Samples that ``figures`` and ``sample`` are given; 4 where left out."""
+
     def text(self, answer: dict[str, Any]) -> str:
         """Return an answer as a person reads it; JSON where left out."""
+        ...
+
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return an answer as rows of a table, for ``predict --output FILE``; no table can be had where left out.
+
+        Every row has the same columns, whatever the answer, and plain values: text, numbers, None.
+        """
         ...
 
     def write(self, answer: dict[str, Any], path: Path) -> Path:
@@ -106,8 +134,28 @@ class OptionalTask(Protocol):
         """Return the baselines that stand beside the scores; anything fitted comes from the training split."""
         ...
 
+    def calibrated(self, spec: "DataSpec", data: Any, predict: Predictor) -> "Task":
+        """Return the task with what a finished network's predictions for the validation part teach.
+
+        The network is then built anew for it, scored and saved so; nothing is learned where this is left out.
+
+        Args:
+            spec: Of the data.
+            data: Set up.
+            predict: The network's prediction for a batch, both on the CPU.
+        """
+        ...
+
     def figures(self, results: "Results") -> dict[str, Any]:
         """Return matplotlib figures by file name without ending; none where left out."""
+        ...
+
+    def tables(self, metric: Any) -> dict[str, dict[str, list[Any]]]:
+        """Return tables for the run's folder, as columns, by file name without ending; none where left out.
+
+        Args:
+            metric: Of the network, over the whole test split.
+        """
         ...
 
     def sample(self, results: "Results") -> str:

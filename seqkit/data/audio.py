@@ -23,6 +23,7 @@ from seqkit.data.parts import draw_parts
 from seqkit.data.sound_files import Item, read_folder, read_manifest, with_header
 from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file, existing_folder, sha256_of
+from seqkit.inputs.delimited import Separator
 from seqkit.inputs.waveform.reading import read_waveform
 from seqkit.inputs.waveform.spec import Waveform
 from seqkit.padding import pad
@@ -45,8 +46,10 @@ class AudioFolder:
 
     Args:
         path: Folder with one sub-folder of files for each class.
-        manifest: CSV file with a header: ``path`` (relative to the manifest), ``label`` or ``transcript``, and
-            optionally ``split`` (train, valid or test); other columns are ignored. Instead of ``path``.
+        manifest: Table (CSV, TSV, JSONL, Parquet or Excel) with columns ``path`` (relative to the manifest), ``label``
+            or ``transcript``, and optionally ``split`` (train, valid or test); other columns are ignored. Instead of
+            ``path``.
+        separator: Between the cells of the manifest; found if left out.
         sample_rate: Samples a second that all files are brought to; the most common one if not given.
         valid_fraction: Part of the files drawn for validation, where a manifest does not say which.
         test_fraction: Part of the files drawn for the test, where a manifest does not say which.
@@ -64,6 +67,7 @@ class AudioFolder:
         *,
         path: str | None = None,
         manifest: str | None = None,
+        separator: Separator | None = None,
         sample_rate: PositiveInt | None = None,
         valid_fraction: Fraction = 0.1,
         test_fraction: Fraction = 0.1,
@@ -85,6 +89,7 @@ class AudioFolder:
         columns = "a CSV file with columns path and label or transcript"
         self.folder = None if path is None else existing_folder(path, classes)
         self.manifest = None if manifest is None else existing_file(manifest, columns)
+        self.separator = separator
         self.sample_rate = sample_rate
         self.valid_fraction = valid_fraction
         self.test_fraction = test_fraction
@@ -94,7 +99,7 @@ class AudioFolder:
 
     def setup(self) -> None:
         if self.manifest is not None:
-            kind, items = read_manifest(self.manifest)
+            kind, items = read_manifest(self.manifest, self.separator)
         else:
             assert self.folder is not None
             kind, items = "label", read_folder(self.folder)

@@ -1,6 +1,8 @@
 """The order in which batches come: pure functions of their arguments."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -68,21 +70,50 @@ def bucketed(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, poo
     return [batches[i] for i in torch.randperm(len(batches), generator=draw).tolist()]
 
 
-def streams(size: int, count: int, batch_size: int) -> Order:
-    """Return consecutive samples side by side: row b of a batch continues row b of the batch before.
+class Streams(Sequence[list[int]]):
+    """Batches of consecutive samples side by side: row b of a batch continues row b of the batch before.
 
-    The samples are cut into ``count`` streams of consecutive ones, as even as can be (longer ones first), and the
-    streams go through in groups of ``batch_size``; every sample comes exactly once. Which samples share a stream
-    does not depend on ``batch_size``, so a carried state is the same for any.
+    The samples are cut into streams of consecutive ones, as even as can be (longer ones first), and the streams go
+    through in groups of ``batch_size``; every sample comes exactly once. Which samples share a stream does not depend
+    on ``batch_size``, so a carried state is the same for any. Each batch is made when it is asked for.
+
+    Args:
+        size: Samples.
+        count: Streams.
+        batch_size: Streams side by side.
+        batches: Those of a pass to hand out; None is all.
     """
-    count = min(count, size)
-    even, longer = divmod(size, count)
-    starts = [stream * even + min(stream, longer) for stream in range(count + 1)]
-    batches: list[Sequence[int]] = []
-    for group in sequential(count, batch_size):
-        steps = starts[group[0] + 1] - starts[group[0]]
-        batches += [[starts[s] + t for s in group if starts[s] + t < starts[s + 1]] for t in range(steps)]
-    return batches
+
+    def __init__(self, size: int, count: int, batch_size: int, batches: range | None = None) -> None:
+        self.size, self.streams, self.batch_size = size, min(count, size), batch_size
+        groups = -(-self.streams // batch_size)
+        self._ends = list(accumulate(len(self._stream(group * batch_size)) for group in range(groups)))
+        self._batches = range(self._ends[-1]) if batches is None else batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return Streams(self.size, self.streams, self.batch_size, self._batches[index])
+        number = self._batches[index]
+        group = bisect_right(self._ends, number)
+        step, first = number - (self._ends[group - 1] if group else 0), group * self.batch_size
+        own = map(self._stream, range(first, min(first + self.batch_size, self.streams)))
+        return [stream[step] for stream in own if step < len(stream)]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def _stream(self, number: int) -> range:
+        even, longer = divmod(self.size, self.streams)
+        start = number * even + min(number, longer)
+        return range(start, start + even + (number < longer))
+
+
+def streams(size: int, count: int, batch_size: int) -> Streams:
+    """Return ``size`` consecutive samples as ``count`` streams, in groups of ``batch_size`` side by side."""
+    return Streams(size, count, batch_size)
 
 
 def stream_starts(size: int, count: int) -> set[int]:

@@ -18,13 +18,17 @@ from torch.utils.data import Dataset
 from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.ordering import Order, sequential, shuffled
+from seqkit.data.scaling import fitted
 from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file, sha256_of
+from seqkit.inputs.delimited import Separator
 from seqkit.inputs.frames import tables
+from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.spec import Frames
-from seqkit.inputs.frames.tables import Fill, Table, fill, read_table, without_repeats
+from seqkit.inputs.frames.tables import Fill, Notation, Table, fill, read_table, without_repeats
 from seqkit.inputs.frames.times import microseconds
 from seqkit.registry import register_data
+from seqkit.tasks.forecast.facts import are_counts, naive_errors
 from seqkit.tasks.forecast.spec import Series
 
 SAMPLE = Path(__file__).parent / "samples" / "sea_temperature.csv.gz"
@@ -82,8 +86,8 @@ class SeriesCsv:
     a column that never changes there.
 
     Args:
-        path: CSV file with a header line (also .csv.gz), or Parquet file.
-        time_column: Column of ISO 8601 times or whole numbers, to check that steps are even and to split by date.
+        path: CSV or TSV file with a header line (also .csv.gz), Parquet file, or Excel workbook of one sheet.
+        time_column: Column of times or whole numbers, to check that steps are even and to split by date.
         targets: Columns to predict; all columns of numbers if left out.
         inputs: Columns the model reads; all columns of numbers if left out.
         lookback: Rows the model reads before the first predicted one.
@@ -98,6 +102,9 @@ class SeriesCsv:
         stride: Rows between the starts of neighbouring training windows.
         mirror: Also train on every window upside down, mirrored about its last row before the horizon, so that no
             drift of the training part is learnt as a rule.
+        separator: Between the cells; found if left out.
+        decimal: Decimal mark of the numbers; found if left out.
+        date_format: Of the times, as %d/%m/%Y; found if left out.
         batch_size: Windows per batch.
 
     Raises:
@@ -120,10 +127,13 @@ class SeriesCsv:
         repeats: Literal["refuse", "first"] = "refuse",
         stride: PositiveInt = 1,
         mirror: bool = False,
+        separator: Separator | None = None,
+        decimal: Decimal | None = None,
+        date_format: str | None = None,
         batch_size: PositiveInt = 64,
     ) -> None:
         self.path = existing_file(path, tables.FILE)
-        _check_split(split, time_column)
+        check_split(split, time_column)
         for option, names in (("targets", targets), ("inputs", inputs)):
             _check_columns(option, names, time_column)
         self.time_column = time_column
@@ -137,6 +147,7 @@ class SeriesCsv:
         self.repeats = repeats
         self.stride = stride
         self.mirror = mirror
+        self.notation = Notation(separator, decimal, date_format)
         self.batch_size = batch_size
 
     def setup(self) -> None:
@@ -147,29 +158,19 @@ class SeriesCsv:
         """
         wanted = [*(self.targets or ()), *(self.inputs or ())]
         others = self.targets is None or self.inputs is None
-        table = read_table(self.path, self.time_column, wanted, others)
+        table = read_table(self.path, self.time_column, wanted, others, self.notation)
         inputs, targets = (_columns(table, names) for names in (self.inputs, self.targets))
         found = len(table.values_RN)
         table, repeated = without_repeats(table) if self.repeats == "first" else (table, 0)
         table, filled = fill(table, self.missing)
-        edges = _edges(table, self.split)
-        parts = dict(zip(SPLITS, pairwise(edges), strict=True))
+        bounds = edges(table, self.split)
+        parts = dict(zip(SPLITS, pairwise(bounds), strict=True))
         for name, (start, end) in parts.items():
             self._check_rows(name, end - start)
 
         values_RN = torch.from_numpy(table.values_RN)
-        train_RN = values_RN[: edges[1]]
-        _check_changing(table, targets, edges[1])
-        mean_N, scale_N = train_RN.mean(0), train_RN.std(0, correction=0)
-        # A column that is constant up to rounding has no scale of its own; 1 keeps it at zero instead of blowing it up.
-        largest_N = train_RN.abs().amax(0)
-        scale_N = torch.where(scale_N > 1e-12 * largest_N, scale_N, torch.ones_like(scale_N))
-        for column, scale, largest in zip(table.names, scale_N.tolist(), largest_N.tolist(), strict=True):
-            if scale < 1e-5 * largest and scale != 1:
-                raise DataError(
-                    f"{self.path}, column '{column}': varies by {scale:g} around values as large as {largest:g}, too "
-                    "little for single precision. Subtract a constant from it"
-                )
+        _check_changing(table, targets, bounds[1])
+        mean_N, scale_N = fitted(self.path, table.names, table.values_RN[: bounds[1]], "standard")
         self._parts = {
             name: Windows(
                 values_RN[:, inputs].float(),
@@ -197,8 +198,18 @@ class SeriesCsv:
                 time_column=self.time_column,
                 missing=self.missing,
                 repeats=self.repeats,
+                separator=table.notation.separator,
+                decimal=table.notation.decimal,
+                date_format=table.notation.date_format,
             ),
-            Series(self.horizon, *named(targets), lookback=self.lookback, season=season),
+            Series(
+                self.horizon,
+                *named(targets),
+                lookback=self.lookback,
+                season=season,
+                naive=naive_errors(values_RN[: bounds[1], targets], season),
+                counts=are_counts(values_RN[:, targets]),
+            ),
         )
         self.fingerprint = sha256_of([self.path])
         self.facts = self._describe(found, repeated, table, filled, season)
@@ -227,6 +238,8 @@ class SeriesCsv:
     def _describe(self, found: int, repeated: int, table: Table, filled: int, season: int | None) -> dict[str, Any]:
         times = table.times
         facts: dict[str, Any] = {"file": str(self.path), "rows": f"{found:,}"}
+        if table.notation.words:
+            facts["read as"] = table.notation.words
         if times:
             facts["step"] = times.distance(times.step)
         if season:
@@ -299,7 +312,8 @@ def _check_columns(option: str, names: list[str] | None, time_column: str | None
         raise ConfigError(f"data.{option}: column '{time_column}' is data.time_column; it cannot be both")
 
 
-def _check_split(split: Sequence[float] | Sequence[int] | Sequence[str], time_column: str | None) -> None:
+def check_split(split: Sequence[float] | Sequence[int] | Sequence[str], time_column: str | None) -> None:
+    """Refuse a split that is none of the three ways; raises ``ConfigError``."""
     ways = "three fractions [0.7,0.1,0.2], three row counts [8640,2880,2880] or two dates [2017-07-01,2017-11-01]"
     given = f"data.split=[{','.join(str(item) for item in split)}]"
     if all(isinstance(item, str) for item in split) and len(split) == 2:
@@ -318,7 +332,7 @@ def _check_split(split: Sequence[float] | Sequence[int] | Sequence[str], time_co
         raise ConfigError(f"{given}: the fractions sum to {sum(cast(Sequence[float], split)):g}. Expected at most 1")
 
 
-def _edges(table: Table, split: Sequence[float] | Sequence[int] | Sequence[str]) -> list[int]:
+def edges(table: Table, split: Sequence[float] | Sequence[int] | Sequence[str]) -> list[int]:
     """Return the first row of each part and the row after the last one."""
     rows = len(table.values_RN)
     if isinstance(split[0], str):

@@ -1,15 +1,11 @@
 """Reading the user's sound files, and the folder or manifest that names them."""
 
-import csv
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from seqkit.contracts.batch import SPLITS, Split
 from seqkit.errors import DataError, nearest, shortened
-from seqkit.inputs.frames.csv_head import refuse_other_formats
+from seqkit.inputs.delimited import Separator, listed, read_text_table
 from seqkit.inputs.waveform.reading import unreadable
 from seqkit.inputs.waveform.wav_header import wav_fault_reason
 
@@ -56,35 +52,29 @@ def read_folder(folder: Path) -> list[Item]:
     return items
 
 
-def read_manifest(path: Path) -> tuple[str, list[Item]]:
+def read_manifest(path: Path, separator: Separator | None = None) -> tuple[str, list[Item]]:
     """Return ``label`` or ``transcript``, whichever the manifest gives, and its files.
 
     Raises:
         DataError: A column, a value or a file is missing or cannot be used; the message names the line.
     """
-    refuse_other_formats(path)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(_rows(path, file))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
-    if not rows:
-        raise DataError(f"{path}: has no rows; expected a header with path and label or transcript, then a row a file")
-    header = [name for name in rows[0][1] if name]
-    if any(name.lower().endswith(ENDINGS) for name in header):
+    table = read_text_table(path, separator)
+    if any(name.lower().endswith(ENDINGS) for name in table.names):
         raise DataError(f"{path}: no header line. Expected path and label or transcript in line 1")
+    header = table.names
+    table.require("path")
     kinds = [name for name in ("label", "transcript") if name in header]
     columns = shortened(", ".join(header), 200)
     if "path" not in header:
         raise DataError(f"{path}: no column 'path'. {nearest('path', header)}Columns: {columns}")
     if not kinds:
         hint = nearest("label", header) or nearest("transcript", header)
-        raise DataError(f"{path}: no column 'label' or 'transcript'. {hint}Columns: {columns}")
+        raise DataError(f"{path}: no column 'label' or 'transcript'. {hint}Columns: {listed(header)}")
     if len(kinds) == 2:
         raise DataError(f"{path}: has both 'label' and 'transcript'; keep the one to be learned")
     items: list[Item] = []
     seen: dict[Path, str] = {}
-    for where, row in rows:
+    for where, row in table:
         for name in ("path", kinds[0], *(["split"] if "split" in header else [])):
             if not row[name]:
                 raise DataError(f"{where}: no value for '{name}'")
@@ -100,25 +90,9 @@ def read_manifest(path: Path) -> tuple[str, list[Item]]:
             )
         seen[place.resolve()] = where
         items.append(Item(place, row[kinds[0]], row.get("split"), where))  # type: ignore[arg-type]
+    if not items:
+        raise DataError(f"{path}: has no rows; expected a header with path and label or transcript, then a row a file")
     return kinds[0], items
-
-
-def _rows(path: Path, file: Any) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield each row with its place in the file, in words."""
-    reader = csv.DictReader(file, skipinitialspace=True)
-    try:
-        twice = [name for name, count in Counter(reader.fieldnames or []).items() if count > 1]
-        if twice:
-            raise DataError(f"{path}: column '{twice[0]}' is there twice")
-        for row in reader:
-            where = f"{path}, line {reader.line_num}"
-            if None in row or None in row.values():
-                found = sum(value is not None for name, value in row.items() if name is not None)
-                found += len(row.get(None, []))  # type: ignore[call-overload]
-                raise DataError(f"{where}: {found} values, expected {len(reader.fieldnames or [])} as in the header")
-            yield where, {name: value.strip() for name, value in row.items()}
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from None
 
 
 def with_header(item: Item) -> Item:

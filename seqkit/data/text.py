@@ -3,12 +3,11 @@
 # B batch, T time (tokens), S = T + 1
 
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
@@ -16,6 +15,8 @@ from torch.utils.data import Dataset
 
 from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
+from seqkit.data import corpus
+from seqkit.data.corpus import unknown
 from seqkit.data.ordering import Order, stream_starts, streams
 from seqkit.errors import ConfigError, DataError
 from seqkit.files import existing, sha256_of
@@ -61,9 +62,9 @@ class PythonSource:
         """Read the modules."""
         text = read_text(self._files)
         self.fingerprint = sha256(text.encode()).hexdigest()
-        self.spec, ids, sizes = _number([text], "char", FRACTIONS, None)
+        self.spec, parts, sizes = _number([text], "char", FRACTIONS, None)
         self.facts = {"origin": f"{len(self._files)} modules of {self._files[0].parent}", **sizes}
-        self._parts = _parts(ids, self.seq_len, self.batch_size, self.eval_streams, str(self._files[0].parent))
+        self._parts = _parts(parts, self.seq_len, self.batch_size, self.eval_streams, str(self._files[0].parent))
 
     def part(self, split: Split) -> "Chunks":
         return self._parts[split]
@@ -147,22 +148,38 @@ class TextFiles:
         self._files = [_text_files(place) for place in self._places]
         _check_apart(self._places, self._files)
 
+    def prepare(self) -> None:
+        """Tokenise a large text into files, which ``setup`` then opens."""
+        if corpus.is_large(self._files):
+            self._tokenised()
+
+    def _tokenised(self) -> corpus.Corpus:
+        replace = self.bad_bytes == "replace"
+        return corpus.tokenised(self._files, self.tokenizer, self.vocab_size, self.split, self.encoding, replace)
+
     def setup(self) -> None:
-        """Read the files."""
-        texts = [read_text(files, self.encoding, self.bad_bytes == "replace") for files in self._files]
-        returns = sum(file.read_bytes().count(b"\r\n") for files in self._files for file in files)
-        digests = [sha256_of(files) for files in self._files]
+        """Read the files, or open the tokens of a large text."""
+        if corpus.is_large(self._files):
+            made = self._tokenised()
+            digests, returns, replaced, self.spec = made.digests, made.returns, made.replaced, made.spec
+            parts: Mapping[Split, Any] = made.parts
+            sizes = _sizes(made.spec.inputs.tokenizer, made.sizes)
+        else:
+            texts = [read_text(files, self.encoding, self.bad_bytes == "replace") for files in self._files]
+            returns = sum(file.read_bytes().count(b"\r\n") for files in self._files for file in files)
+            replaced = sum(text.count("\ufffd") for text in texts)
+            digests = tuple(sha256_of(files) for files in self._files)
+            self.spec, parts, sizes = _number(texts, self.tokenizer, self.split, self.vocab_size)
         for place, digest in zip(self._places[1:], digests[1:], strict=True):
             if digest == digests[0]:
                 raise DataError(f"{place}: the same text as {self._places[0]}, which is trained on. Expected another")
         self.fingerprint = digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
-        self.spec, ids, sizes = _number(texts, self.tokenizer, self.split, self.vocab_size)
         self.facts = {"origin": ", ".join(self._places), **sizes}
         if returns:
             self.facts["line ends"] = f"{returns:,} of Windows (\\r\\n) read as \\n"
-        if self.bad_bytes == "replace" and (replaced := sum(text.count("\ufffd") for text in texts)):
+        if self.bad_bytes == "replace" and replaced:
             self.facts["replaced"] = f"{replaced:,} characters that are no {self.encoding}, by U+FFFD"
-        self._parts = _parts(ids, self.seq_len, self.batch_size, self.eval_streams, *self._places)
+        self._parts = _parts(parts, self.seq_len, self.batch_size, self.eval_streams, *self._places)
 
     def part(self, split: Split) -> "Chunks":
         return self._parts[split]
@@ -181,13 +198,13 @@ class Chunks(Dataset[Sample]):
     with it.
 
     Args:
-        tokens: The part's token ids, in order.
+        tokens: The part's token ids, in order: a tensor, or what gives one for a slice.
         seq_len: Tokens a chunk.
         count: Streams that the chunks are cut into. Not the batch size of a loader, so that which chunks share a
             stream, and with them every score, does not depend on that.
     """
 
-    def __init__(self, tokens: Tensor, seq_len: int, count: int):
+    def __init__(self, tokens: Any, seq_len: int, count: int):
         self.tokens = tokens
         self.seq_len = seq_len
         self.count = count
@@ -238,7 +255,7 @@ def _check_apart(places: Sequence[str], files: Sequence[list[Path]]) -> None:
 
 def _number(
     texts: Sequence[str], name: str, split: Sequence[float], vocab_size: int | None
-) -> tuple[DataSpec, list[np.ndarray], dict[str, Any]]:
+) -> tuple[DataSpec, dict[Split, Tensor], dict[str, str]]:
     """Return the spec, the token ids of the three splits, and their sizes for a person.
 
     Args:
@@ -254,29 +271,38 @@ def _number(
         first, second = (int(len(whole) * round(sum(split[:n]), 9)) for n in (1, 2))
         pieces = [whole[:first], whole[first:second], whole[second:]]
     tokenizer = kind.fit(pieces[0], vocab_size)
-    ids = [tokenizer.ids(part) for part in pieces]
-    sizes: dict[str, Any] = {}
-    for part, part_ids, part_pieces in zip(SPLITS, ids, pieces, strict=True):
-        written = part_pieces.count(UNKNOWN) if isinstance(part_pieces, list) else 0
-        strange = int((part_ids == 0).sum()) - written if UNKNOWN in tokenizer.vocabulary else 0
-        sizes[part] = f"{len(part_ids):,} {kind.plural}"
-        sizes[part] += f", {strange:,} of them not in the vocabulary" if strange else ""
-    sizes["vocabulary"] = f"{len(tokenizer.vocabulary):,}" + f" with {UNKNOWN}" * (UNKNOWN in tokenizer.vocabulary)
-    return DataSpec(Tokens(tokenizer), NextToken()), ids, sizes
+    parts: dict[Split, Tensor] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    for part, own in zip(SPLITS, pieces, strict=True):
+        ids = tokenizer.ids(own)
+        parts[part], sizes[part] = torch.from_numpy(ids), (len(ids), unknown(tokenizer, own, ids))
+    return DataSpec(Tokens(tokenizer), NextToken()), parts, _sizes(tokenizer, sizes)
+
+
+def _sizes(tokenizer: Any, tokens: Mapping[str, tuple[int, int]]) -> dict[str, str]:
+    """Return in words how many tokens each split has, how many of them are unknown, and the size of the vocabulary."""
+    sizes = {
+        part: f"{count:,} {tokenizer.plural}" + (f", {strange:,} of them not in the vocabulary" if strange else "")
+        for part, (count, strange) in tokens.items()
+    }
+    vocabulary = tokenizer.vocabulary
+    return sizes | {"vocabulary": f"{len(vocabulary):,}" + f" with {UNKNOWN}" * (UNKNOWN in vocabulary)}
 
 
 def _parts(
-    ids: Sequence[np.ndarray], seq_len: int, batch_size: int, eval_streams: int, *places: str
+    tokens: Mapping[Split, Any], seq_len: int, batch_size: int, eval_streams: int, *places: str
 ) -> dict[Split, Chunks]:
     parts = {}
-    for number, (split, part_ids) in enumerate(zip(SPLITS, ids, strict=True)):
-        if len(part_ids) <= seq_len:
+    for number, split in enumerate(SPLITS):
+        own = tokens[split]
+        if len(own) <= seq_len:
             raise DataError(
-                f"{places[number % len(places)]}: the {split} part has {len(part_ids):,} tokens, and one chunk of "
+                f"{places[number % len(places)]}: the {split} part has {len(own):,} tokens, and one chunk of "
                 f"data.seq_len={seq_len} needs {seq_len + 1:,}; give more text or a smaller data.seq_len"
             )
-        count = batch_size if split == "train" else eval_streams
-        parts[split] = Chunks(torch.from_numpy(part_ids), seq_len, count)
-    if (ids[0] == ids[0][0]).all():
+        parts[split] = Chunks(own, seq_len, batch_size if split == "train" else eval_streams)
+    starts = range(0, len(tokens["train"]), corpus.BLOCK)
+    first = tokens["train"][:1]
+    if all(bool((tokens["train"][start : start + corpus.BLOCK] == first).all()) for start in starts):
         raise DataError(f"{places[0]}: the training part is one token again and again; there is nothing to learn")
     return parts

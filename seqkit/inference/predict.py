@@ -2,7 +2,8 @@
 
 # T time
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import torch
@@ -10,9 +11,13 @@ from torch import Tensor
 
 from seqkit.contracts.batch import Batch, State
 from seqkit.contracts.spec import DataSpec
+from seqkit.errors import SeqkitError
+from seqkit.inference.sources import Source
 from seqkit.network import Network
+from seqkit.padding import pad
 
 CHUNK = 4096  # steps of a long sequence with targets of its own that go through at once, where that changes nothing
+WINDOW = 16  # batches that are read before they are made, so that sequences of like length share one
 
 
 def predict(network: Network, spec: DataSpec, inputs: Any) -> list[Any]:
@@ -36,14 +41,63 @@ def predict(network: Network, spec: DataSpec, inputs: Any) -> list[Any]:
     return [predict_sequence(network, spec, spec.inputs.read(source, lookback)) for source in sources]
 
 
+def predict_each(
+    network: Network,
+    spec: DataSpec,
+    sources: Iterable[Source],
+    batch_size: int = 64,
+    skipped: Callable[[str, SeqkitError], None] | None = None,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the id and the task's answer for each source, in their order.
+
+    Sequences are batched by length, out of those of the next few batches, so that memory does not grow with their
+    number. Padding does not change an answer.
+
+    Args:
+        network: In evaluation mode.
+        spec: Of the data that it was trained on.
+        sources: See ``seqkit.inference.sources``.
+        batch_size: Sequences per batch.
+        skipped: Called with the id and the refusal of a source that cannot be read, which is then left out; None lets
+            the refusal end it all.
+
+    Raises:
+        DataError: A source cannot be read, where it is not to be skipped.
+    """
+    remaining = iter(sources)
+    while window := list(islice(remaining, batch_size * WINDOW)):
+        sequences: dict[int, Tensor] = {}
+        for number, source in enumerate(window):
+            try:
+                sequences[number] = source.read()
+            except SeqkitError as error:
+                if skipped is None:
+                    raise
+                skipped(source.id, error)
+        by_length = sorted(sequences, key=lambda number: (len(sequences[number]), number))
+        answers: dict[int, dict[str, Any]] = {}
+        for start in range(0, len(by_length), batch_size):
+            batch = by_length[start : start + batch_size]
+            answers |= zip(batch, predict_batch(network, spec, [sequences[number] for number in batch]), strict=True)
+        yield from ((window[number].id, answers[number]) for number in sequences)
+
+
+@torch.no_grad()
+def predict_batch(network: Network, spec: DataSpec, sequences: list[Tensor]) -> list[Any]:
+    """Return the answers for sequences, in one batch where the task allows it."""
+    if hasattr(spec.task, "own_targets"):
+        return [predict_sequence(network, spec, sequence) for sequence in sequences]
+    batch = Batch(*pad(sequences)).to(next(network.parameters()).device)
+    outputs, lengths_B, _ = network(batch)
+    return spec.task.answers(network.head.predict(outputs, lengths_B, batch), spec)
+
+
 @torch.no_grad()
 def predict_sequence(network: Network, spec: DataSpec, sequence: Tensor) -> Any:
     """Return the answer for one sequence, as the input kind's ``read`` gives it."""
-    device = next(network.parameters()).device
     if not hasattr(spec.task, "own_targets"):
-        batch = Batch(sequence[None]).to(device)
-        outputs, lengths_B, _ = network(batch)
-        return spec.task.answers(network.head.predict(outputs, lengths_B, batch), spec)[0]
+        return predict_batch(network, spec, [sequence])[0]
+    device = next(network.parameters()).device
     metric: Any = spec.task.metrics(spec).to(device)
     state: State | None = None
     answer, scored = {}, False

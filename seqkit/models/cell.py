@@ -139,7 +139,7 @@ def backends_of(cell: nn.Module) -> tuple[str, ...]:
     faster = [name for name in ("native", "fused") if any(name in own for own in family[: first + 1])]
     if getattr(cell, "recurrent", True) == "diagonal" and not hasattr(cell, "state_shapes"):
         faster.append("parallel")
-    return (*faster, "reference")
+    return (*faster, "compiled", "reference")
 
 
 @contextmanager

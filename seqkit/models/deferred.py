@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from seqkit.errors import PluginError
+from seqkit.models.once import once_differentiable
 
 Arguments = list[tuple[Tensor, int]]
 """The h of each call, with its version then."""

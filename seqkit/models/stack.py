@@ -28,9 +28,11 @@ from seqkit.models.backends.choose import (
     choose_in_words,
     nearest,
 )
+from seqkit.models.backends.compiled.loop import run_compiled
+from seqkit.models.backends.compiled.trace import Options
 from seqkit.models.backends.measure import measure
-from seqkit.models.backends.parallel import NotSolved, run_parallel
-from seqkit.models.backends.reference import run_reference
+from seqkit.models.backends.parallel import run_parallel
+from seqkit.models.backends.reference import StepError, run_reference
 from seqkit.models.direction import Direction, refuse_idle
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import zoneout_mask
@@ -38,6 +40,8 @@ from seqkit.models.trial import try_step
 from seqkit.padding import after_last, reverse
 
 LOG = logging.getLogger("seqkit")
+GIVING_UP = {"compiled": run_compiled, "parallel": run_parallel}
+"""Backends that may find in a call that they cannot run a step."""
 
 
 class Layer(nn.ModuleList):
@@ -77,10 +81,9 @@ class Recurrent(nn.Module):
             that gradients reach far back at once, Jozefowicz et al. 2015).
         recurrent_init: How recurrent weights are drawn: uniform as in torch.nn, or orthogonal for each gate (Saxe et
             al. 2014).
-        backend: How the steps run: native (torch's own kernels), fused (hand-written gradient), parallel (all steps at
-            once, for a diagonal recurrence), reference (the cell's step); auto takes the fastest of the others that is
-            exact for these options.
-        compile: Run the reference backend with its step compiled by torch.compile, which needs a C++ compiler on a CPU.
+        backend: How the steps run: native (torch's own kernels), fused (hand-written gradient), compiled (the cell's
+            step and its gradient, compiled from C), parallel (all steps at once, for a diagonal recurrence), reference
+            (the step as it is); auto takes the fastest that is exact for these options.
 
     Attributes:
         output_size: Features of each step of the output.
@@ -111,7 +114,6 @@ class Recurrent(nn.Module):
         forget_bias: float | None = None,
         recurrent_init: Literal["uniform", "orthogonal"] = "uniform",
         backend: Backend = "auto",
-        compile: bool = False,
     ) -> None:
         super().__init__()
         if projection_size is not None and projection_size >= hidden_size:
@@ -147,7 +149,6 @@ class Recurrent(nn.Module):
         )
         self.layer_norm = layer_norm
         self.backend = backend
-        self.compile_step = compile
         self.recorder: Any = None  # set by record_gates
         self.choices: tuple[Choice, ...] = ()  # by measurement, set by use_choices
         self._chosen: dict[Any, str] = {}  # label of the candidate for calls of a kind, a cache
@@ -279,7 +280,6 @@ class Recurrent(nn.Module):
         in_training, gradients = (self.training, torch.is_grad_enabled()) if training is None else (training, training)
         return Circumstances(
             asked=self.backend,
-            compile=self.compile_step,
             hidden_size=self.hidden_size,
             zoneout=any(self.zoneout),
             layer_norm=self.layer_norm,
@@ -289,12 +289,19 @@ class Recurrent(nn.Module):
             gradients=gradients,
             steps=steps,
             batch=batch,
+            step=Options(
+                self.hidden_size,
+                self.layer_norm,
+                self.variational_dropout > 0 and in_training,
+                tuple((True if in_training else share) if share else None for share in self.zoneout),
+                self._first().bias_ih.dtype,
+            ),
         )
 
     def _candidate(self, layer: Any, x_TBI: Tensor, padded: bool) -> Candidate:
         """Return the way to run a call of a layer; it is the same for calls of the same powers of two."""
         weight, (steps, batch, _) = layer[0].bias_ih, x_TBI.shape
-        options = self.backend, self.compile_step, self.training, torch.is_grad_enabled(), self.recorder is None
+        options = self.backend, self.training, torch.is_grad_enabled(), self.recorder is None
         kind = padded, *options, weight.device, weight.dtype, steps.bit_length(), batch.bit_length()
         if kind not in self._chosen:
             at = self.circumstances(padded, None, steps, batch)
@@ -303,9 +310,24 @@ class Recurrent(nn.Module):
         return BY_LABEL[self._chosen[kind]]
 
     def run_layer(
-        self, layer: Any, candidate: Candidate, x_TBI: Tensor, lengths_B: Tensor | None, state: State
+        self,
+        layer: Any,
+        candidate: Candidate,
+        x_TBI: Tensor,
+        lengths_B: Tensor | None,
+        state: State,
+        strict: bool = False,
     ) -> tuple[Tensor, State]:
-        """Run one layer; ``state`` is one (D, B, H) per name."""
+        """Run one layer.
+
+        Args:
+            layer: Its directions.
+            candidate: The way to run it.
+            x_TBI: Input.
+            lengths_B: Valid steps of each row, None where all are.
+            state: One (D, B, H) per name.
+            strict: Whether to raise the candidate's ``StepError`` where it gives up; else the steps run one by one.
+        """
         x_TBI, projections = self._draw(layer, x_TBI)
         if candidate.backend == "native" and (lengths_B is None or x_TBI.is_cuda or len(state) > 1):
             weights = tuple(weight for one in projections for weight in one.weights)
@@ -315,7 +337,7 @@ class Recurrent(nn.Module):
             for number, (direction, own) in enumerate(zip(layer, projections, strict=True)):
                 start = tuple(part[number] for part in state)
                 x = reverse(x_TBI, lengths_B) if number == 1 else x_TBI
-                states = self._over_time(candidate, direction.cell, x, own, start)
+                states = self._over_time(candidate, direction.cell, x, own, start, strict)
                 if self.recorder is not None:
                     self.recorder.keep(direction, states, lengths_B)
                 outputs.append(reverse(states[0], lengths_B) if number == 1 else states[0])
@@ -334,7 +356,7 @@ class Recurrent(nn.Module):
         return x_TBI * F.dropout(torch.ones_like(x_TBI[0]), drop), projections
 
     def _over_time(
-        self, candidate: Candidate, cell: Any, x_TBI: Tensor, projections: Projections, state: State
+        self, candidate: Candidate, cell: Any, x_TBI: Tensor, projections: Projections, state: State, strict: bool
     ) -> tuple[Tensor, ...]:
         """Run one direction of a layer over padded steps too; return each state after every step (T, B, H)."""
         if candidate.backend == "native":
@@ -346,14 +368,17 @@ class Recurrent(nn.Module):
         if candidate.backend == "fused":
             loops = () if candidate.loops is None else (candidate.loops,)
             return cell.fused(x_TBI, projections, masks, state, *loops)
-        if candidate.backend == "parallel":
+        if candidate.backend in GIVING_UP:
             try:
-                return run_parallel(cell, x_TBI, projections, masks, state)
-            except NotSolved as reason:
-                self._say_once(f"the parallel backend: {type(cell).__name__} {reason}; its steps run one by one")
+                return GIVING_UP[candidate.backend](cell, x_TBI, projections, masks, state)
+            except StepError as reason:
+                if strict:
+                    raise
+                name = type(cell).__name__
+                self._say_once(f"the {candidate.backend} backend: {name} {reason}; its steps run one by one")
         if self.recorder is not None:
             return run_reference(self.recorder.watched(cell), x_TBI, projections, masks, state)
-        return run_reference(cell, x_TBI, projections, masks, state, self.compile_step)
+        return run_reference(cell, x_TBI, projections, masks, state)
 
     def _say_once(self, line: str) -> None:
         if line not in self._said:

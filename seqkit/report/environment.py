@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 
 import seqkit
 from seqkit import plugins
-from seqkit.models.backends.fused import library
+from seqkit.files import cache_folder
 from seqkit.models.backends.fused.compiling import compiler
 from seqkit.models.backends.fused.functions import choose_loops
 from seqkit.models.backends.timings import processor
@@ -49,7 +49,7 @@ def environment() -> dict[str, Any]:
         "plugins": [_plugin(plugin) for plugin in found],
         "wandb": f"offline: {offline_reason()}" if offline_reason() else "online",
         "scheduler": {name: os.environ[name] for name in SCHEDULER if name in os.environ},
-        "folders": {"cache": _folder(library.cache_folder()), "user data": _folder(memory.home())},
+        "folders": {"cache": _folder(cache_folder()), "user data": _folder(memory.home())},
         "problems": [*_version_problems(), *(f"plugin {one.name}: {one.fault}" for one in found if one.fault)],
     }
 

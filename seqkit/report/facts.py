@@ -11,6 +11,7 @@ from typing import Any
 import seqkit
 from seqkit.config import Config, config_hash
 from seqkit.contracts.components import Data
+from seqkit.contracts.spec import DataSpec
 from seqkit.evaluation import MODEL, Evaluation, evaluate
 from seqkit.faults import said
 from seqkit.files import DISK, write_atomic
@@ -19,6 +20,7 @@ from seqkit.ranks import group
 from seqkit.report.figures import learning_curves, save
 from seqkit.report.illustrations import illustrations
 from seqkit.report.markdown import markdown
+from seqkit.report.text import csv_text
 from seqkit.runs.folder import RunFolder
 
 LOG = logging.getLogger("seqkit")
@@ -26,7 +28,7 @@ LIBRARIES = ("torch", "lightning", "hydra-core", "torchmetrics", "numpy")
 
 
 def write_report(
-    folder: RunFolder, config: Config, network: Network, data: Data, times: dict[str, Any]
+    folder: RunFolder, config: Config, network: Network, spec: DataSpec, data: Data, training: dict[str, Any]
 ) -> dict[str, Any]:
     """Score the network, draw its figures, write the report and return its facts; only rank 0 does more than score.
 
@@ -34,8 +36,9 @@ def write_report(
         folder: Of the run.
         config: Of the run.
         network: With its best weights, on the device to score on.
+        spec: Of the data, that the network was built for.
         data: Set up.
-        times: Of the training: seconds, step of the best checkpoint.
+        training: Its seconds, the step of the best checkpoint, whose weights it started from.
     """
     left_out: list[str] = []
 
@@ -44,21 +47,27 @@ def write_report(
 
     test = valid = Evaluation({MODEL: {}}, None, [])
     with guard("the test scores"):
-        test = evaluate(network, data.spec, data, "test", data.batch_size, forgiving=True)
+        test = evaluate(network, spec, data, "test", data.batch_size, forgiving=True)
     with guard("the validation scores"):
-        valid = evaluate(network, data.spec, data, "valid", data.batch_size, baselines=False, forgiving=True)
+        valid = evaluate(network, spec, data, "valid", data.batch_size, baselines=False, forgiving=True)
     if not group().first:
         return {}
     monitor = list(network.head.monitor)
     names = []
     with guard("the learning curves"):
-        save(learning_curves(folder.metrics_csv, monitor[0]), folder.path / "learning_curves.png")
+        curves = learning_curves(folder.metrics_csv, monitor[0], training.get("best_step"))
+        save(curves, folder.path / "learning_curves.png")
         names.append("learning_curves.png")
-    figures, sample = illustrations(network, data, test.metric, guard)
+    figures, sample = illustrations(network, spec, data, test.metric, guard)
     for name, figure in figures.items():
         with guard(f"the figure {name}"):
             save(figure, folder.path / f"{name}.png")
             names.append(f"{name}.png")
+    tables: list[str] = []
+    with guard("the tables"):
+        for name, columns in (spec.task.tables(test.metric) if hasattr(spec.task, "tables") else {}).items():
+            write_atomic(folder.path / f"{name}.csv", csv_text(columns))
+            tables.append(f"{name}.csv")
     backends: dict[str, str] = {}
     with guard("the backends"):
         backends = backends_in_words(network.model)
@@ -71,14 +80,16 @@ def write_report(
         "monitor": monitor,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "backends": backends,
-        **times,
+        **training,
         "data": {"name": config["data"]["name"], "sha256": data.fingerprint, **data.facts},
         "device": str(next(network.parameters()).device),
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": {"seqkit": seqkit.__version__, **{name: version(name) for name in LIBRARIES}},
         "config_hash": config_hash(config),
         "config": config,
+        "history": folder.history,
         "figures": names,
+        "tables": tables,
         "sample": sample,
         "missing": list(dict.fromkeys([*test.missing, *valid.missing, *left_out])),
     }

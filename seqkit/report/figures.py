@@ -24,12 +24,13 @@ SPAN = 20
 """Largest over smallest score from which the axis of a score that is to be low is logarithmic."""
 
 
-def learning_curves(metrics: Path, monitor: str) -> Any:
+def learning_curves(metrics: Path, monitor: str, best_step: int | None = None) -> Any:
     """Draw training loss, validation loss and the monitored metric over optimizer steps.
 
     Args:
         metrics: The run's ``metrics.csv``.
         monitor: Name of the monitored metric.
+        best_step: Of the best checkpoint, which is marked.
     """
     rows = read_metrics(metrics)
     figure, axes = panels(1, 2, 9, 3.2)
@@ -43,9 +44,24 @@ def learning_curves(metrics: Path, monitor: str) -> Any:
         panel.set_xlabel("optimizer steps")
         panel.xaxis.get_major_locator().set_params(integer=True)
         if panel.lines:
+            if best_step is not None:
+                panel.axvline(best_step, color="0.6", linestyle=":", label=f"best, step {best_step:,}", zorder=0)
             panel.legend()
     axes[0].set_ylabel("loss")
     axes[1].set_ylabel(monitor.replace("_", " "))
+    return figure
+
+
+def rate_curve(rates: list[float], losses: list[float], smoothed: list[float], suggested: float) -> Any:
+    """Draw the training loss over the learning rate, and the loss smoothed, with the suggested rate marked."""
+    figure, (panel,) = panels(1, 1, 6, 3.6)
+    panel.plot(rates, losses, color="0.8", linewidth=0.8)
+    panel.plot(rates, smoothed)
+    panel.axvline(suggested, color="C1", linestyle="--", label=f"{suggested:g}")
+    panel.set_xscale("log")
+    panel.set_xlabel("learning rate")
+    panel.set_ylabel("training loss")
+    panel.legend()
     return figure
 
 

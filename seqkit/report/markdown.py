@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from seqkit.report.text import columns_of, indented, markdown_table, number
+from seqkit.report.text import changed_in_words, columns_of, indented, markdown_table, number, started_in_words
 
 
 def markdown(facts: dict[str, Any]) -> str:
@@ -20,6 +20,8 @@ def markdown(facts: dict[str, Any]) -> str:
         ),
         *(f"![{Path(figure).stem}]({figure})" for figure in facts["figures"]),
     ]
+    if facts.get("tables"):
+        parts.append(f"Tables: {', '.join(f'[{table}]({table})' for table in facts['tables'])}.")
     if facts["missing"]:
         parts.append(f"Missing, because it failed (see train.log): {', '.join(facts['missing'])}.")
     if facts["sample"]:
@@ -29,6 +31,8 @@ def markdown(facts: dict[str, Any]) -> str:
         *([f"data: {name}", str(value)] for name, value in facts["data"].items()),
         *([where, why] for where, why in facts["backends"].items()),
         ["config hash", facts["config_hash"]],
+        *(["started from", started_in_words(source)] for source in [facts.get("init_from")] if source),
+        *(["changed", changed_in_words(entry)] for entry in facts["history"]),
         ["device", facts["device"]],
         ["machine", facts["machine"]],
         ["versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())],

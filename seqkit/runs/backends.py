@@ -57,7 +57,7 @@ def backends_of_run(
 
 def _measured(config: Config, data: Data, device: torch.device) -> tuple[Choice, ...]:
     """Return the choices for the first batch of the training; none for a model that has no backends."""
-    network = assemble(config, data.spec)
+    network = assemble(config, data.spec).requires_grad_()  # what is measured holds for other runs too
     if not hasattr(network.model, "measure_backends"):
         return ()
     ranks, part, precision = group(), data.part("train"), config["trainer"]["precision"]

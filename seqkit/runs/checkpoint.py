@@ -27,7 +27,7 @@ from seqkit.files import atomic, sync_folder
 from seqkit.models.backends.choose import choices_from_json, use_choices
 from seqkit.network import Network, assemble, network_weights
 from seqkit.runs import provenance
-from seqkit.specs import spec_from_json
+from seqkit.specs import spec_from_json, spec_to_json
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, Tensor, nn.Parameter)
 NAMES = {
@@ -36,6 +36,8 @@ NAMES = {
     "seqkit": "the metadata",
 }
 """Of the parts of a checkpoint's content, where a person would not know them by their keys."""
+AVERAGED = "averaged"
+"""Key of the averaged weights in a checkpoint's content, where the training averages them."""
 MARK = b"seqkit sha256 "
 COMMENT = len(MARK) + 64
 CONTENT: dict[str, type | tuple[type, ...]] = {
@@ -99,8 +101,8 @@ class Checkpoint:
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """Weights of the network."""
-        return network_weights(self.content)
+        """Weights of the network, averaged ones where the training averages them."""
+        return network_weights(self.content) | self.content.get(AVERAGED, {})
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -126,6 +128,10 @@ class Checkpoint:
             return spec_from_json(self.metadata["spec"])
         except ConfigError as error:
             raise ConfigError(missing or f"{self.path}: its data spec cannot be read: {error}") from None
+
+    def with_spec(self, spec: DataSpec) -> "Checkpoint":
+        """Return the checkpoint with another spec of the data."""
+        return Checkpoint(self.path, {**self.content, "seqkit": {**self.metadata, "spec": spec_to_json(spec)}})
 
     def network(self) -> Network:
         """Build the network that the config names, with the weights.
@@ -300,7 +306,9 @@ def _content_reason(content: Any) -> str:
     reason = _kinds_reason(content, CONTENT, "") or _kinds_reason(content["seqkit"], METADATA, "seqkit.")
     if reason:
         return reason
-    for name, value in content["state_dict"].items():
+    if not isinstance(content.get(AVERAGED, {}), dict):
+        return f"{AVERAGED} is of another type than seqkit writes"
+    for name, value in [*content["state_dict"].items(), *content.get(AVERAGED, {}).items()]:
         if not isinstance(name, str) or not isinstance(value, Tensor):
             return f"its weight {name!r} is no named tensor"
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():

@@ -143,10 +143,28 @@ class RunFolder:
         if content.get("scored") != scored:
             write_atomic(self.config_json, json.dumps({**content, "scored": scored}, indent=2) + "\n")
 
-    def change_config(self, config: Config) -> None:
-        """Write ``config.json`` with another config of the same components; what else it says of the start stays."""
-        content = {**json.loads(self.config_json.read_text()), "hash": config_hash(config), "config": config}
-        write_atomic(self.config_json, json.dumps(content, indent=2) + "\n")
+    def change_config(self, config: Config, step: int) -> None:
+        """Write ``config.json`` with another config of the same components; what else it says of the start stays.
+
+        Args:
+            config: Of now on.
+            step: Optimizer steps done; what then changes of what is computed is added to the history.
+        """
+        record = json.loads(self.config_json.read_text())
+        changes = dict(config_differences(record["config"], config))
+        if changes:
+            now = datetime.now().astimezone().isoformat(timespec="seconds")
+            record["history"] = [*record.get("history", []), {"step": step, "time": now, "changes": changes}]
+        record |= {"hash": config_hash(config), "config": config}
+        write_atomic(self.config_json, json.dumps(record, indent=2) + "\n")
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Changes of the config since the start: ``step``, ``time``, and ``changes``, of options to [before, after]."""
+        try:
+            return json.loads(self.config_json.read_text()).get("history", [])
+        except FileNotFoundError:  # a training that is no run, as a check's
+            return []
 
     def read_config(self) -> tuple[Config, Path]:
         """Return a run's checked config, and the folder that it was started in, to which its paths are relative.
@@ -206,12 +224,19 @@ def _refuse_link(file: Path) -> None:
 
 def config_difference(old: Config, new: Config) -> str:
     """Return the first option that the contents of two configs differ in, with both values."""
-    return _difference(content(old), content(new), "")
+    key, (before, after) = next(config_differences(old, new), ("nothing", [None, None]))
+    return f"{key} was {json.dumps(before)}, now {json.dumps(after)}"
 
 
-def _difference(old: Any, new: Any, where: str) -> str:
+def config_differences(old: Config, new: Config) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the options that the contents of two configs differ in, each with both values."""
+    yield from _differences(content(old), content(new), "")
+
+
+def _differences(old: Any, new: Any, where: str) -> Iterator[tuple[str, list[Any]]]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             if old.get(key) != new.get(key):
-                return _difference(old.get(key), new.get(key), f"{where}.{key}" if where else key)
-    return f"{where} was {json.dumps(old)}, now {json.dumps(new)}"
+                yield from _differences(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+    else:
+        yield where, [old, new]

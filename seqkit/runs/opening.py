@@ -11,7 +11,7 @@ from seqkit.config import Config, config_hash
 from seqkit.errors import ConfigError, SeqkitError, shown
 from seqkit.files import TEMPORARY, disk_reason, sync_folder
 from seqkit.runs.folder import KEPT_ASIDE, RunFolder, config_difference, new_id
-from seqkit.runs.length import refuse_other_config, same_but_for_length
+from seqkit.runs.length import is_continuation, refuse_other_config
 from seqkit.runs.resuming import checkpoint_to_continue
 
 
@@ -49,7 +49,7 @@ def open_run(config: Config, fresh: bool) -> Iterator[tuple[Config, RunFolder]]:
         started = run.started
         try:
             if started:
-                _check_continued(run, config)
+                change(run, config)
             else:
                 try:
                     run.write_config(config)
@@ -65,19 +65,25 @@ def open_run(config: Config, fresh: bool) -> Iterator[tuple[Config, RunFolder]]:
             raise
 
 
-def _check_continued(run: RunFolder, config: Config) -> None:
-    """Refuse to go on with a run under another config; one with another length or other circumstances is written."""
+def change(run: RunFolder, config: Config) -> None:
+    """Write another config of a run that goes on, in more than its name and place, and note what changed at which step.
+
+    Raises:
+        ConfigError: The run may not go on with it, or its folder cannot be written.
+    """
     saved, _ = run.read_config()
-    if not same_but_for_length(saved, config):
+    if not is_continuation(saved, config):
         raise ConfigError(
             f"run {run.path} exists with another config ({config_difference(saved, config)}); go on with it "
             f"as it is by `seqkit resume {run.path}`, start it over with --fresh, or give another id"
         )
+    step = 0
     if config_hash(saved) != config_hash(config) and (last := checkpoint_to_continue(run)):
         refuse_other_config(last, config, run)
+        step = last.step
     if saved["trainer"] != config["trainer"]:
         try:
-            run.change_config(config)
+            run.change_config(config, step)
         except OSError as error:
             raise ConfigError(f"{run.config_json}: cannot be written ({disk_reason(error)})") from None
 

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from seqkit.errors import TrainingError
+from seqkit.errors import ConfigError, TrainingError
 from seqkit.runs.checkpoint import Checkpoint, DamagedError
 from seqkit.runs.folder import RunFolder
 
@@ -68,6 +68,22 @@ def missing_best_reason(run: RunFolder, last: Checkpoint | None = None) -> str:
         f"{run.path} has lost {run.best.name}, which its training wrote and cannot write again; "
         f"{last.path} (step {last.step}) can be evaluated and exported, or start over with --fresh"
     )
+
+
+def checkpoint_named(path: Path) -> Path:
+    """Return the checkpoint that a person names, by its file or by its run, of which it is the best.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if path.is_file():
+        return path
+    run = RunFolder(path)
+    if not run.config_json.is_file() or not run.started:
+        run.read_config()  # refuses what is not a run
+    if not run.best.exists():
+        raise ConfigError(missing_best_reason(run))
+    return run.best
 
 
 def _set_aside(path: Path) -> Path:

@@ -16,6 +16,7 @@ from seqkit.inputs.words.spec import SpelledWords
 from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.forecast.spec import Series
 from seqkit.tasks.next_token.spec import NextToken
+from seqkit.tasks.regress.spec import Numbers
 from seqkit.tasks.tag.spec import Tags
 from seqkit.tasks.transcribe.spec import Transcript
 from seqkit.testing.line import Chosen
@@ -29,6 +30,7 @@ def specs() -> Iterator[DataSpec]:
     tokens = Tokens(tokenizer)
     yield DataSpec(frames, Series(horizon=2, names=("a", "c"), mean=(0.5, 0.0), scale=(1.0, 0.5)))
     yield DataSpec(frames, classes)
+    yield DataSpec(frames, Numbers(("speed",), (1.0,), (0.5,)))
     yield DataSpec(tokens, NextToken())
     yield DataSpec(tokens, classes)
     yield DataSpec(SpelledWords.fit("lower_word", ["one", "two", "three"], None), Tags(("A", "B", "C")))

@@ -111,6 +111,20 @@ def text_of_an_answer_is_a_string(subject: PredictionSubject) -> None:
     ensure(isinstance(text, str), f"text returned {type(text).__name__}; return a string")
 
 
+@check("task", cheap=True)
+def rows_of_answers_have_the_same_columns(subject: PredictionSubject) -> None:
+    """``predict --output`` writes them as one table, whose header is that of the first."""
+    task = subject.spec.task
+    if not hasattr(task, "rows"):
+        raise DoesNotApply("the task has no rows; its answers are written as JSON")
+    rows = [row for answer in subject.answers(subject.whole) for row in task.rows(answer)]
+    other = next((row for row in rows if list(row) != list(rows[0])), None)
+    ensure(other is None, f"rows returned columns {', '.join(rows[0])} and {', '.join(other or ())}")
+    values = [value for row in rows for value in row.values()]
+    strange = next((value for value in values if not isinstance(value, str | int | float | None)), None)
+    ensure(strange is None, f"a value of a row is {type(strange).__name__}; make it text, a number or None")
+
+
 @check("task")
 def baselines_are_scored_by_the_metrics(subject: PredictionSubject) -> None:
     """A score means something beside a naive one, and only if both are computed alike."""

@@ -20,6 +20,8 @@ READY: tuple[dict[str, Any], ...] = (
     {"name": "sea_temperature", "lookback": 8, "horizon": 3, "season": 4, "split": [60, 14, 14], "batch_size": 4},
     {"name": "text_files", "path": str(SAMPLE.with_name("sea_temperature.LICENSE.txt")), "split": [0.8, 0.1, 0.1],
      "seq_len": 6, "batch_size": 4, "eval_streams": 3},
+    {"name": "sequence_table", "path": str(SAMPLE.with_name("walks.csv")), "sequence": "walk", "time_column": "step",
+     "inputs": ["x", "y"], "targets": ["speed"], "valid_fraction": 0.2, "test_fraction": 0.2, "batch_size": 4},
     {"name": "tagged_text", "path": str(SAMPLE.with_name("tagged.conll")), "batch_size": 4},
     {"name": "morse", "words": (1, 1), "word_length": (1, 3), "sample_rate": 2000, "wpm": (40.0, 60.0),
      "eval_wpm": 50.0, **_SIZES},

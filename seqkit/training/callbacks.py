@@ -20,6 +20,7 @@ from seqkit.runs.lock import LockWatch
 from seqkit.stopping import MAX_TIME, NAMES, StopRequest
 from seqkit.training.module import SequenceModule
 
+SCORES = 6  # of a validation that are said, the one that decides first; metrics.csv has all
 SILENCE = 15.0  # seconds after which training says where it is
 
 
@@ -183,7 +184,8 @@ class ProgressBar(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, SequenceModule)
-        self._say(trainer, "valid: " + "  ".join(f"{name} {value:.4g}" for name, value in module.latest.items()))
+        scores = sorted(module.latest.items(), key=lambda item: item[0] != module.monitor[0])[:SCORES]
+        self._say(trainer, "valid: " + "  ".join(f"{name} {value:.4g}" for name, value in scores))
         self._bar.update(self._line, description="training")
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:

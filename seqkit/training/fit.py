@@ -21,6 +21,7 @@ from seqkit.runs.folder import RunFolder
 from seqkit.runs.length import planned_steps
 from seqkit.runs.metrics_csv import MetricsWriter
 from seqkit.stopping import StopRequest, current, time_limits
+from seqkit.training.averaging import Averaging, decaying, even_from
 from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar
 from seqkit.training.interrupting import moments
 from seqkit.training.lengthening import NewLength
@@ -85,6 +86,8 @@ def fit(
     trainer = make_trainer(config, run, steps, interval, stop)
     backends = backends_of_run(config, data, trainer.strategy.root_device, steps, last)
     about = {**metadata, "steps_per_epoch": epoch, "backends": backends}
+    if last and "init_from" in last.metadata:
+        about["init_from"] = last.metadata["init_from"]
     module = SequenceModule(config, data.spec, steps, about, loggers, exact, fresh=last is None)
     if last and (before := planned_steps(last.config(), epoch)) != steps:
         trainer.callbacks.append(NewLength(config, before, steps))  # type: ignore[attr-defined]
@@ -147,7 +150,7 @@ def make_trainer(
             default_root_dir=run.path,
             # not Lightning's environment for SLURM, which requeues on its own
             plugins=[CheckpointFiles(options["keep_checkpoints"]), RankEnvironment(place)],
-            callbacks=[*[ProgressBar(steps)] * (place.rank == 0), *moments(), checkpoints],
+            callbacks=[*[ProgressBar(steps)] * (place.rank == 0), *moments(), *_averaging(options, steps), checkpoints],
         )
     except pl.utilities.exceptions.MisconfigurationException as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
@@ -156,6 +159,16 @@ def make_trainer(
     # It would broadcast one number at each batch, and wait for it, to learn what `Checkpoints` knows by then.
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     return trainer
+
+
+def _averaging(options: dict[str, Any], steps: int) -> list[pl.Callback]:
+    """Return the callback that averages the weights, where that is asked for."""
+    if decay := options["ema"]:
+        return [Averaging(decaying(decay), f"trainer.ema={decay:g}")]
+    if part := options["average_last"]:
+        start = round(steps * (1 - part))
+        return [Averaging(even_from(start), f"trainer.average_last={part:g}, from step {start + 1} on")]
+    return []
 
 
 def _say_which_limit_ends_it(max_steps: int | None, max_epochs: int | None, epoch: int) -> None:

@@ -35,6 +35,8 @@ class NewLength(pl.Callback):
         name, step = self.config["scheduler"]["name"], trainer.global_step
         old, new = (build("scheduler", self.config["scheduler"], n, module.monitor[1]) for n in (self.before, self.now))
         sampled = range(step, max(self.before, self.now), max(1, self.now // 1000))
+        differed = any(old(each) != new(each) for each in range(0, step, max(1, step // 1000)))
+        so_far = f"; this is not what a single run of {self.now} steps gives" * differed
         depends = any(old(each) != new(each) for each in sampled)
         scheduler: Any = trainer.lr_scheduler_configs[0].scheduler
         [optimizer] = trainer.optimizers
@@ -47,10 +49,11 @@ class NewLength(pl.Callback):
             group["lr"] = base * factor(step)
         scheduler._last_lr = [group["lr"] for group in optimizer.param_groups]
         if depends:
+            rate = optimizer.param_groups[0]["lr"]
             LOG.info(
-                "the %s schedule now ends at step %d instead of %d: "
-                "the learning rate at step %d is %.3g instead of %.3g",
-                *(name, self.now, self.before, step, optimizer.param_groups[0]["lr"], earlier),
+                "the %s schedule now ends at step %d instead of %d: the learning rate at step %d is %.3g instead of "
+                "%.3g%s%s",
+                *(name, self.now, self.before, step, rate, earlier, ", a warm restart" * (rate > earlier), so_far),
             )
         else:
             LOG.info("training to step %d instead of %d; the %s schedule is the same", self.now, self.before, name)

@@ -20,6 +20,7 @@ from seqkit.ranks import group
 from seqkit.registry import build
 from seqkit.rng import get_rng, seed_rank, set_rng
 from seqkit.runs.conditions import conditions, difference_reason
+from seqkit.runs.starting import start_from
 from seqkit.training.carried import shared_anew
 from seqkit.training.diagnosis import kept_graph, part_making_nan
 from seqkit.training.loggers import Loggers
@@ -83,6 +84,8 @@ class SequenceModule(pl.LightningModule):
             self.network = assemble(self.config, self.spec)
             if self.fresh and hasattr(self.network.frontend, "start") and (fact := self.network.frontend.start()):
                 LOG.info("frontend: %s", fact)
+            if self.config["init_from"] and "init_from" not in self.metadata:  # a run that goes on has its own weights
+                self.metadata["init_from"] = start_from(self.network, self.config["init_from"])
         use_choices(self.network.model, self.metadata.get("backends", []))
 
     def configure_optimizers(self) -> Any:
@@ -92,8 +95,17 @@ class SequenceModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_train_start(self) -> None:
-        size = sum(parameter.numel() for parameter in self.network.parameters())
+        size, trained = (
+            sum(parameter.numel() for parameter in self.network.parameters() if parameter.requires_grad or every)
+            for every in (True, False)
+        )
         LOG.info("%s parameters, %s steps on %s", f"{size:,}", f"{self.total_steps:,}", self.device)
+        if frozen := self.config["freeze"]:
+            LOG.info(
+                "%s: %s of these parameters are trained; the dropout of what is frozen stays as in training",
+                f"freeze=[{','.join(frozen)}]",
+                f"{trained:,}",
+            )
         self._conditions = conditions(self.network, self.device)
         backends = _backends(self._conditions)
         self._group.refuse_if_unequal({"the backends": backends})
@@ -152,7 +164,8 @@ class SequenceModule(pl.LightningModule):
             number = value.item()
             if math.isnan(number):
                 raise TrainingError(self._nan_reason(batch))
-            rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
+            group = self.optimizers().param_groups[0]  # type: ignore[union-attr]
+            rate = group["lr"] / group["factor"] if "factor" in group else group["lr"]
             self.log_metrics({"train/loss": number, "train/lr": rate}, self.global_step + 1)
         return loss
 

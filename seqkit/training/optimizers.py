@@ -4,13 +4,14 @@ An optimizer is built as ``optimizer(parameters, *, options)``: parameter groups
 ``parameter_groups``.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat
 from torch import nn
 
-from seqkit.errors import ConfigError
+from seqkit.errors import ConfigError, nearest
 from seqkit.registry import register_optimizer
 from seqkit.schema import Probability
 
@@ -26,6 +27,7 @@ def adamw(
     beta2: Probability = 0.999,
     eps: PositiveFloat = 1e-8,
     weight_decay: NonNegativeFloat = 0.01,
+    groups: dict[str, PositiveFloat] | None = None,
 ) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019); weight decay on matrices only, not on biases or what its module exempts.
 
@@ -36,9 +38,10 @@ def adamw(
         beta2: Decay of the mean of squared gradients.
         eps: Added to the root of the latter.
         weight_decay: Decoupled weight decay per step, multiplied by the learning rate.
+        groups: Factors on the learning rate by part, `{frontend:0.1,head:2}`; a part is a name as in `freeze`.
     """
-    groups = with_weight_decay(parameters, weight_decay)
-    return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps)
+    rated = with_rates(with_weight_decay(parameters, weight_decay), lr, groups or {})
+    return torch.optim.AdamW(rated, lr=lr, betas=(beta1, beta2), eps=eps)
 
 
 @register_optimizer("sgd")
@@ -49,6 +52,7 @@ def sgd(
     momentum: Probability = 0.0,
     nesterov: bool = False,
     weight_decay: NonNegativeFloat = 0.0,
+    groups: dict[str, PositiveFloat] | None = None,
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent, with momentum if asked; weight decay on matrices only.
 
@@ -58,11 +62,12 @@ def sgd(
         momentum: Decay of the running gradient.
         nesterov: Nesterov momentum; needs momentum above 0.
         weight_decay: L2 penalty's gradient factor.
+        groups: Factors on the learning rate by part, `{frontend:0.1,head:2}`; a part is a name as in `freeze`.
     """
     if nesterov and momentum == 0:
         raise ConfigError("optimizer.nesterov=true needs optimizer.momentum above 0, such as 0.9")
-    groups = with_weight_decay(parameters, weight_decay)
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)
+    rated = with_rates(with_weight_decay(parameters, weight_decay), lr, groups or {})
+    return torch.optim.SGD(rated, lr=lr, momentum=momentum, nesterov=nesterov)
 
 
 def parameter_groups(network: nn.Module) -> list[Group]:
@@ -85,3 +90,35 @@ def parameter_groups(network: nn.Module) -> list[Group]:
 def with_weight_decay(groups: list[Group], weight_decay: float) -> list[Group]:
     """Return the groups with ``weight_decay`` set, to 0 in the group that is not decayed."""
     return [{**group, "weight_decay": weight_decay if group["decay"] else 0.0} for group in groups]
+
+
+def with_rates(groups: list[Group], lr: float, factors: Mapping[str, float]) -> list[Group]:
+    """Return the groups divided by their factor on the learning rate, which is set in those of another than 1.
+
+    Args:
+        groups: By ``parameter_groups``.
+        lr: Learning rate of a factor of 1.
+        factors: By the name of a module or parameter of the network; of several that hold a parameter the longest
+            counts.
+
+    Raises:
+        ConfigError: A name holds no trained parameter.
+    """
+    names = [name for group in groups for name in group["names"]]
+    for part in factors:
+        if not any(_is_in(name, part) for name in names):
+            near = nearest(part, {name.rsplit(".", depth)[0] for name in names for depth in range(name.count(".") + 1)})
+            raise ConfigError(f"optimizer.groups: no trained parameter is in '{part}'. {near}freeze=[...] trains none")
+    found: dict[tuple[bool, float], Group] = {}
+    for group in groups:
+        for name, parameter in zip(group["names"], group["params"], strict=True):
+            factor = factors[max(parts, key=len)] if (parts := [part for part in factors if _is_in(name, part)]) else 1
+            own: Group = {"params": [], "names": []} | ({"factor": factor, "lr": lr * factor} if factor != 1 else {})
+            rated = found.setdefault((group["decay"], factor), {**group, **own})
+            rated["params"].append(parameter)
+            rated["names"].append(name)
+    return list(found.values())
+
+
+def _is_in(name: str, part: str) -> bool:
+    return f"{name}.".startswith(f"{part}.")

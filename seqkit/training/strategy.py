@@ -11,7 +11,7 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
@@ -144,13 +144,12 @@ class Shards(DDPStrategy):
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
         module: Any = self.lightning_module
-        return {name: self._whole(value) for name, value in module.state_dict().items()}
+        return {name: whole(value) for name, value in module.state_dict().items()}
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         content: dict[str, Any] = super().optimizer_state(optimizer)
         content["state"] = {
-            number: {name: self._whole(value) for name, value in own.items()}
-            for number, own in content["state"].items()
+            number: {name: whole(value) for name, value in own.items()} for number, own in content["state"].items()
         }
         return content
 
@@ -159,7 +158,7 @@ class Shards(DDPStrategy):
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             for number, own in content["state"].items():
                 for name, value in own.items():
-                    own[name] = self._share(value, parameters[number])
+                    own[name] = share(value, parameters[number])
             optimizer.load_state_dict(content)
 
     def teardown(self) -> None:
@@ -167,18 +166,27 @@ class Shards(DDPStrategy):
         for part in (self.cluster_environment, self.precision_plugin, self.accelerator, self.checkpoint_io):
             part.teardown()  # type: ignore[union-attr]
 
-    def _whole(self, value: Any) -> Any:
-        """Return a tensor put together from the shares of all ranks; on rank 0, which alone saves it."""
-        if not isinstance(value, DTensor):
-            return value
-        whole = value.full_tensor()
-        return whole.cpu() if self.is_global_zero else None
 
-    def _share(self, value: Any, parameter: Tensor) -> Any:
-        """Return this rank's share of a state of the optimizer that has an element per element of the parameter."""
-        if not isinstance(value, Tensor) or not isinstance(parameter, DTensor) or value.shape != parameter.shape:
-            return value
-        return distribute_tensor(value, self._mesh, parameter.placements, src_data_rank=None)
+def whole(value: Any) -> Any:
+    """Return a tensor put together from the shares of all ranks; on rank 0, which alone saves it."""
+    if not isinstance(value, DTensor):
+        return value
+    tensor = value.full_tensor()
+    return tensor.cpu() if dist.get_rank() == 0 else None
+
+
+def reshard(module: nn.Module) -> None:
+    """Let go of the weights that FSDP has gathered and would not gather again, so that the shares can be changed."""
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
+
+
+def share(value: Any, parameter: Tensor) -> Any:
+    """Return this rank's share of a tensor that has an element per element of the parameter, which may be sharded."""
+    if not isinstance(value, Tensor) or not isinstance(parameter, DTensor) or value.shape != parameter.shape:
+        return value
+    return distribute_tensor(value, parameter.device_mesh, parameter.placements, src_data_rank=None)
 
 
 def bits_of(network: nn.Module) -> dict[str, int]:

@@ -243,7 +243,7 @@ def test_missing_places_are_refused_at_once(tmp_path, folder):
 
 
 MANIFESTS = [
-    ("", "{0}: has no rows; expected a header with path and label or transcript, then a row a file"),
+    ("", "{0}: is empty. Expected a header line with the names of the columns"),
     ("path,label\n", "{0}: has no rows; expected a header with path and label or transcript, then a row a file"),
     ("pth,label\na.wav,x\n", "{0}: no column 'path'. Did you mean 'pth'? Columns: pth, label"),
     ("path,lable\na.wav,x\n", "{0}: no column 'label' or 'transcript'. Did you mean 'lable'? Columns: path, lable"),
@@ -254,7 +254,10 @@ MANIFESTS = [
     ("path,label,transcript\na.wav,x,y\n", "{0}: has both 'label' and 'transcript'; keep the one to be learned"),
     ("path,label,label\na.wav,x,y\n", "{0}: column 'label' is there twice"),
     ("path,label\na.wav\n", "{0}, line 2: 1 values, expected 2 as in the header"),
-    ("path,label\na.wav,x\nb.wav,y,z\n", "{0}, line 3: 3 values, expected 2 as in the header"),
+    (
+        "path,label\na.wav,x\nb.wav,y,z\n",
+        "{0}, line 3: 3 values, expected 2 as in the header; a comma inside a cell needs quotes",
+    ),
     ("path,label\na.wav,\n", "{0}, line 2: no value for 'label'"),
     ("path,label\nz.wav,x\n", "{0}, line 2: no file {1}/z.wav; paths are relative to the manifest"),
     ("path,label\na.wav,x\nb.wav,y\na.wav,y\n", "{0}, line 4: a.wav was already named in line 2"),
@@ -292,7 +295,7 @@ def test_a_manifest_that_is_not_text_is_refused(tmp_path):
     path.write_bytes(b"path,label\na.wav,\xff\n")
     with pytest.raises(DataError) as refusal:
         make(manifest=path)
-    assert str(refusal.value) == f"{path}: is not UTF-8 text (invalid start byte at byte 17)"
+    assert str(refusal.value) == f"{path}, line 2: is not UTF-8. Save the file as UTF-8"
 
 
 # --- folders and files that cannot be used

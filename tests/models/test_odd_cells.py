@@ -16,7 +16,6 @@ from seqkit.experiment import resume
 from seqkit.export.exporting import write
 from seqkit.inputs.frames.spec import Frames
 from seqkit.models import Recurrent
-from seqkit.models.backends import torch_compile
 from seqkit.network import assemble
 from seqkit.tasks.classify.spec import Classes
 from seqkit.testing import check_cell
@@ -207,28 +206,25 @@ def test_variational_dropout_and_layer_norm_have_the_gradient_of_autograd(name):
     same(*found)
 
 
-@every_cell
-def test_a_compiled_step_gives_the_same(name, monkeypatch):
-    """Without torch.compile itself, which takes long; the next test has it."""
-    monkeypatch.setattr(torch_compile, "_compiled", lambda: torch_compile._step)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["indrnn", "mlstm", "rhn"])
+def test_a_compiled_step_gives_the_same(name):
     found = []
-    for compile in (False, True):
-        model = build(name, num_layers=2, layer_norm=True, zoneout=0.2, variational_dropout=0.3, compile=compile)
+    for backend in ("reference", "compiled"):
+        options = {"num_layers": 2, "layer_norm": name != "indrnn", "zoneout": 0.2, "variational_dropout": 0.3}
+        model = build(name, **options, backend=backend)
         torch.manual_seed(1)
         y, state = model(draw(2, 5, I), torch.tensor([5, 2]))
         found.append([y, *torch.autograd.grad(loss_of(y, state), list(model.parameters()))])
     same(*found)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["sru", "fast_weights"])
-def test_torch_compile_gives_the_same(name):
-    found = []
-    for compile in (False, True):
-        model = build(name, layer_norm=True, compile=compile)
-        y, state = model(draw(2, 5, I))
-        found.append([y, *torch.autograd.grad(loss_of(y, state), list(model.parameters()))])
-    torch.testing.assert_close(*found, rtol=1e-8, atol=1e-8)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("sru", "is given the input itself (wants_input)"), ("fast_weights", "sums over units (aten.sum.dim_IntList)")],
+)
+def test_another_step_runs_as_it_is(name, reason):
+    assert build(name).backends()[0].reason.endswith(f".step {reason}")
 
 
 RECORDED = {

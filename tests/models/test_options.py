@@ -203,16 +203,13 @@ def test_forget_bias_is_that_of_a_forget_gate(build, name):  # noqa: F811
         assert direction.part("bias_ih", gates[-1]).abs().max() <= 0.5
 
 
+@pytest.mark.slow
 @every_model
-def test_compiled_step_gives_the_same(build, name, monkeypatch):  # noqa: F811
-    """Without torch.compile itself, which takes long; tests/models/backends/test_torch_compile.py has it."""
-    from seqkit.models.backends import torch_compile
-
-    monkeypatch.setattr(torch_compile, "_compiled", lambda: torch_compile._step)
-    options = {"num_layers": 2, "layer_norm": True, "zoneout": 0.2, "variational_dropout": 0.3}
+def test_compiled_step_gives_the_same(build, name):  # noqa: F811
+    options = {"num_layers": 2, "layer_norm": "diagonal" not in name, "zoneout": 0.2, "variational_dropout": 0.3}
     x, found = draw(2, 5, 3), []
-    for more in ({"backend": "reference"}, {"compile": True}):
-        model = build(name, **options, **more)
+    for backend in ("reference", "compiled"):
+        model = build(name, **options, backend=backend)
         torch.manual_seed(1)
         y, state = model(x, torch.tensor([5, 2]))
         loss = y.sin().sum() + sum(part.sum() for part in state)

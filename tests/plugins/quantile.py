@@ -60,7 +60,7 @@ class Quantile(nn.Module):
         return torch.maximum(levels_Q * error, (levels_Q - 1) * error).sum(), error.numel()
 
     def predict(self, outputs, lengths, batch):
-        in_order = self.series.in_units(outputs.transpose(2, 3)).transpose(2, 3).sort(-1).values
+        in_order = self.series.in_units(outputs, batch).sort(-1).values
         return SeriesPrediction(in_order[..., 1], in_order, LEVELS)
 
 

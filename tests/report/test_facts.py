@@ -67,7 +67,9 @@ def test_metrics_of_a_head_that_fail_leave_those_of_the_task(finished, monkeypat
 
     monkeypatch.setattr(Forecast, "metrics", lambda self: Odd(), raising=False)
     report = resume(finished, report=True)
-    assert set(report["test"]) == set(report["valid"]) == {"mse", "mae"}
+    assert set(report["test"]) == set(report["valid"]) == {
+        "mse", "mae", "rmse", "smape", "crps", "pinball", "coverage_90", "width_90"
+    }  # fmt: skip
     assert report["missing"] == ["the metric of the head"]
 
 

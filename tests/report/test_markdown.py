@@ -5,7 +5,7 @@ FACTS = {
     "parameters": 12345, "best_step": 4000, "training_seconds": 1.5, "figures": ["curves.png"], "sample": "one\ntwo",
     "data": {"name": "adding", "sha256": "abc"}, "backends": {"layer 0": "native: exact"}, "config_hash": "f00",
     "device": "cpu", "machine": "Linux", "versions": {"torch": "2"}, "config": {"model": {"name": "gru"}},
-    "missing": [],
+    "missing": [], "history": [],
 }  # fmt: skip
 
 
@@ -33,3 +33,17 @@ def test_it_says_what_is_missing():
     assert "Missing" not in markdown(FACTS)
     page = markdown({**FACTS, "missing": ["a sample", "the figure rolls"]})
     assert "\n\nMissing, because it failed (see train.log): a sample, the figure rolls.\n\n" in page
+
+
+def test_it_says_what_changed_and_where_the_weights_came_from():
+    entry = {"step": 400, "time": "2026-01-02T03:04:05+00:00", "changes": {"trainer.max_steps": [400, 800]}}
+    source = {
+        "run": "text/a", "step": 1500, "sha256": "0123456789abcdef", "whole": ["model.w"],
+        "rows": {"head.b": "4 of 5"}, "left_out": {"head.w": "not there"},
+    }  # fmt: skip
+    page = markdown({**FACTS, "history": [entry], "init_from": source})
+    assert "| changed | trainer.max_steps from 400 to 800 at step 400, 2026-01-02T03:04:05+00:00 |" in page
+    assert (
+        "| started from | text/a step 1,500 (sha256 0123456789ab): 1 tensors whole, of head.b 4 of 5 rows, "
+        "head.w left out (not there) |" in page
+    )

@@ -251,7 +251,7 @@ PROPERTIES = {
     "no gradient": (lambda: model(steps=cut), r"model=odd: no gradient reaches layer\.weight, layer\.bias, so"),
     "a graph that is kept": (lambda: model(steps=remembering), r"model=odd: model\.memory holds a tensor of the training"),
     "NaN": (lambda: model(steps=infinite), "model=odd: it makes NaN or infinity of finite numbers"),
-    "a mean of means": (lambda: head(metrics=lambda self: MeanOfMeans(("sum",), (1.0,))), "head=odd: means of 4 samples"),
+    "a mean of means": (lambda: head(metrics=lambda self: MeanOfMeans(self.series)), "head=odd: means of 4 samples"),
     "the monitor": (lambda: head(monitor=("mse", "lower")), r"Odd\.monitor is \('mse', 'lower'\): expected"),
     "a mean for a loss": (lambda: head(loss=lambda self, outputs, *_: outputs.mean()), "head=odd: loss returned Tensor"),
     "a path in a state": (lambda: scheduler(PathScheduler), "scheduler=odd: .*plan.*PosixPath"),

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 import seqkit
 from seqkit import registry
+from seqkit.__main__ import run
 from seqkit.errors import ConfigError
 from seqkit.experiment import resume
 from seqkit.registry import register_scheduler
@@ -28,8 +30,8 @@ def _captured(caplog):
     logging.getLogger("seqkit").removeHandler(caplog.handler)
 
 
-def outcome(run: str) -> tuple[dict, str]:
-    folder = Path("runs/tiny", run)
+def outcome(id: str) -> tuple[dict, str]:
+    folder = Path("runs/tiny", id)
     found = {}
     for name in ("best", "last"):
         saved = Checkpoint.read(folder / "checkpoints" / f"{name}.ckpt")
@@ -39,14 +41,15 @@ def outcome(run: str) -> tuple[dict, str]:
     return found, (folder / "metrics.csv").read_text()
 
 
-def rates(run: str) -> dict[int, float]:
+def rates(id: str) -> dict[int, float]:
     return {
-        step: value for step, name, value in read_metrics(Path("runs/tiny", run, "metrics.csv")) if name == "train/lr"
+        step: value for step, name, value in read_metrics(Path("runs/tiny", id, "metrics.csv")) if name == "train/lr"
     }
 
 
-def train_killed_at(patch, step: int, words: list[str]) -> None:
-    """Train up to the start of a step, counted from 1, over all starts."""
+@contextmanager
+def killed_at(patch, step: int):
+    """Kill the training at the start of a step, counted from 1, over all starts."""
     original = SequenceModule.training_step
 
     def dying(self, batch, batch_idx):
@@ -57,7 +60,7 @@ def train_killed_at(patch, step: int, words: list[str]) -> None:
     with patch.context() as within:
         within.setattr(SequenceModule, "training_step", dying)
         with pytest.raises(Killed):
-            seqkit.train(words)
+            yield
 
 
 @pytest.mark.parametrize("ended", [True, False])
@@ -68,9 +71,12 @@ def test_a_longer_training_equals_one_that_was_planned_so(ended, monkeypatch, ca
     if ended:
         report = seqkit.train([*words, *SHORT, "id=a"])
     else:
-        train_killed_at(monkeypatch, 4, [*words, *SHORT, "id=a"])
-    train_killed_at(monkeypatch, 7 if ended else 4, [*words, *LONG, "id=a"])  # nothing of the longer one is saved yet
-    train_killed_at(monkeypatch, 9, [*words, *LONG, "id=a"])
+        with killed_at(monkeypatch, 4):
+            seqkit.train([*words, *SHORT, "id=a"])
+    with killed_at(monkeypatch, 7 if ended else 4):  # nothing of the longer one is saved yet
+        seqkit.train([*words, *LONG, "id=a"])
+    with killed_at(monkeypatch, 9):  # in the middle of the longer part
+        resume(Path("runs/tiny/a"), changes=["trainer.max_steps=10"])
     if ended:
         assert json.loads(Path("runs/tiny/a/report.json").read_text())["config_hash"] == report["config_hash"]
     last = resume(Path("runs/tiny/a"))
@@ -93,7 +99,8 @@ def test_a_schedule_ends_at_the_new_end_from_the_first_step_on_and_that_is_said(
     planned, found = rates("whole"), rates("a")
     assert [found[step] for step in range(7, 11)] == [planned[step] for step in range(7, 11)]
     assert (
-        f"the cosine schedule now ends at step 10 instead of 6: the learning rate at step 6 is {planned[7]:.3g} instead of 0"
+        "the cosine schedule now ends at step 10 instead of 6: the learning rate at step 6 is "
+        f"{planned[7]:.3g} instead of 0, a warm restart; this is not what a single run of 10 steps gives"
         in caplog.messages
     )
 
@@ -122,10 +129,52 @@ def test_an_attribute_of_a_schedule_that_comes_from_the_length_is_that_of_the_ne
     assert [rates("a")[step] for step in (7, 10)] == pytest.approx([0.002 * 0.4, 0.002 * 0.1])
 
 
-def test_a_training_that_early_stopping_ended_is_not_trained_longer():
+def test_a_training_that_early_stopping_ended_goes_on_with_more_patience_only():
     words = [*TINY, "trainer.early_stopping_patience=1", "optimizer.lr=0.5", "id=a"]
     report = seqkit.train([*words, *LONG])
-    last = Checkpoint.read(Path(report["run"], "checkpoints/last.ckpt"))
+    folder = Path(report["run"])
+    last = Checkpoint.read(folder / "checkpoints/last.ckpt")
     assert last.step < 10
     with pytest.raises(ConfigError, match=f"ended by early stopping at step {last.step}, not by its length"):
-        seqkit.train([*words, *LONG, "trainer.max_steps=20"])
+        resume(folder, changes=["trainer.max_steps=20"])
+    resume(folder, changes=["trainer.early_stopping_patience=null"])
+    assert Checkpoint.read(folder / "checkpoints/last.ckpt").step == 10
+
+
+def test_what_changed_at_which_step_stands_in_the_run(finished):
+    changes = ["trainer.max_steps=8", "trainer.val_check_interval=4", "trainer.keep_checkpoints=3"]
+    before = json.loads((finished / "config.json").read_text())
+    report = resume(finished, changes=changes)
+    after = json.loads((finished / "config.json").read_text())
+    [entry] = after["history"]
+    assert entry["step"] == 6
+    assert entry["changes"] == {"trainer.max_steps": [6, 8], "trainer.val_check_interval": [2, 4]}
+    assert after["hash"] != before["hash"]
+    assert report["history"] == Checkpoint.read(finished / "checkpoints/last.ckpt").metadata["history"] == [entry]
+    assert (
+        "trainer.max_steps from 6 to 8, trainer.val_check_interval from 2 to 4 at step 6"
+        in (finished / "report.md").read_text()
+    )
+    assert resume(finished, changes=changes) == report  # nothing is left to do
+    assert json.loads((finished / "config.json").read_text()) == after
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("trainer.max_steps=6", "is finished"),
+        ("trainer.max_steps=5", "trained to step 6 already, and would end at step 5"),
+        ("trainer.val_check_interval=3", "give a larger trainer.max_steps than 6"),
+        ("trainer.max_epochs=1", "give a larger trainer.max_epochs than 1"),
+        ("trainer.max_steps=many", "valid integer"),
+        ("trainer.max_steps", "cannot change where a run goes on"),
+        ("trainer.precision=64-true", "What can: trainer.max_steps"),
+        ("model.hidden_size=8", "'model.hidden_size=8' cannot change where a run goes on"),
+        ("--longer", "no flag --longer"),
+    ],
+)
+def test_what_cannot_change_is_one_line_and_changes_nothing(word, reason, finished, capsys):
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    assert (run(["resume", str(finished), word]) == 0) == (reason == "is finished")
+    assert reason in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before

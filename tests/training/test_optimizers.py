@@ -56,3 +56,22 @@ def test_an_optimizer_of_torch_takes_the_groups_as_they_are():
 def test_nesterov_needs_momentum():
     with pytest.raises(ConfigError, match="needs optimizer.momentum above 0"):
         build("optimizer", {"name": "sgd", "nesterov": True}, parameter_groups(Net()))
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_the_longest_name_that_holds_a_parameter_says_its_rate(name):
+    factors = {"cell": 0.5, "cell.weight": 2.0}
+    optimizer = build("optimizer", {"name": name, "lr": 0.1, "groups": factors}, parameter_groups(Net()))
+    rates = {own: group["lr"] for group in optimizer.param_groups for own in group["names"]}
+    assert rates == {
+        "linear.weight": 0.1, "linear.bias": 0.1, "cell.peepholes": 0.05, "cell.initial": 0.05, "cell.weight": 0.2
+    }  # fmt: skip
+    assert {own: group["decay"] for group in optimizer.param_groups for own in group["names"]}[
+        "cell.peepholes"
+    ] is False
+
+
+def test_a_rate_of_what_is_not_trained_is_refused():
+    for name, near in (("cells", "Did you mean 'cell'"), ("frozen", "freeze=")):
+        with pytest.raises(ConfigError, match=f"no trained parameter is in '{name}'.*{near}"):
+            build("optimizer", {"name": "adamw", "groups": {name: 2.0}}, parameter_groups(Net()))

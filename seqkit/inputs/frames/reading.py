@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqkit.errors import DataError
 from seqkit.files import existing_file
-from seqkit.inputs.frames.tables import Fill, fill, last_rows, read_table, without_repeats
+from seqkit.inputs.frames.tables import FILE, Fill, Notation, Table, fill, last_rows, read_table, without_repeats
 
 
 def read_rows(
@@ -22,21 +22,39 @@ def read_rows(
     time_column: str | None,
     missing: Fill,
     repeats: str,
+    notation: Notation,
 ) -> Tensor:
-    """Return the last ``lookback`` rows_TI of a CSV or Parquet file, or all of them.
+    """Return the last ``lookback`` rows_TI of a table, or all of them.
 
     Raises:
         DataError: The file cannot be read, lacks a column or has too few rows.
     """
-    path = existing_file(source, f"a CSV or Parquet file with columns {', '.join(names)}")
-    table = read_table(path, time_column, names, others=False)
+    return rows_of(read_end(source, names, lookback, time_column, missing, repeats, notation), names, lookback)
+
+
+def read_end(
+    source: str | Path,
+    names: Sequence[str],
+    lookback: int | None,
+    time_column: str | None,
+    missing: Fill,
+    repeats: str,
+    notation: Notation,
+) -> Table:
+    """Return a table of which at least the last ``lookback`` rows are filled and in even steps; raises as above."""
+    path = existing_file(source, f"{FILE} with columns {', '.join(names)}")
+    table = read_table(path, time_column, names, others=False, notation=notation)
     if repeats == "first":
         table, _ = without_repeats(table)
     if missing == "refuse" and lookback:  # rows before those that are read may have gaps
-        table = last_rows(table, lookback)
-    table, _ = fill(table, missing)
+        table = last_rows(table, max(lookback, 2))  # one alone has no step
+    return fill(table, missing)[0]
+
+
+def rows_of(table: Table, names: Sequence[str], lookback: int | None) -> Tensor:
+    """Return the named columns of the last ``lookback`` rows of a table, or of all; raises as above."""
     order = [table.names.index(name) for name in names]
-    return _last(torch.from_numpy(table.values_RN[:, order]).float(), lookback, str(path))
+    return _last(torch.from_numpy(table.values_RN[:, order]).float(), lookback, str(table.path))
 
 
 def read_array(source: Any, names: Sequence[str], lookback: int | None) -> Tensor:

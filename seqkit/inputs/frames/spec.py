@@ -2,16 +2,33 @@
 
 # T time (rows), I numbers per frame
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from logging import getLogger
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from seqkit.errors import DataError
+from seqkit.files import existing_file
 from seqkit.inputs.chunks import as_numbers
-from seqkit.inputs.frames.reading import read_array, read_rows
-from seqkit.inputs.frames.tables import Fill
+from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
+from seqkit.inputs.frames.ahead import KnownAhead
+from seqkit.inputs.frames.decimals import Decimal
+from seqkit.inputs.frames.latest import Latest, following, texts
+from seqkit.inputs.frames.long import OneSeries, framed, listed, read_long
+from seqkit.inputs.frames.reading import read_array, read_end, read_rows, rows_of
+from seqkit.inputs.frames.sequences import TS, read_ts
+from seqkit.inputs.frames.tables import FILE, Fill, Notation
+from seqkit.inputs.frames.times import SECOND, Times
 from seqkit.registry import register_inputs
+
+LOG = getLogger("seqkit")
+
+Role = Literal["past", "known", "calendar", "static"]
+"""What is known of a column: up to the last row read; ahead, from a file or from the times; the same at every step."""
 
 
 @register_inputs("frames")
@@ -27,9 +44,19 @@ class Frames:
         time_column: Of a table to predict from, to check that its steps are even; None where there is none.
         missing: How its empty cells and left-out rows are treated.
         repeats: How its rows with the time of the row before are treated.
+        separator: Between the cells of the file trained on; as decimal and date_format it settles what another file
+            leaves open.
+        decimal: Decimal mark of that file.
+        date_format: Of its times, None for ISO 8601.
+        series: Column that names the series of each row of a table; None where a table is one series.
+        roles: Of each column; all are of the past where left out.
+        levels: Of each column the categories that its numbers stand for, from 1, 0 being one that the training split
+            has not; none for a column of numbers, and for all columns where left out.
+        window: Whether columns of the past are scaled by mean and deviation of each window instead.
     """
 
     frontend: ClassVar[str] = "frames"
+    endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET, *EXCEL, TS)
     meaning: ClassVar[str] = (
         "frames in the units of the data, in the order of spec.inputs.names; the scaling is in the model"
     )
@@ -41,12 +68,137 @@ class Frames:
     time_column: str | None = field(default=None, compare=False)
     missing: Fill = field(default="refuse", compare=False)
     repeats: Literal["refuse", "first"] = field(default="refuse", compare=False)
+    separator: Separator | None = field(default=None, compare=False)
+    decimal: Decimal | None = field(default=None, compare=False)
+    date_format: str | None = field(default=None, compare=False)
+    series: str | None = None
+    roles: tuple[Role, ...] = ()
+    levels: tuple[tuple[str, ...], ...] = ()
+    window: bool = False
+
+    @property
+    def notation(self) -> Notation:
+        """How the file trained on was written."""
+        return Notation(self.separator, self.decimal, self.date_format, found=True)
+
+    def columns(self, *roles: Role) -> list[int]:
+        """Return the columns of these roles."""
+        own = self.roles or ("past",) * len(self.names)
+        return [column for column, role in enumerate(own) if role in roles]
+
+    @property
+    def categories(self) -> dict[int, tuple[str, ...]]:
+        """The levels of each column of categories."""
+        return {column: levels for column, levels in enumerate(self.levels) if levels}
 
     def read(self, source: Any, lookback: int | None = None) -> Tensor:
         """Return rows_TI of a CSV or Parquet file with these columns, or of an array (T, I)."""
         if isinstance(source, str) or hasattr(source, "__fspath__"):
-            return read_rows(source, self.names, lookback, self.time_column, self.missing, self.repeats)
+            if self.series:
+                raise DataError(f"{source}: the model reads tables of many series; use `seqkit forecast`")
+            return read_rows(source, self.names, lookback, self.time_column, self.missing, self.repeats, self.notation)
         return read_array(source, self.names, lookback)
+
+    def sequences(self, path: Path, lookback: int | None) -> Iterator[tuple[str, Tensor]] | None:
+        """Return the sequences (T, I) of a file that holds many, with their names; None for a file that is one.
+
+        Raises:
+            DataError: The file cannot be read or has other columns than the training data.
+        """
+        if lookback is None and path.suffix == TS:
+            return self._cases(existing_file(path, FILE))
+        if lookback is None and self.series:
+            return self._many(existing_file(path, FILE), self.series)
+        return None
+
+    def _cases(self, path: Path) -> Iterator[tuple[str, Tensor]]:
+        for number, case in enumerate(read_ts(path, self.missing).cases, 1):
+            if case.table.names != self.names:
+                raise DataError(
+                    f"{case.table.where(0)}: {len(case.table.names)} dimensions; the model reads {len(self.names)}"
+                )
+            yield str(number), torch.from_numpy(case.table.values_RN).float()
+
+    def _many(self, path: Path, series: str) -> Iterator[tuple[str, Tensor]]:
+        table = read_long(path, series, self.time_column, self.names, missing=self.missing, notation=self.notation)
+        for one in table.series:
+            yield one.name, torch.from_numpy(one.table.values_RN).float()
+
+    def latest(self, source: Any, lookback: int | None, horizon: int, known: Any = None) -> list[Latest]:
+        """Return the last rows of each series of a file, with the ``horizon`` times that follow them.
+
+        Args:
+            source: Path of a CSV or Parquet file.
+            lookback: Rows to return; None is all.
+            horizon: Rows to come.
+            known: Path of a file with the columns that are known ahead, of the rows to come.
+
+        Raises:
+            DataError: A file cannot be read, or has another step than the training data.
+        """
+        if self.series:
+            return self._latest_of_each(existing_file(source, FILE), lookback, horizon, known)
+        if known is not None:
+            raise DataError(f"{known}: the model reads no columns that are known ahead. Leave the file out")
+        table = read_end(source, self.names, lookback, self.time_column, self.missing, self.repeats, self.notation)
+        rows_TI = rows_of(table, self.names, lookback)
+        if table.times is None:
+            return [Latest(rows_TI)]
+        self._refuse_other_step(table.path, table.times)
+        ahead = following(table.times, horizon, str(table.path))
+        return [Latest(rows_TI, about={"times": texts(ahead, table.times)})]
+
+    def _latest_of_each(self, path: Path, lookback: int | None, horizon: int, known: Any) -> list[Latest]:
+        """Return the last rows of each series of a long table; those with too few are left out with a warning."""
+        assert self.series is not None
+        needed = lookback or 1
+        by_role = {role: [self.names[column] for column in self.columns(role)] for role in get_args(Role)}
+        categories = [self.names[column] for column in self.categories]
+        static = [name for name in by_role["static"] if name not in categories]
+        numbers = [*by_role["past"], *by_role["known"]]
+        levels = self.levels or ((),) * len(self.names)
+        table = read_long(
+            path, self.series, self.time_column, numbers, static, categories, self.missing, self.repeats, lookback,
+            self.notation,
+        )  # fmt: skip
+        ahead = KnownAhead(
+            self.series, self.time_column, by_role["known"], known, self.missing, self.repeats, self.notation
+        )
+        if table.times is not None:
+            self._refuse_other_step(path, table.times)
+        found, short = [], []
+        for one in table.series:
+            if len(one.table.line_R) < max(needed, 2 if self.time_column else 1):
+                short.append(one.name)
+                continue
+            coming = ahead.of(one, horizon)
+            about: dict[str, Any] = {"series": one.name}
+            if coming.table.times and one.table.times:
+                about["times"] = texts(coming.table.times, one.table.times)
+            past_TI = torch.from_numpy(framed(one, self.names, self.roles, levels)[-needed:]).float()
+            extras = {"known": self._known(coming)} if self.columns("known", "calendar") else {}
+            found.append(Latest(past_TI, extras, about))
+        if not found:
+            raise DataError(f"{path}: no series has the {needed:,} rows that the model was trained to read")
+        if short:
+            LOG.warning(
+                "%s: without a forecast, having less than the %s rows that the model reads: series %s",
+                path, f"{needed:,}", listed(short),
+            )  # fmt: skip
+        return found
+
+    def _known(self, coming: OneSeries) -> Tensor:
+        """Return the columns that are known ahead of the rows to come (F, K)."""
+        columns = self.columns("known", "calendar")
+        names, roles = ([part[column] for column in columns] for part in (self.names, self.roles))
+        return torch.from_numpy(framed(coming, names, roles, [()] * len(columns))).float()
+
+    def _refuse_other_step(self, path: Path, times: Times) -> None:
+        if self.rate and times.rate != self.rate and len(times.at_R) > 1:
+            raise DataError(
+                f"{path}: its rows are {times.distance(times.step)} apart, those of the training data "
+                f"{times.distance(round(SECOND / self.rate))}. Expected the same step"
+            )
 
     def chunk(self, chunk: Any) -> Tensor:
         """Return rows (T, I), one row (I,), or the values (T,) of a single quantity as rows_TI."""
@@ -55,4 +207,9 @@ class Frames:
 
     def example(self, rows: int, steps: int, draw: torch.Generator) -> Tensor:
         noise = torch.randn(rows, steps, len(self.names), generator=draw)
-        return torch.tensor(self.mean) + noise * torch.tensor(self.scale)
+        frames = torch.tensor(self.mean) + noise * torch.tensor(self.scale)
+        for column in self.columns("static"):
+            frames[:, :, column] = frames[:, :1, column]
+        for column, levels in self.categories.items():
+            frames[:, :, column] = torch.randint(len(levels) + 1, (rows, 1), generator=draw).float()
+        return frames

@@ -10,15 +10,62 @@ from typing import Any, Literal
 
 import numpy as np
 
-from seqkit.errors import DataError, nearest, shortened
-from seqkit.inputs.frames.csv_head import first_bad_line, plain_number, refuse_no_header, refuse_other_formats
+from seqkit.errors import ConfigError, DataError, nearest, shortened
+from seqkit.inputs.delimited import (
+    EXCEL,
+    MARKS,
+    PARQUET,
+    Separator,
+    find_separator,
+    first_bad_line,
+    listed,
+    read_frame,
+)
+from seqkit.inputs.frames.csv_head import plain_number, refuse_no_header
+from seqkit.inputs.frames.dates import EXAMPLE, date_formats, in_microseconds
+from seqkit.inputs.frames.decimals import (
+    DECIMALS,
+    Decimal,
+    ambiguous_row,
+    as_each,
+    certain_row,
+    holds_numbers,
+    numbers,
+)
 from seqkit.inputs.frames.times import Times, moment, months, offset, whole_number
 
 Fill = Literal["refuse", "forward", "interpolate"]
 
-FILE = "a CSV or Parquet file"
+FILE = "a CSV, TSV, Parquet or Excel file"
 LARGEST = float(np.finfo(np.float32).max)
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")  # cells of a CSV file that hold no value
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How the cells of a delimited file are separated and written; None is found by the file itself.
+
+    Attributes:
+        separator: Between the cells.
+        decimal: The decimal mark.
+        date_format: Of the times, as of strftime.
+        found: Whether these were found in another file of the kind: they then settle only what a file leaves open.
+    """
+
+    separator: Separator | None = None
+    decimal: Decimal | None = None
+    date_format: str | None = None
+    found: bool = False
+
+    @property
+    def words(self) -> str:
+        """The notation in words, for a report."""
+        parts = [f"separated by {self.separator}"] if self.separator else []
+        parts += [f"decimal {self.decimal}"] if self.decimal else []
+        return ", ".join([*parts, *([f"times as {self.date_format}"] if self.date_format else [])])
+
+
+UNKNOWN = Notation()
 
 
 @dataclass(frozen=True)
@@ -32,6 +79,8 @@ class Table:
         line_R: Where each row stands in the file, as messages name it; 0 where it does not.
         text: Columns that hold no numbers and were left out.
         times: When the rows were taken; None where that is not known.
+        notation: How the file was read.
+        settled: Whether its decimal mark was given, so that 1,234 is what the mark makes of it.
     """
 
     path: Path
@@ -40,42 +89,41 @@ class Table:
     line_R: np.ndarray
     text: tuple[str, ...] = ()
     times: Times | None = None
+    notation: Notation = UNKNOWN
+    settled: bool = False
 
     def where(self, row: int) -> str:
         """Say where a row is: the path with the line of a CSV file or the row of a Parquet file, from 1."""
-        return f"{self.path}, {'row' if _is_parquet(self.path) else 'line'} {self.line_R[row]}"
+        return f"{self.path}, {'row' if _is_typed(self.path) else 'line'} {self.line_R[row]}"
 
 
-def read_table(path: Path, time_column: str | None, wanted: Sequence[str] = (), others: bool = True) -> Table:
+def read_table(
+    path: Path,
+    time_column: str | None,
+    wanted: Sequence[str] = (),
+    others: bool = True,
+    notation: Notation = UNKNOWN,
+) -> Table:
     """Read the columns of numbers, and the times, of a file.
 
     Args:
-        path: A CSV file (also gzipped) with a header line, or a Parquet file.
-        time_column: Column of ISO 8601 dates or times, or of whole numbers.
+        path: A CSV or TSV file (also gzipped) with a header line, a Parquet file, or an Excel workbook of one sheet.
+        time_column: Column of dates or times, or of whole numbers.
         wanted: Columns that must hold numbers.
         others: Whether to read all other columns of numbers too.
+        notation: As far as it is known.
 
     Raises:
-        DataError: The file cannot be read or is empty, a column is not there, or a cell is not what its column holds.
+        DataError: The file cannot be read or is empty, a column is not there, a cell is not what its column holds, or
+            could be read in two ways.
     """
-    frame = _read_parquet(path) if _is_parquet(path) else _read_csv(path)
-    if not _is_parquet(path):
-        refuse_no_header(path, frame.columns, frame.row(0, named=True) if frame.height else {}, wanted)
+    known_time = () if time_column is None else (time_column,)
+    frame, table = open_table(path, wanted, known_time, notation, others)
     known = [name for name in frame.columns if name != time_column]
-    for name in [*wanted, *([time_column] if time_column is not None else ())]:
-        if name not in frame.columns:
-            raise DataError(
-                f"{path}: no column '{shortened(name)}'. {nearest(name, frame.columns)}Columns: {_list(frame.columns)}"
-            )
-    if frame.height == 0:
-        raise DataError(f"{path}: has no rows below its header. Expected one row a time step")
-    line_R = np.arange(frame.height) + (1 if _is_parquet(path) else 2)
-    table = Table(path, (), np.empty((frame.height, 0)), line_R)
-
     columns, text = {}, []
     for name in known if others else [name for name in known if name in wanted]:
-        numbers = _numbers(table, frame[name], required=name in wanted)
-        if numbers is None:
+        values = numbers_of(table, frame[name], required=name in wanted)
+        if values is None:
             text.append(name)
         elif name == "":
             number = frame.columns.index(name) + 1
@@ -83,19 +131,61 @@ def read_table(path: Path, time_column: str | None, wanted: Sequence[str] = (), 
                 f"{path}: column {number} has no name in the header. Name it there, or list the columns to read in "
                 "data.inputs and data.targets"
             )
-        elif np.isnan(numbers).all():
+        elif np.isnan(values).all():
             raise DataError(
                 f"{path}, column '{shortened(name)}': no value in any row. Leave it out of the file, or out of "
                 "data.inputs and data.targets"
             )
         else:
-            columns[name] = numbers
+            columns[name] = values
     if not columns:
-        raise DataError(f"{path}: no column of numbers. Columns: {_list(frame.columns)}")
-    times = None if time_column is None else _times(table, frame[time_column])
+        raise DataError(f"{path}: no column of numbers. Columns: {listed(frame.columns)}")
+    times = None if time_column is None else times_of(table, frame[time_column])
     return replace(
-        table, names=tuple(columns), values_RN=np.stack([*columns.values()], 1), text=tuple(text), times=times
+        table,
+        names=tuple(columns),
+        values_RN=np.stack([*columns.values()], 1),
+        text=tuple(text),
+        times=times,
+        notation=replace(table.notation, date_format=times.format if times else None, found=False),
     )
+
+
+def open_table(
+    path: Path,
+    wanted: Sequence[str],
+    others: Sequence[str] = (),
+    notation: Notation = UNKNOWN,
+    numbers: bool = False,
+) -> tuple[Any, Table]:
+    """Return the cells of a file as a polars frame, of a CSV file all as text, and a table of its rows without columns.
+
+    Args:
+        path: As of ``read_table``.
+        wanted: Columns that must be there and hold numbers.
+        others: Columns that must be there too.
+        notation: As far as it is known.
+        numbers: Whether all other columns of numbers are of interest too.
+
+    Raises:
+        DataError: The file cannot be read or is empty, a column is not there, or decimal marks are mixed.
+    """
+    separator = None if _is_typed(path) else _separator(path, notation)
+    frame = _read_csv(path, MARKS[separator]) if separator else read_frame(path)
+    if separator:
+        refuse_no_header(path, frame.columns, frame.row(0, named=True) if frame.height else {}, wanted)
+    for name in [*wanted, *others]:
+        if name not in frame.columns:
+            raise DataError(
+                f"{path}: no column '{shortened(name)}'. {nearest(name, frame.columns)}Columns: {listed(frame.columns)}"
+            )
+    if frame.height == 0:
+        raise DataError(f"{path}: has no rows below its header. Expected one row a time step")
+    line_R = np.arange(frame.height) + (1 if path.suffix in PARQUET else 2)
+    table = Table(path, (), np.empty((frame.height, 0)), line_R)
+    read = [name for name in frame.columns if name in wanted or (numbers and name not in others)]
+    decimal, settled = _decimal(table, [frame[name] for name in read], wanted, notation)
+    return frame, replace(table, notation=replace(notation, separator=separator, decimal=decimal), settled=settled)
 
 
 def fill(table: Table, how: Fill) -> tuple[Table, int]:
@@ -143,7 +233,7 @@ def fill(table: Table, how: Fill) -> tuple[Table, int]:
 
 def last_rows(table: Table, count: int) -> Table:
     """Return the table's last ``count`` rows."""
-    return _select(table, np.arange(len(table.values_RN))[-count:])
+    return select(table, np.arange(len(table.values_RN))[-count:])
 
 
 def without_repeats(table: Table) -> tuple[Table, int]:
@@ -151,10 +241,11 @@ def without_repeats(table: Table) -> tuple[Table, int]:
     if table.times is None:
         return table, 0
     keep_R = np.diff(table.times.at_R, prepend=table.times.at_R[0] - 1) != 0
-    return _select(table, keep_R), int((~keep_R).sum())
+    return select(table, keep_R), int((~keep_R).sum())
 
 
-def _select(table: Table, rows: np.ndarray) -> Table:
+def select(table: Table, rows: np.ndarray) -> Table:
+    """Return some of a table's rows."""
     times = table.times
     if times is not None:
         moment_R = None if times.moment_R is None else times.moment_R[rows]
@@ -162,17 +253,25 @@ def _select(table: Table, rows: np.ndarray) -> Table:
     return replace(table, values_RN=table.values_RN[rows], line_R=table.line_R[rows], times=times)
 
 
-def _read_csv(path: Path) -> Any:
+def _separator(path: Path, notation: Notation) -> Separator:
+    if not notation.found:
+        return find_separator(path, notation.separator)
+    try:
+        return find_separator(path)
+    except DataError:
+        return find_separator(path, notation.separator)
+
+
+def _read_csv(path: Path, mark: str) -> Any:
     import polars as pl
 
-    refuse_other_formats(path)
     try:
         # As text: polars would turn a whole column with one stray cell to text, and hide which cell it was.
-        frame = pl.read_csv(path, infer_schema=False)
+        frame = pl.read_csv(path, infer_schema=False, separator=mark)
     except pl.exceptions.NoDataError:
         raise DataError(f"{path}: is empty. Expected a header line and one line a time step") from None
     except (pl.exceptions.PolarsError, OSError) as error:
-        if bad := first_bad_line(path):
+        if bad := first_bad_line(path, mark):
             raise DataError(f"{path}, line {bad[0]}: {bad[1]}") from None
         raise DataError(f"{path}: cannot be read as CSV: {_first_line(error)}") from None
     names = [re.sub(r"_duplicated_\d+$", "", name).strip() for name in frame.columns]
@@ -190,41 +289,81 @@ def _read_csv(path: Path) -> Any:
     return frame.head(rows)  # blank lines at the end of a file are no rows
 
 
-def _read_parquet(path: Path) -> Any:
+def _decimal(
+    table: Table, columns: Sequence[Any], wanted: Sequence[str], notation: Notation
+) -> tuple[Decimal | None, bool]:
+    """Return the decimal mark of columns, None where their cells do not tell, and whether it was given.
+
+    Raises:
+        DataError: Both marks are there.
+    """
     import polars as pl
 
-    try:
-        return pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
+    if notation.decimal and not notation.found:
+        return notation.decimal, True
+    columns = [
+        series for series in columns if series.dtype == pl.String and (series.name in wanted or holds_numbers(series))
+    ]
+    certain: dict[Decimal, tuple[int, Any]] = {}
+    for series in columns:
+        for decimal in DECIMALS:
+            row = certain_row(series, decimal)
+            if row is not None:
+                certain.setdefault(decimal, (row, series))
+    if len(certain) == 2:
+        cells = [f"'{series[row]}' in {table.where(row).rpartition(', ')[2]}" for row, series in certain.values()]
+        raise DataError(f"{table.path}: decimal points and decimal commas are mixed, {' and '.join(cells)}")
+    if certain:
+        [decimal] = certain
+        return decimal, notation.decimal == decimal
+    if notation.decimal:
+        return notation.decimal, True
+    return None, False
 
 
-def _numbers(table: Table, series: Any, required: bool) -> np.ndarray | None:
+def _ambiguous(table: Table, series: Any, row: int) -> DataError:
+    point, comma = as_each(series[row])
+    return DataError(
+        f"{table.where(row)}, column '{shortened(series.name)}': '{series[row]}' may be {point} or {comma}. "
+        f"Say data.decimal=point for {point}, data.decimal=comma for {comma}"
+    )
+
+
+def numbers_of(table: Table, series: Any, required: bool) -> np.ndarray | None:
     """Return a column as float64, nan where empty; None for a column of text that nobody asked for."""
     import polars as pl
 
     if series.dtype.is_numeric() or (series.dtype == pl.Null and required):
-        numbers = series.cast(pl.Float64)
+        read = series.cast(pl.Float64)
     elif series.dtype == pl.String:
-        numbers = series.cast(pl.Float64, strict=False)
-        bad_R = (numbers.is_null() & series.is_not_null()).to_numpy()
+        known = table.notation.decimal
+        decimal = known or "point"
+        read = numbers(series, decimal)
+        bad_R = (read.is_null() & series.is_not_null()).to_numpy()
         if bad_R.any():
             row = int(bad_R.argmax())
             plain = plain_number(series[row])
-            if not required and bool((numbers.is_null() | numbers.is_nan()).all()):
-                if not all(plain_number(cell) for cell in series.drop_nulls()):
+            if not required and bool((read.is_null() | read.is_nan()).all()):
+                if not (holds_numbers(series) or all(plain_number(cell) for cell in series.drop_nulls())):
                     return None
-                plain = f"{plain}, or list the columns to read in data.inputs and data.targets"
+                plain = plain and f"{plain}, or list the columns to read in data.inputs and data.targets"
             advice = f". Write it as {plain}" if plain else ""
             raise DataError(
                 f"{table.where(row)}, column '{shortened(series.name)}': '{shortened(series[row])}' is not a number"
+                + (f" with a decimal {decimal}" if table.settled or decimal == "comma" else "")
                 + advice
             )
+        # Without other numbers to tell, 1.234 is one of a decimal point: not so where a semicolon hints at commas.
+        open_marks = DECIMALS if known is None and table.notation.separator == "semicolon" else (decimal,)
+        for mark in () if table.settled else open_marks:
+            doubtful = ambiguous_row(series, mark)
+            if doubtful is not None:
+                raise _ambiguous(table, series, doubtful)
     elif required:
         raise DataError(f"{table.path}: column '{series.name}' holds {series.dtype}. Expected numbers")
     else:
         return None
-    values_R = numbers.fill_null(np.nan).to_numpy().astype(np.float64)
+    values_R = read.fill_null(np.nan).to_numpy().astype(np.float64)
     if np.isinf(values_R).any():
         row = int(np.isinf(values_R).argmax())
         raise DataError(f"{table.where(row)}, column '{series.name}': {values_R[row]} is not a finite number")
@@ -237,28 +376,87 @@ def _numbers(table: Table, series: Any, required: bool) -> np.ndarray | None:
     return values_R
 
 
-def _times(table: Table, series: Any) -> Times:
-    cells = series.to_list()
+def times_of(table: Table, series: Any) -> Times:
+    """Return a column of dates, times or whole numbers as times, all of the kind of its first cell."""
+    import polars as pl
+
+    cells, notation = series.to_list(), table.notation
+    given = None if notation.found or series.dtype != pl.String else notation.date_format
+    if given or (isinstance(cells[0], str) and moment(cells[0]) is None and date_formats(cells[0])):
+        at_R, found = _dates(table, series, given, notation.date_format)
+        return replace(_counted(series.name, at_R), format=found)
     parse, expected = moment, "an ISO 8601 time, as in the first row"
     if moment(cells[0]) is None:
         parse, expected = whole_number, "a whole number, as in the first row"
     if parse(cells[0]) is None:
-        expected = "an ISO 8601 time such as 2016-07-01 or 2016-07-01 13:30, or a whole number"
+        expected = (
+            "a time such as 2016-07-01 or 2016-07-01 13:30, or a whole number; data.date_format says how others "
+            f"are written, as {EXAMPLE}"
+        )
     at = []
     for row, cell in enumerate(cells):
         value = parse(cell)
         if value is None:
-            found = "no time" if cell is None else f"'{shortened(cell)}' is not a time"
-            raise DataError(f"{table.where(row)}, column '{series.name}': {found}. Expected {expected}")
+            raise _no_time(table, series, row, expected)
         at.append(value)
     at_R = np.array(at, dtype=np.int64)
     if parse is whole_number:
         return Times(series.name, "number", at_R)
     _check_zones(table, series.name, cells, at_R)
+    return replace(_counted(series.name, at_R), zone=offset(cells[-1]))
+
+
+def _counted(column: str, at_R: np.ndarray) -> Times:
+    """Return moments as times whose steps are even: in months where they stand at the same moment of each."""
     months_R = months(at_R)
     if months_R is not None:
-        return Times(series.name, "month", months_R, at_R)
-    return Times(series.name, "microsecond", at_R, at_R)
+        return Times(column, "month", months_R, at_R)
+    return Times(column, "microsecond", at_R, at_R)
+
+
+def _dates(table: Table, series: Any, given: str | None, expected: str | None) -> tuple[np.ndarray, str]:
+    """Return the microseconds of dates that are not in ISO 8601, and their format.
+
+    Args:
+        table: For messages.
+        series: The cells.
+        given: Their format, as the user says it.
+        expected: Their format where the cells leave it open.
+
+    Raises:
+        DataError: A cell has not the format of the others, or the cells leave open which format they have.
+        ConfigError: ``given`` is no format.
+    """
+    import polars as pl
+
+    tried = [given] if given else list(date_formats(series[0]))
+    try:
+        read = {format: in_microseconds(series, format) for format in tried}
+    except pl.exceptions.PolarsError as error:
+        raise ConfigError(f"data.date_format={given}: {_first_line(error)}. Expected one as {EXAMPLE}") from None
+    whole = [format for format, at_R in read.items() if not at_R.null_count()]
+    if not whole:
+        best = min(tried, key=lambda format: read[format].null_count())
+        raise _no_time(table, series, int(read[best].is_null().arg_max()), f"one written as {best}")
+    if len(whole) > 1 and expected in whole:
+        whole = [expected]
+    if len(whole) > 1:
+        ways = [f"data.date_format={format} ({_day(read[format][0])})" for format in whole]
+        raise DataError(
+            f"{table.where(0)}, column '{shortened(series.name)}': '{shortened(series[0])}' may be read as "
+            f"{' or '.join(ways)}, and so may all rows. Say which"
+        )
+    return read[whole[0]].to_numpy(), whole[0]
+
+
+def _no_time(table: Table, series: Any, row: int, expected: str) -> DataError:
+    cell = series[row]
+    found = "no time" if cell is None else f"'{shortened(cell)}' is not a time"
+    return DataError(f"{table.where(row)}, column '{shortened(series.name)}': {found}. Expected {expected}")
+
+
+def _day(microseconds: int) -> str:
+    return str(np.datetime64(microseconds, "us").astype("datetime64[D]"))
 
 
 def _check_zones(table: Table, column: str, cells: Sequence[Any], at_R: np.ndarray) -> None:
@@ -323,8 +521,9 @@ def _even(table: Table, how: Fill) -> Table:
     return replace(table, values_RN=values_RN, line_R=line_R, times=even)
 
 
-def _is_parquet(path: Path) -> bool:
-    return path.suffix in (".parquet", ".pq")
+def _is_typed(path: Path) -> bool:
+    """Whether the cells of a file have types of their own."""
+    return path.suffix in PARQUET + EXCEL
 
 
 def _not_rising_reason(at_R: np.ndarray, row: int) -> str:
@@ -332,7 +531,10 @@ def _not_rising_reason(at_R: np.ndarray, row: int) -> str:
     copies = int(np.unique(at_R, return_counts=True)[1].min())
     if (copies > 1 and copies < len(at_R)) or (row > 1 and at_R[row] == at_R[0]):
         goes = "goes back to its start" if at_R[row] == at_R[0] and row > 1 else f"has each time {copies} times"
-        return f"the column {goes}, as of several series in one table. Expected one series per file"
+        return (
+            f"the column {goes}, as of several series in one table. data=series_table data.series=COLUMN reads those, "
+            "COLUMN naming the series of each row"
+        )
     if (np.diff(at_R) < 0).all() and len(at_R) > 2:
         return "an earlier time than the row before, as all rows. Expected rising times; turn the file upside down"
     if at_R[row] < at_R[row - 1]:
@@ -342,10 +544,6 @@ def _not_rising_reason(at_R: np.ndarray, row: int) -> str:
 
 def _first_line(error: Exception) -> str:
     return shortened(str(error).partition("\n")[0], 200)
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(shortened(name) for name in names[:50]) + (", ..." if len(names) > 50 else "")
 
 
 def _count(missing: int) -> str:

@@ -24,12 +24,16 @@ class Times:
         unit: What one is: a microsecond (since 1970), a calendar month (since year 0), or a bare number.
         at_R: The times.
         moment_R: The times in microseconds; None for bare numbers.
+        format: Of the column in the file; None for ISO 8601.
+        zone: Time zone of the last row, as ``offset`` gives it; None where it names none.
     """
 
     column: str
     unit: Literal["microsecond", "month", "number"]
     at_R: np.ndarray
     moment_R: np.ndarray | None = None
+    zone: str | None = None
+    format: str | None = None
 
     @property
     def step(self) -> int:
@@ -70,7 +74,9 @@ def moment(cell: Any) -> int | None:
 
 
 def offset(cell: Any) -> str | None:
-    """Return the time zone that a time's text ends in: ``Z``, ``+01:00``; None where it names none."""
+    """Return the time zone that a time names, as ``+01:00``; None where it names none."""
+    if isinstance(cell, datetime) and cell.tzinfo:
+        return cell.isoformat()[-6:]
     match = ZONE.search(cell) if isinstance(cell, str) else None
     return match[1].replace("Z", "+00:00") if match else None
 

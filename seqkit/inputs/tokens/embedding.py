@@ -52,6 +52,7 @@ class Embedding(nn.Module):
         self.vocabulary = spec.inputs.vocabulary
         self.output_size = size
         self.embedding = nn.Embedding(len(self.vocabulary), size)
+        self.row_names = {"embedding.weight": self.vocabulary}
         self.dropout = nn.Dropout(dropout)
 
     def start(self) -> str | None:

@@ -89,17 +89,30 @@ def read_text(files: Sequence[Path], encoding: str = "utf-8", replace: bool = Fa
     for file in files:
         try:
             content = file.read_bytes()
-            text = content.decode(codec(encoding), "replace" if replace else "strict").replace("\r\n", "\n")
         except OSError as error:
             raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            name = encoding.replace("utf-8", "UTF-8")
-            raise DataError(f"{file}: not {name} at byte {error.start} (line {line}); save it as UTF-8") from None
-        if not text:
+        if not content:
             raise DataError(f"{file}: is empty. Expected UTF-8 text")
-        if "\0" in text:
-            where = f"byte {content.index(0)} (line {content.count(10, 0, content.index(0)) + 1})"
-            raise DataError(f"{file}: a NUL at {where}, so it is no UTF-8 text but UTF-16 or a binary file")
+        text = decoded(file, content, encoding, replace)
         texts.append(text if text.endswith("\n") or len(files) == 1 else text + "\n")
     return "".join(texts)
+
+
+def decoded(file: Path, content: bytes, encoding: str = "utf-8", replace: bool = False, start: int = 0) -> str:
+    """Return the text of a file's content from byte ``start`` on, as ``read_text`` does; raises as that."""
+
+    def where(place: int) -> str:
+        line = f" (line {content.count(10, 0, place) + 1})" if start == 0 else ""
+        return f"byte {start + place}{line}"
+
+    try:
+        name = encoding if start else codec(encoding)  # a byte order mark stands at the start
+        text = content.decode(name, "replace" if replace else "strict").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        name = encoding.replace("utf-8", "UTF-8")
+        raise DataError(f"{file}: not {name} at {where(error.start)}; save it as UTF-8") from None
+    if "\0" in text:
+        raise DataError(
+            f"{file}: a NUL at {where(content.index(0))}, so it is no UTF-8 text but UTF-16 or a binary file"
+        )
+    return text

@@ -3,6 +3,7 @@
 # T time (tokens)
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -24,6 +25,7 @@ class Tokens:
     """
 
     frontend: ClassVar[str] = "embedding"
+    endings: ClassVar[tuple[str, ...]] = (".txt",)
     meaning: ClassVar[str] = "tokens: places in spec.inputs.tokenizer.vocabulary"
     example_steps: ClassVar[int] = 50
     tokenizer: Tokenizer
@@ -37,6 +39,10 @@ class Tokens:
         """Return the ids (T,) of a string, or of the content of a UTF-8 file."""
         ids_T = read(self.tokenizer, source)[: self.max_tokens]
         return ids_T[-lookback:] if lookback else ids_T
+
+    def read_cell(self, cell: str, folder: Path) -> Tensor:
+        """Return the ids (T,) of the text in a cell of a table."""
+        return self.tokenizer.encode(cell)[: self.max_tokens]
 
     def chunk(self, chunk: Any) -> Tensor:
         return chunk_of_tokens(self.tokenizer, chunk)

@@ -3,6 +3,7 @@
 # S samples
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -23,6 +24,7 @@ class Waveform:
     """
 
     frontend: ClassVar[str] = "logmel"
+    endings: ClassVar[tuple[str, ...]] = (".wav", ".flac")
     meaning: ClassVar[str] = "samples in -1 to 1, spec.inputs.sample_rate per second"
     sample_rate: int
 
@@ -35,6 +37,10 @@ class Waveform:
         """Return waveform_S of a WAV or FLAC file, or of an array (S,) at the sample rate."""
         waveform_S = read(source, self.sample_rate)
         return waveform_S[-lookback:] if lookback else waveform_S
+
+    def read_cell(self, cell: str, folder: Path) -> Tensor:
+        """Return waveform_S of the file whose path, relative to ``folder``, is in a cell of a table."""
+        return read(folder / Path(cell).expanduser(), self.sample_rate)
 
     def chunk(self, chunk: Any) -> Tensor:
         return as_numbers(chunk, (), f"samples (samples,), {self.sample_rate} a second")

@@ -11,13 +11,15 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from seqkit.errors import ConfigError
+from seqkit.models.backends.compiled.loop import fingerprint, unavailable_reason
+from seqkit.models.backends.compiled.trace import Options
 from seqkit.models.backends.fused import functions
 from seqkit.models.backends.fused.functions import IN_C, IN_TORCH, IN_TRITON, takes_loops
 from seqkit.models.backends.fused.problem import Loops
 from seqkit.models.backends.timings import are_seconds
 from seqkit.models.cell import backends_of
 
-Backend = Literal["auto", "native", "fused", "parallel", "reference"]
+Backend = Literal["auto", "native", "fused", "compiled", "parallel", "reference"]
 MEASURED = "measured: "
 NEAR = 2  # powers of two between the steps, or the batch, of a call and those that were measured
 
@@ -40,6 +42,7 @@ CANDIDATES = (
     Candidate("fused", IN_TRITON),
     Candidate("fused", IN_TORCH),
     Candidate("fused"),
+    Candidate("compiled"),
     Candidate("parallel"),
     Candidate("reference"),
 )
@@ -127,11 +130,11 @@ class Circumstances:
 
     Attributes:
         asked: ``model.backend``.
-        compile: Whether the step is to be compiled.
         hidden_size: H.
         zoneout: Whether any state has it.
         layer_norm: Whether the projections are normalised.
         variational_dropout: Whether it is in use.
+        step: What a compiled step depends on.
         padded: Whether the lengths of the batch differ.
         recording: Whether gates are being recorded.
         gradients: Whether the call is to be differentiated.
@@ -140,11 +143,11 @@ class Circumstances:
     """
 
     asked: Backend
-    compile: bool
     hidden_size: int
     zoneout: bool
     layer_norm: bool
     variational_dropout: bool
+    step: Options
     padded: bool = False
     recording: bool = False
     gradients: bool = True
@@ -167,10 +170,10 @@ def check_asked(cell: Any, at: Circumstances) -> None:
     name, has = type(cell).__name__, backends_of(cell)
     if at.asked != "auto" and at.asked not in has:
         raise ConfigError(f"model.backend={at.asked}: {name} has only {', '.join(has)}")
-    if at.compile and at.asked not in ("auto", "reference"):
-        raise ConfigError(
-            f"model.compile=true compiles the reference backend's step; model.backend={at.asked} does not run it"
-        )
+    if at.asked == "compiled":
+        reason = unavailable_reason(cell, torch.device("cpu"), at.step)
+        if reason:
+            raise ConfigError(f"model.backend=compiled: {name}.step {reason}; use model.backend=auto")
     if at.asked == "native" and at.unknown_to_native:
         raise ConfigError(
             f"model.backend=native: torch's kernels know no {at.unknown_to_native}; use model.backend=auto"
@@ -184,16 +187,20 @@ def check_asked(cell: Any, at: Circumstances) -> None:
 def exact_candidates(cell: Any, weight: torch.Tensor, at: Circumstances) -> list[Candidate]:
     """Return the candidates that run here and compute the options in use exactly; see ``choose`` for the arguments.
 
-    Beside torch's own kernels and a gradient written by hand, the reference backend is none: it is never the fastest.
+    The step, compiled or as it is, is none beside torch's own kernels and a gradient written by hand: it is never the
+    fastest.
     """
     names: list[str] = [at.asked]
-    if at.recording or at.compile:
+    if at.recording:
         names = ["reference"]
     elif at.asked == "auto":
-        unable = {"native": at.unknown_to_native, "parallel": at.layer_norm}
-        names = [name for name in backends_of(cell) if not unable.get(name)]
+        names = [name for name in backends_of(cell) if not (name == "native" and at.unknown_to_native)]
         if "native" in names or "fused" in names:
-            names.remove("reference")
+            names = [name for name in names if name in ("native", "fused")]
+        if "parallel" in names and at.layer_norm:
+            names.remove("parallel")
+        if "compiled" in names and unavailable_reason(cell, weight.device, at.step):
+            names.remove("compiled")
     loops: tuple[Loops | None, ...] = (None,)
     if "fused" in names and takes_loops(cell):
         loops = functions.choose_loops(weight.device, weight.dtype)[0], IN_TORCH
@@ -245,8 +252,6 @@ def default(cell: Any, weight: torch.Tensor, at: Circumstances) -> tuple[Candida
         return BY_LABEL["reference"], "gates are being recorded"
     if at.asked != "auto":
         return _with_loops(at.asked, cell, weight, at), f"asked for by model.backend={at.asked}"
-    if at.compile:
-        return BY_LABEL["reference"], "asked for by model.compile=true"
     unknown = at.unknown_to_native
     lstm = getattr(cell, "native", torch.lstm) is torch.lstm  # and the cells that torch has no kernel for
     if at.steps == 1 and not at.gradients and weight.device.type == "cpu" and lstm:
@@ -262,22 +267,33 @@ def default(cell: Any, weight: torch.Tensor, at: Circumstances) -> tuple[Candida
     reason = f"torch's kernels know no {unknown}" if "native" in has else f"torch has no kernel for {name}"
     if "fused" in has:
         return _with_loops("fused", cell, weight, at), f"{reason}, but its gradient is written by hand"
-    if "parallel" in has:
-        return BY_LABEL["reference"], f"{reason}; model.backend=parallel may be faster on long sequences"
-    return BY_LABEL["reference"], f"{reason}, and {name} has no faster backend than its step"
+    return BY_LABEL["reference"], f"{reason}, so its step runs"
 
 
 def choose_in_words(
     layer: int, cell: Any, weight: torch.Tensor, at: Circumstances, measured: Choice | None = None
 ) -> LayerBackend:
-    """Return the same as ``choose``, the reason with where the loop of the fused backend runs."""
+    """Return the same as ``choose``, the reason with where a loop runs, and what could be faster than a step."""
     candidate, reason = choose(cell, weight, at, measured)
+    if candidate.backend == "reference" and at.asked == "auto" and not at.recording and not reason.startswith(MEASURED):
+        reason += _beside_the_step(cell, weight, at)
+    if candidate.backend == "compiled":
+        where = f"compiled from C for this step ({fingerprint(cell, at.step)})"
+        return LayerBackend(layer, candidate.backend, f"{reason}; its loop runs {where}", where)
     if candidate.loops is None:
         return LayerBackend(layer, candidate.backend, reason)
     usual, words = functions.choose_loops(weight.device, weight.dtype)
     if usual is not candidate.loops:
         words = candidate.loops.description
     return LayerBackend(layer, candidate.backend, f"{reason}; its loop runs {words}", words)
+
+
+def _beside_the_step(cell: Any, weight: torch.Tensor, at: Circumstances) -> str:
+    """Return which backends may be faster than the step, or why it cannot be compiled, going on from a reason."""
+    others = [f"model.backend={one.label}" for one in exact_candidates(cell, weight, at) if one.label != "reference"]
+    why = unavailable_reason(cell, weight.device, at.step)
+    faster = f"; {' or '.join(others)} may be faster, which a training measures" if others else ""
+    return faster + (f"; {type(cell).__name__}.step {why}" if why else "")
 
 
 def _with_loops(backend: str, cell: Any, weight: torch.Tensor, at: Circumstances) -> Candidate:

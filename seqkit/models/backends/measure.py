@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from seqkit.models.backends.choose import Candidate, Choice, Circumstances, choose, exact_candidates
+from seqkit.models.backends.reference import StepError
 from seqkit.models.backends.timings import Timings
 from seqkit.models.cell import left_unchanged
 from seqkit.rng import get_rng, set_rng
@@ -70,6 +71,8 @@ def measure(
                     "no time to measure which backend is the fastest, so the default is taken: this machine is busy"
                 )
                 continue
+            if len(rounds[0]) < 2:
+                continue
             known = fastest(rounds, default), _least(rounds)
             timings.add(work, *known)
         choices.append(Choice(gradients, at.padded, x_BTI.device.type, steps, batch, *known))
@@ -82,7 +85,8 @@ def race(
     """Return rounds in which the candidates take turns: the seconds of a call by each; none if there is no time.
 
     Calls begin with a few steps, and have more as ``budget`` allows: all if possible; if not, the time is multiplied. A
-    candidate that the first round shows to be hopeless has the time of that in every round.
+    candidate that the first round shows to be hopeless has the time of that in every round; one that gives up in any
+    call (``StepError``) is in none.
 
     Args:
         calls: By name.
@@ -93,13 +97,18 @@ def race(
     """
     names, size = list(calls), min(steps, PROBE)
     rounds: list[dict[str, float]] = []
+    given_up: set[str] = set()
 
     def one_round(needed: bool) -> dict[str, float]:
         found = {}
         for name in names[:: 1 if len(rounds) % 2 else -1]:
             if needed and clock() >= deadline:
                 return {}
-            found[name] = _seconds(calls[name], size, clock)
+            try:
+                found[name] = _seconds(calls[name], size, clock)
+            except StepError:
+                names.remove(name)
+                given_up.add(name)
         return found
 
     one_round(False)  # warms up, where a first call imports or compiles what it needs
@@ -121,7 +130,7 @@ def race(
             return []
         rounds.append({**first, **found})
         took = clock() - begun
-    return [{name: seconds * steps / size for name, seconds in own.items()} for own in rounds]
+    return [{name: seconds * steps / size for name, seconds in own.items() if name not in given_up} for own in rounds]
 
 
 def fastest(rounds: list[dict[str, float]], default: str) -> str:
@@ -157,7 +166,7 @@ def _calls(
     def run(candidate: Candidate, steps: int) -> None:
         lengths = None if lengths_B is None else lengths_B.clamp(max=steps)
         with torch.set_grad_enabled(gradients), torch.autocast(x_TBI.device.type, enabled=mixed):
-            y_TBO, _ = layer(model.run_layer, candidate, x_TBI[:steps], lengths, state)
+            y_TBO, _ = layer(model.run_layer, candidate, x_TBI[:steps], lengths, state, True)
         if y_TBO.requires_grad:
             torch.autograd.grad(y_TBO, wanted, torch.ones_like(y_TBO), allow_unused=True)
         if y_TBO.is_cuda:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from seqkit.contracts.batch import State
 from seqkit.models.backends.linear_recurrence import solve, solve_transposed
-from seqkit.models.backends.reference import check_state
+from seqkit.models.backends.reference import StepError, check_state
 from seqkit.models.projections import GateNames, Projection, Projections
 from seqkit.models.regularisation import ZoneoutMask, apply_zoneout
 
@@ -35,7 +35,7 @@ SHORTEST = 64
 """Steps that are solved for at once at the fewest: where Newton's method fails, half as many are tried."""
 
 
-class NotSolved(Exception):  # noqa: N818 - no error: the reference backend runs instead
+class NotSolved(StepError):  # noqa: N818 - no error: the reference backend runs instead
     """A reason why the steps cannot be computed at once, in words that follow the name of the cell."""
 
 

@@ -10,10 +10,13 @@ from torch import Tensor
 
 from seqkit.contracts.batch import State
 from seqkit.errors import PluginError
-from seqkit.models.backends.torch_compile import compiled_step
 from seqkit.models.deferred import refuse_double_backward
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import ZoneoutMask, apply_zoneout
+
+
+class StepError(Exception):
+    """A reason why a faster backend cannot run a step, in words that follow the name of the cell."""
 
 
 def run_reference(
@@ -22,7 +25,6 @@ def run_reference(
     projections: Projections,
     masks: Sequence[ZoneoutMask],
     state: State,
-    compile: bool = False,
 ) -> tuple[Tensor, ...]:
     """Run one direction of one layer.
 
@@ -32,23 +34,20 @@ def run_reference(
         projections: Of the gates.
         masks: Zoneout mask of each state.
         state: Before the first step, one (B, H), or (B, *its own shape), per state name.
-        compile: Whether to compile the step.
 
     Returns:
         Each state after every step, (T, B, H), or with the shape of its own in the place of H.
 
     Raises:
         PluginError: The step returned something other than the next state.
-        ConfigError: The step cannot be compiled.
     """
     zoneout = any(mask is not None for mask in masks)
     inputs = projections.step_inputs(x_TBI)
     every = []
     with torch.autocast(x_TBI.device.type, enabled=False):
         products = projections.step_products(len(inputs))
-        step = compiled_step(cell, projections, inputs[0], state, len(inputs)) if compile else cell.step
         for t, x in enumerate(inputs.unbind(0)):
-            new = step(x, *products, state)
+            new = cell.step(x, *products, state)
             if t == 0:
                 check_state(cell, new, state)
             if zoneout:

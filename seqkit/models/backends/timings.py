@@ -11,9 +11,8 @@ from typing import Any
 import torch
 
 import seqkit
-from seqkit.files import write_atomic
-from seqkit.models.backends.fused.compiling import SOURCE
-from seqkit.models.backends.fused.library import cache_folder
+from seqkit.files import cache_folder, write_atomic
+from seqkit.models.backends.fused.compiling import source_of
 
 LOG = logging.getLogger("seqkit")
 
@@ -79,5 +78,5 @@ def processor() -> str:
 def _key() -> str:
     """Return a name for this machine and the code that was measured."""
     machine = processor(), torch.backends.cpu.get_cpu_capability(), str(torch.__version__)
-    code = seqkit.__version__, SOURCE.read_bytes(), os.environ.get("SEQKIT_COMPILED", "")
+    code = seqkit.__version__, source_of(), os.environ.get("SEQKIT_COMPILED", "")
     return sha256(repr((machine, code)).encode()).hexdigest()[:16]

@@ -2,13 +2,16 @@
 
 # B batch, F steps of the forecast (horizon), C target columns, Q quantiles
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
-from seqkit.contracts.batch import Split
-from seqkit.contracts.spec import Baseline, DataSpec, Metric, Results
+from seqkit.contracts.batch import Batch, Split
+from seqkit.contracts.spec import Baseline, DataSpec, Metric, Predictor, Results
+from seqkit.inputs.frames.scaling import window_mean_and_scale
 from seqkit.registry import register_task
 from seqkit.tasks.forecast.prediction import SeriesPrediction
 
@@ -25,6 +28,16 @@ class Series:
         scale: Standard deviation of the training split, likewise.
         lookback: Rows read before the first predicted one; None where that varies.
         season: Rows of one period of the seasonal baseline, None where there is none.
+        window: Input column of each target whose mean and deviation over the window scale it; none where the training
+            split's do.
+        naive: Mean absolute and root mean squared error of the seasonal naive forecast over the training split, a pair
+            per name, which MASE and RMSSE divide by; empty where unknown. See ``facts.naive_errors``.
+        counts: Whether each target holds whole numbers from 0 only; empty where unknown.
+        members: Names of the series, where there are several; a batch says by ``extras["series"]`` which of them each
+            row is of, and by ``extras["naive"]`` (B, C, 2) what ``naive`` says of one.
+        levels: Of the quantiles that the forecast is corrected to have, after a training.
+        shifts: Correction (F, C, Q) of each quantile, in deviations; see ``conformal``. No property of the data, so
+            that it takes no part in a comparison.
     """
 
     head: ClassVar[str] = "forecast"
@@ -34,33 +47,89 @@ class Series:
     scale: tuple[float, ...]
     lookback: int | None = None
     season: int | None = None
+    window: tuple[int, ...] = ()
+    naive: tuple[tuple[float, float], ...] = ()
+    counts: tuple[bool, ...] = ()
+    members: tuple[str, ...] = field(default=(), compare=False)
+    levels: tuple[float, ...] = field(default=(), compare=False)
+    shifts: tuple[tuple[tuple[float, ...], ...], ...] = field(default=(), compare=False)
 
     def columns(self, spec: DataSpec) -> list[int] | None:
         """Return the column of each target among the inputs; None where one is not among them."""
         names = getattr(spec.inputs, "names", ())
         return [names.index(name) for name in self.names] if set(self.names) <= set(names) else None
 
-    def in_units(self, deviations: Tensor) -> Tensor:
-        """Return the values, in float64 and the units of the data, of deviations (..., C) from the training mean."""
+    @property
+    def examples(self) -> int:
+        """Samples that figures show: of a single step a cloud of them."""
+        return 400 if self.horizon == 1 else 4
+
+    def scaled(self, values: Tensor, batch: Batch) -> Tensor:
+        """Return values (B, F, C, ...) in the units of the data as deviations from the mean."""
+        mean, scale = self._mean_and_scale(values, batch)
+        return (values - mean) / scale
+
+    def in_units(self, deviations: Tensor, batch: Batch) -> Tensor:
+        """Return the values, in float64 and the units of the data, of deviations (B, F, C, ...)."""
         deviations = deviations.double()
-        return deviations * deviations.new_tensor(self.scale) + deviations.new_tensor(self.mean)
+        mean, scale = self._mean_and_scale(deviations, batch)
+        return deviations * scale + mean
+
+    def _mean_and_scale(self, values: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return mean and scale of each target, to be broadcast to values (B, F, C, ...)."""
+        shape = (1, 1, -1, *[1] * (values.dim() - 3))
+        if self.window:
+            past_BTC = batch.inputs[:, :, list(self.window)]
+            usual_C = torch.tensor(self.scale, dtype=past_BTC.dtype, device=past_BTC.device)
+            found = window_mean_and_scale(past_BTC, batch.lengths, usual_C)
+            mean, scale = (part_BC.to(values.dtype).view(len(batch), *shape[1:]) for part_BC in found)
+            return mean, scale
+
+        def constant(numbers: tuple[float, ...]) -> Tensor:
+            # From page-locked memory, so that a GPU is not waited for.
+            made = torch.tensor(numbers, dtype=values.dtype, pin_memory=values.is_cuda)
+            return made.to(values.device, non_blocking=True).view(shape)
+
+        return constant(self.mean), constant(self.scale)
+
+    def calibrated(self, spec: DataSpec, data: Any, predict: Predictor) -> "Series":
+        """Return the series with the correction of the quantiles that the validation part asks for."""
+        from seqkit.tasks.forecast.conformal import residual_quantiles
+
+        levels, shifts_FCQ = residual_quantiles(predict, self, data)
+        shifts = tuple(tuple(tuple(row) for row in step) for step in shifts_FCQ.tolist())
+        return replace(self, levels=levels, shifts=shifts)
+
+    def corrected(self, prediction: SeriesPrediction, batch: Batch) -> SeriesPrediction:
+        """Return the prediction with calibrated quantiles, where the series has been calibrated; as it is otherwise."""
+        if not self.shifts:
+            return prediction
+        from seqkit.tasks.forecast.conformal import shifted
+
+        shifts_FCQ = prediction.values_BFC.new_tensor(self.shifts, dtype=torch.float64)
+        return shifted(prediction, self, batch, self.levels, shifts_FCQ)
 
     def metrics(self, spec: DataSpec) -> Metric:
         from seqkit.tasks.forecast.metrics import ForecastMetrics  # torchmetrics is slow to import
 
-        return ForecastMetrics(self.names, self.scale)
+        return ForecastMetrics(self)
+
+    def tables(self, metric: Any) -> dict[str, dict[str, list[Any]]]:
+        """Return the errors of each series and target, where there are several."""
+        return {"errors": metric.errors()} if len(self.names) * max(1, len(self.members)) > 1 else {}
 
     def baselines(self, spec: DataSpec, data: Any, split: Split) -> dict[str, Baseline]:
         from seqkit.tasks.forecast.baselines import baselines
 
-        season = self.season if self.season and self.lookback and self.season <= self.lookback else None
-        return baselines(self.horizon, self.mean, self.columns(spec), season)
+        return baselines(self, self.columns(spec), data)
 
     def figures(self, results: Results) -> dict[str, Any]:
-        from seqkit.tasks.forecast.figures import forecasts
+        from seqkit.tasks.forecast.figures import forecasts, scatter
 
+        if self.horizon == 1:
+            return {"forecast": scatter(results.batch, results.prediction, self.names)}
         inputs = getattr(results.spec.inputs, "names", ())
-        return {"forecast": forecasts(results.batch, results.prediction, inputs, self.names)}
+        return {"forecast": forecasts(results.batch, results.prediction, inputs, self.names, self.season)}
 
     def answers(self, prediction: SeriesPrediction, spec: DataSpec) -> list[dict[str, Any]]:
         """Return for each row the names of the targets and their values (F, C), with the quantiles (F, C, Q) if any."""
@@ -72,8 +141,51 @@ class Series:
                 row |= {"levels": list(prediction.levels), "quantiles": quantiles_FCQ}
         return rows
 
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a row per step: its number from 1, the value of each target, and its quantiles if there are any."""
+        rows: list[dict[str, Any]] = []
+        for step, values_C in enumerate(answer["values"]):
+            row = {"step": step + 1, **dict(zip(answer["names"], values_C, strict=True))}
+            for name, values_Q in zip(answer["names"], answer.get("quantiles", {step: ()})[step], strict=False):
+                row |= {f"{name}_q{level:g}": value for level, value in zip(answer["levels"], values_Q, strict=True)}
+            rows.append(row)
+        return rows
+
+    def future(self, answers: Sequence[dict[str, Any]], spec: DataSpec) -> dict[str, list[Any]]:
+        """Return the forecasts of rows to come as the columns of one table, one row per series and step."""
+        from seqkit.tasks.forecast.future import table
+
+        return table(answers, getattr(spec.inputs, "series", None), getattr(spec.inputs, "time_column", None))
+
+    def future_figure(self, answers: Sequence[dict[str, Any]], pasts: Sequence[Tensor], spec: DataSpec) -> Any:
+        """Draw the forecasts of rows to come after the rows (T, I) that each was made from."""
+        from seqkit.tasks.forecast.future import figure
+
+        return figure(answers, pasts, getattr(spec.inputs, "names", ()))
+
     def text(self, answer: dict[str, Any]) -> str:
-        """Return a table of one line per step."""
-        rows = [["step", *answer["names"]]]
-        rows += [[str(step), *(f"{v:.6g}" for v in row)] for step, row in enumerate(answer["values"], 1)]
+        """Return a table of one line per step: each target, and the ends of its interval where there is one."""
+        names = answer["names"]
+        header, ends = ["step", *names], interval_ends(answer.get("levels", ()))
+        if ends:
+            low, high = (f"{100 * answer['levels'][end]:g}%" for end in ends)
+            header = ["step", *(title for name in names for title in (name, low, high))]
+        rows = [header]
+        for step, values in enumerate(answer["values"]):
+            cells = [[value] for value in values]
+            if ends:
+                quantiles_CQ = answer["quantiles"][step]
+                cells = [[value, *(own[end] for end in ends)] for value, own in zip(values, quantiles_CQ, strict=True)]
+            rows.append([str(step + 1), *(f"{number:.6g}" for cell in cells for number in cell)])
         return "\n".join(["", *("  ".join(cell.rjust(10) for cell in row) for row in rows)])
+
+
+def interval_ends(levels: tuple[float, ...] | list[float]) -> tuple[int, int] | None:
+    """Return the places of the two quantiles that bound the interval shown and scored: 90 % of the mass.
+
+    Where these levels are not there the outermost two are taken, where they leave as much below as above; else None.
+    """
+    for low, high in ((0.05, 0.95), (levels[0], levels[-1]) if len(levels) > 1 else (0.05, 0.95)):
+        if low in levels and high in levels and abs(low + high - 1) < 1e-9:
+            return levels.index(low), levels.index(high)
+    return None

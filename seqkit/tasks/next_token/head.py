@@ -62,6 +62,7 @@ class NextTokenHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.tied = tied
         self.linear = nn.Linear(output_size, len(spec.inputs.vocabulary))
+        self.row_names = dict.fromkeys(("linear.weight", "linear.bias"), spec.inputs.vocabulary)
 
     def tie(self, frontend: Any) -> None:
         """Take the embedding of ``frontend`` as the weights, if asked to.

@@ -13,6 +13,7 @@ from seqkit.contracts.spec import Baseline, DataSpec, Metric, Results
 from seqkit.registry import register_task
 from seqkit.tasks.next_token.prediction import TokenPrediction
 
+SCORES = ("bits_per_character", "bits_per_byte", "perplexity", "loss", "accuracy")
 LIKELIEST = 5  # tokens of which an answer gives the probability
 SAMPLE_LENGTH = 400  # tokens of a report's sample
 
@@ -70,6 +71,11 @@ class NextToken:
         best, ids = logits_V.detach().double().softmax(-1).topk(min(LIKELIEST, len(logits_V)))
         vocabulary = spec.inputs.tokenizer.vocabulary
         return {"next": {vocabulary[i]: p for i, p in zip(ids.tolist(), best.tolist(), strict=True)}}
+
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a row: the likeliest next token, its probability, and the scores of the text where it has any."""
+        token, probability = next(iter(answer["next"].items()))
+        return [{"next": token, "probability": probability, **{name: answer.get(name) for name in SCORES}}]
 
     def text(self, answer: dict[str, Any]) -> str:
         likely = ", ".join(f"{token!r} {probability:.1%}" for token, probability in answer["next"].items())

@@ -42,6 +42,7 @@ class Transcribe(nn.Module):
         self.symbols = spec.task.symbols
         self.decode = DECODERS[decoder]
         self.output = nn.Linear(output_size, len(self.symbols) + 1)
+        self.row_names = dict.fromkeys(("output.weight", "output.bias"), ("the blank", *self.symbols))
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
         """Map y_BTH to log_probabilities_BTV."""

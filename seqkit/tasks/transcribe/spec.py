@@ -57,5 +57,9 @@ class Transcript:
         """Return the text of each row."""
         return [{"text": text} for text in prediction.texts]
 
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a row with the text."""
+        return [answer]
+
     def text(self, answer: dict[str, Any]) -> str:
         return answer["text"]

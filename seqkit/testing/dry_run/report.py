@@ -86,7 +86,7 @@ def try_report(trial: Trial, network: Network, metric: Any) -> None:
     def guard(part: str) -> AbstractContextManager[None]:
         return trial.part("task", "head", doing=part)
 
-    figures, _ = illustrations(network, data, metric, guard)
+    figures, _ = illustrations(network, data.spec, data, metric, guard)
     for name, figure in figures.items():
         with guard(f"the figure {name}"):
             figure.savefig(io.BytesIO(), format="raw", dpi=20)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters
 from seqkit.tasks.classify.spec import Classes
+from seqkit.tasks.forecast.spec import Series
 
 # B batch, T time, I numbers a frame
 
@@ -112,3 +115,48 @@ def test_refuses_other_inputs():
     with pytest.raises(ConfigError) as caught:
         FramesFrontend(DataSpec(Tokens(Characters(("a",))), ONE.task))
     assert str(caught.value) == "frontend=frames needs frames, this data has Tokens; use frontend=embedding"
+
+
+# --- columns of other roles
+
+TABLE = DataSpec(
+    Frames(
+        ("sales", "promo", "size", "region"),
+        (10.0, 0.5, 6.0, 0.0),
+        (5.0, 0.5, 2.0, 1.0),
+        roles=("past", "known", "static", "static"),
+        levels=((), (), (), ("N", "S")),
+    ),
+    Series(2, ("sales",), (10.0,), (5.0,)),
+)
+ROWS = torch.tensor([[[5.0, 1.0, 8.0, 2.0], [15.0, 0.0, 8.0, 2.0]], [[10.0, 0.0, 4.0, 7.0], [20.0, 1.0, 4.0, 7.0]]])
+
+
+def test_static_columns_stand_once_in_a_patch_and_categories_as_vectors():
+    frontend = FramesFrontend(TABLE, patch=2, category_size=3)
+    x, lengths = frontend(ROWS)
+    assert x.shape == (2, 1, frontend.output_size) == (2, 1, 2 * 2 + 1 + 3)
+    assert x[0, 0, :5].tolist() == [-1.0, 1.0, 1.0, -1.0, 1.0]
+    vectors = frontend.vectors[0].weight
+    assert torch.equal(x[:, 0, 5:], vectors[[2, 0]])  # a level that the training part has not is the first
+    assert lengths is None
+
+
+def test_only_columns_of_the_past_are_centred():
+    x, _ = FramesFrontend(TABLE, center="last", category_size=1)(ROWS)
+    assert x[0, :, :3].tolist() == [[-2.0, 1.0, 1.0], [0.0, -1.0, 1.0]]
+
+
+def test_by_the_window_only_columns_of_the_past_are_scaled():
+    spec = replace(TABLE, inputs=replace(TABLE.inputs, window=True))
+    frontend = FramesFrontend(spec, category_size=1)
+    x, _ = frontend(ROWS)
+    assert x[0, :, :3].tolist() == [[-1.0, 1.0, 1.0], [1.0, -1.0, 1.0]]
+    assert "data.scaling=standard" in frontend.looks_ahead
+    scaled, _ = frontend(ROWS * torch.tensor([100.0, 1.0, 1.0, 1.0]))
+    assert torch.allclose(scaled, x)
+
+
+def test_each_channel_apart_is_refused_where_some_are_there_for_the_others():
+    with pytest.raises(ConfigError, match="and 'promo' is there for the others; use frontend.channels=together"):
+        FramesFrontend(TABLE, channels="apart")

@@ -4,6 +4,7 @@ import torch
 
 from seqkit.errors import DataError
 from seqkit.inputs.frames.reading import read_array, read_rows
+from seqkit.inputs.frames.tables import Notation
 
 
 @pytest.fixture
@@ -13,8 +14,8 @@ def path(tmp_path):
     return place
 
 
-def rows(path, names=("a", "b"), lookback=None, time=None, missing="refuse", repeats="refuse"):
-    return read_rows(path, names, lookback, time, missing, repeats)
+def rows(path, names=("a", "b"), lookback=None, time=None, missing="refuse", repeats="refuse", notation=Notation()):  # noqa: B008
+    return read_rows(path, names, lookback, time, missing, repeats, notation)
 
 
 def test_the_last_rows_come_with_the_columns_in_the_order_of_the_names(path):

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from seqkit.errors import DataError
-from seqkit.inputs.frames.tables import fill, read_table, without_repeats
+from seqkit.inputs.frames.tables import Notation, fill, read_table, without_repeats
 
 
 @pytest.fixture
@@ -153,8 +153,13 @@ EVEN = "without data.time_column the rows count as even"
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["01/07/2016", "02/07/2016"], f"2, {T}: '01/07/2016' is not a time. Expected an ISO 8601 time such as "
-                                       "2016-07-01 or 2016-07-01 13:30, or a whole number"),
+        (["noon", "2016"], f"2, {T}: 'noon' is not a time. Expected a time such as 2016-07-01 or 2016-07-01 13:30, or a "
+                           "whole number; data.date_format says how others are written, as %d/%m/%Y"),
+        (["01/07/2016", "02/07/2016"], f"2, {T}: '01/07/2016' may be read as data.date_format=%d/%m/%Y (2016-07-01) or "
+                                       "data.date_format=%m/%d/%Y (2016-01-07), and so may all rows. Say which"),
+        (["13/01/2024", "01/13/2024"], f"3, {T}: '01/13/2024' is not a time. Expected one written as %d/%m/%Y"),
+        (["31.01.2024", "31.02.2024"], f"3, {T}: '31.02.2024' is not a time. Expected one written as %d.%m.%Y"),
+        (["31.01.2024", ""], f"3, {T}: no time. Expected one written as %d.%m.%Y"),
         (["2016-07-01", "2016-07-32"], f"3, {T}: '2016-07-32' is not a time. Expected {ISO}"),
         (["2016-07-01", ""], f"3, {T}: no time. Expected {ISO}"),
         (["1", "2.5"], f"3, {T}: '2.5' is not a time. Expected a whole number, as in the first row"),
@@ -262,3 +267,62 @@ def test_a_mistyped_year_does_not_fill_a_century():
         DataError, match="line 5, column 'date': 36525 days, 0:00:00 after the row before; filling would"
     ):
         fill(read_table(path, "date"), "forward")
+
+
+# --- how cells are written
+
+
+def read_as(path, **notation):
+    return read_table(path, "t" if "t" in path.read_text().split("\n")[0] else None, notation=Notation(**notation))
+
+
+@pytest.mark.parametrize(("content", "values", "words"), [
+    ("a;b\n1,5;2\n2;3,25\n", [[1.5, 2], [2, 3.25]], "separated by semicolon, decimal comma"),
+    ("a;b\n1.234,5;2\n1.000;3\n", [[1234.5, 2], [1000, 3]], "separated by semicolon, decimal comma"),
+    ("a\tb\n1.5\t1,234,567\n2\t1,000\n", [[1.5, 1234567], [2, 1000]], "separated by tab, decimal point"),
+    ("a|b\n1|2\n", [[1, 2]], "separated by pipe"),
+    ("a;b\n1,234;2,5\n", [[1.234, 2.5]], "separated by semicolon, decimal comma"),  # 2,5 settles 1,234
+    ("a,b\n1.234,2\n", [[1.234, 2]], "separated by comma"),
+    ("t;a\n03/04/2024;1\n13/04/2024;2\n", [[1], [2]], "separated by semicolon, times as %d/%m/%Y"),
+])  # fmt: skip
+def test_the_notation_is_found_and_said(write, content, values, words):
+    table = read_as(write(content))
+    assert table.values_RN.tolist() == values
+    assert table.notation.words == words
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("a;b\n1,234;2\n2,345;3\n", "line 2, column 'a': '1,234' may be 1234 or 1.234. Say data.decimal=point for 1234, data.decimal=comma for 1.234"),
+    ("a;b\n1.234;2\n", "line 2, column 'a': '1.234' may be 1.234 or 1234. Say data.decimal=point for 1.234, data.decimal=comma for 1234"),
+    ("a;b\n2,5;2\n3,5;1.234\n", "line 3, column 'b': '1.234' may be 1.234 or 1234"),
+    ("a\tb\n2.5\t2\n3.5\t1,234\n", "line 3, column 'b': '1,234' may be 1234 or 1.234"),
+    ("a;b\n2,5;2\n3,5;1.25\n", "decimal points and decimal commas are mixed, '2,5' in line 2 and '1.25' in line 3"),
+])  # fmt: skip
+def test_what_could_be_read_in_two_ways_is_refused(write, content, message):
+    with pytest.raises(DataError) as caught:
+        read_as(write(content))
+    assert message in str(caught.value)
+
+
+def test_what_is_given_settles_it(write):
+    path = write("t;a\n03/04/2024;1,234\n04/04/2024;2,345\n")
+    table = read_as(path, decimal="comma", date_format="%m/%d/%Y")
+    assert table.values_RN[:, 0].tolist() == [1.234, 2.345]
+    assert [str(np.datetime64(int(at), "us"))[:10] for at in table.times.moment_R] == ["2024-03-04", "2024-04-04"]
+    assert read_as(path, decimal="point", date_format="%d/%m/%Y").values_RN[:, 0].tolist() == [1234, 2345]
+    with pytest.raises(DataError, match="line 2, column 'a': '1,5' is not a number with a decimal point"):
+        read_as(write("a;b\n1,5;2\n"), decimal="point")
+    with pytest.raises(
+        DataError, match="line 2, column 't': '2024-04-03' is not a time. Expected one written as %d.%m.%Y"
+    ):
+        read_as(write("t;a\n2024-04-03;1\n"), date_format="%d.%m.%Y")
+
+
+def test_what_was_found_in_another_file_settles_only_what_is_open(write):
+    found = {"separator": "semicolon", "decimal": "comma", "date_format": "%m/%d/%Y", "found": True}
+    table = read_as(write("t;a\n03/04/2024;1,234\n"), **found)
+    assert table.values_RN.tolist() == [[1.234]]
+    assert str(np.datetime64(int(table.times.moment_R[0]), "us"))[:10] == "2024-03-04"
+    other = read_as(write("t,a\n2024-03-04,1.25\n2024-03-05,2\n"), **found)
+    assert other.values_RN.tolist() == [[1.25], [2]]
+    assert other.notation.words == "separated by comma, decimal point"

@@ -3,14 +3,16 @@ import torch
 
 from seqkit.errors import ConfigError
 from seqkit.models.backends.choose import Circumstances, check_asked, choose
+from seqkit.models.backends.compiled.trace import Options
 from seqkit.models.backends.fused.c_loops import CLoops
 from seqkit.models.cells.lstm import LSTM
 from tests.models.test_stack import build, registered  # noqa: F401 - fixtures
 
 
 def at(**given):
-    options = {"asked": "auto", "compile": False, "hidden_size": 4, "zoneout": False, "layer_norm": False}
-    return Circumstances(**{**options, "variational_dropout": False, **given})
+    options = {"asked": "auto", "hidden_size": 4, "zoneout": False, "layer_norm": False}
+    step = Options(4, False, False, (None, None), torch.float32)
+    return Circumstances(**{**options, "variational_dropout": False, "step": step, **given})
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def at(**given):
             {"layer_norm": True},
             False,
             "reference",
-            "torch's kernels know no layer_norm, and Elman has no faster backend",
+            "torch's kernels know no layer_norm, so its step runs; model.backend=compiled may be faster",
         ),
         (
             "elman",
@@ -48,7 +50,7 @@ def at(**given):
             "fused",
             "torch has no kernel for PeepholeLSTM, but its gradient is written by hand",
         ),
-        ("mgu", {}, False, "reference", "torch has no kernel for MGU, and MGU has no faster backend than its step"),
+        ("mgu", {}, False, "reference", "torch has no kernel for MGU, so its step runs; model.backend=compiled may be"),
         ("lstm", {"backend": "reference"}, False, "reference", "asked for by model.backend=reference"),
     ],
 )
@@ -61,9 +63,9 @@ def test_loops_says_which_and_why(build, name, options, padded, expected, why): 
 @pytest.mark.parametrize(
     ("name", "backend", "message"),
     [
-        ("peephole_lstm", "native", "model.backend=native: PeepholeLSTM has only fused, reference"),
-        ("elman", "fused", "model.backend=fused: Elman has only native, reference"),
-        ("mgu", "native", "model.backend=native: MGU has only reference"),
+        ("peephole_lstm", "native", "model.backend=native: PeepholeLSTM has only fused, compiled, reference"),
+        ("elman", "fused", "model.backend=fused: Elman has only native, compiled, reference"),
+        ("mgu", "native", "model.backend=native: MGU has only compiled, reference"),
     ],
 )
 def test_loop_that_the_cell_has_not_is_refused(build, name, backend, message):  # noqa: F811
@@ -103,10 +105,6 @@ def test_recording_runs_the_step_whatever_is_asked(asked):
     ("given", "message"),
     [
         (
-            {"asked": "fused", "compile": True},
-            "model.compile=true compiles the reference backend's step; model.backend=fused does not run it",
-        ),
-        (
             {"asked": "native", "zoneout": True, "layer_norm": True},
             "model.backend=native: torch's kernels know no zoneout or layer_norm; use model.backend=auto",
         ),
@@ -117,10 +115,6 @@ def test_a_backend_that_excludes_the_options_is_refused(given, message):
         check_asked(LSTM.__new__(LSTM), at(**given))
     assert str(refusal.value) == message
     check_asked(LSTM.__new__(LSTM), at(**{**given, "asked": "auto"}))
-
-
-def test_compiling_runs_the_step():
-    assert choose(LSTM.__new__(LSTM), torch.zeros(1), at(compile=True))[0].label == "reference"
 
 
 @pytest.mark.parametrize(

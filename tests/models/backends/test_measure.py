@@ -5,13 +5,17 @@ import json
 import pytest
 import torch
 
+from seqkit.models import Recurrent
 from seqkit.models.backends import choose as choosing
 from seqkit.models.backends import measure as measuring
+from seqkit.models.backends import parallel
 from seqkit.models.backends.choose import Choice, choices_from_json, choices_to_json
 from seqkit.models.backends.fused.c_loops import CLoops
 from seqkit.models.backends.fused.functions import IN_C, IN_TORCH
 from seqkit.models.backends.measure import fastest, measure, race
+from seqkit.models.backends.reference import StepError
 from seqkit.models.backends.timings import Timings
+from seqkit.models.cells.diagonal_gru import DiagonalGRU
 from seqkit.rng import get_rng
 from tests.models.test_stack import build, registered  # noqa: F401 - fixtures
 
@@ -227,11 +231,33 @@ def test_measuring_leaves_everything_as_it_was(build, padded, tmp_path):  # noqa
     assert all(torch.equal(weight, old) for weight, old in zip(model.parameters(), weights, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("mgu", {}), ("lstm", {"backend": "native"}), ("gru", {"compile": True})]
-)
+@pytest.mark.parametrize(("name", "options"), [("mgu", {"backend": "compiled"}), ("lstm", {"backend": "native"})])
 def test_where_only_one_can_run_nothing_is_measured(build, name, options, timed):  # noqa: F811
     assert measure(build(name, **options), torch.zeros(2, 6, 3).double()) == ()
+
+
+def test_a_candidate_that_gives_up_is_dropped_in_silence():
+    clock = Clock(good=0.001, default=0.002, unable=0.0005)
+    calls = clock.calls()
+    easy = calls["unable"]
+
+    def giving_up(steps):
+        if steps > 4:
+            raise StepError("does not converge")
+        easy(steps)
+
+    rounds = race({**calls, "unable": giving_up}, "default", 16, 1.0, clock)
+    assert {name for one in rounds for name in one} == {"good", "default"}
+    assert fastest(rounds, "default") == "good"
+
+
+def test_where_all_but_one_give_up_nothing_is_chosen_and_nothing_is_said(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(parallel, "ITERATIONS", 0)
+    model = Recurrent(DiagonalGRU, 3, hidden_size=4)
+    monkeypatch.setenv("CC", "no-such-cc")  # neither compiled
+    with caplog.at_level("INFO", "seqkit"):
+        assert measure(model, torch.randn(2, 70, 3), timings=Timings(tmp_path / "t.json")) == ()
+    assert caplog.text == ""
 
 
 def test_a_fused_backend_asked_for_still_has_its_loops_chosen(build, timed, tmp_path):  # noqa: F811

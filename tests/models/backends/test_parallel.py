@@ -276,8 +276,8 @@ class Shaped(Elman):
 @pytest.mark.parametrize(
     ("cell", "options", "message"),
     [
-        (Elman, {}, "Elman has only native, reference"),
-        (Shaped, {}, "Shaped has only reference"),
+        (Elman, {}, "Elman has only native, compiled, reference"),
+        (Shaped, {}, "Shaped has only compiled, reference"),
         (
             DiagonalGRU,
             {"layer_norm": True},

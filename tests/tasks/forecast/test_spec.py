@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from seqkit.contracts.batch import Batch
 from seqkit.tasks.forecast.prediction import SeriesPrediction
 from seqkit.tasks.forecast.spec import Series
 
@@ -13,10 +14,18 @@ def spec(*names):
     return SimpleNamespace(inputs=SimpleNamespace(names=names))
 
 
-def test_deviations_become_values_in_the_units_of_the_data():
-    values = SERIES.in_units(torch.tensor([[0.0, 0.0], [1.0, -0.5]]))
+def test_deviations_become_values_in_the_units_of_the_data_and_back():
+    batch = Batch(torch.zeros(1, 3, 2))
+    values = SERIES.in_units(torch.tensor([[[0.0, 0.0], [1.0, -0.5]]]), batch)
     assert values.dtype == torch.float64
-    assert values.tolist() == [[10.0, 100.0], [12.0, 90.0]]
+    assert values.tolist() == [[[10.0, 100.0], [12.0, 90.0]]]
+    assert SERIES.scaled(values, batch).tolist() == [[[0.0, 0.0], [1.0, -0.5]]]
+
+
+def test_further_axes_come_after_the_targets():
+    deviations_BFCQ = torch.tensor([[[[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]]]])
+    values_BFCQ = SERIES.in_units(deviations_BFCQ, Batch(torch.zeros(1, 3, 2)))
+    assert values_BFCQ.tolist() == [[[[10.0, 12.0, 14.0], [100.0, 120.0, 140.0]]]]
 
 
 def test_columns_are_the_places_of_the_targets_among_the_inputs():
@@ -39,3 +48,15 @@ def test_answers_and_their_table():
     assert [line.split() for line in SERIES.text(answer).splitlines()[1:]] == [
         ["step", "a", "b"], ["1", "1", "2"], ["2", "3", "4.5"],
     ]  # fmt: skip
+
+
+def test_by_the_window_values_are_scaled_by_each_window():
+    series = Series(2, ("y",), (3.0,), (10.0,), window=(1,))
+    inputs = torch.tensor([[[0.0, 1.0], [0.0, 3.0]], [[0.0, 100.0], [0.0, 300.0]]])
+    batch = Batch(inputs)
+    values_BFC = torch.tensor([[[4.0], [2.0]], [[400.0], [200.0]]])
+    scaled = series.scaled(values_BFC, batch)
+    assert scaled.flatten(1).tolist() == [[2.0, 0.0], [2.0, 0.0]]
+    assert torch.equal(series.in_units(scaled, batch), values_BFC.double())
+    quantiles = values_BFC[..., None].expand(-1, -1, -1, 3)
+    assert torch.equal(series.in_units(series.scaled(quantiles, batch), batch), quantiles.double())

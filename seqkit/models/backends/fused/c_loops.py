@@ -27,7 +27,7 @@ from seqkit.models.regularisation import ZoneoutMask
 ALIGNMENT = 64  # bytes
 NUMBERS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
-_BUFFERS = threading.local()  # of the packed weights, one per dtype
+_BUFFERS = threading.local()  # of the packed weights, some per dtype
 
 
 class CLoops:
@@ -99,22 +99,27 @@ class CLoops:
         )  # fmt: skip
         return d_TBG, d_u, d_raw, dh_BH
 
-    def packed(self, weight_GH: Tensor, transposed: bool) -> Tensor:
+    def packed(self, weight_GH: Tensor, transposed: bool, number: int = 0) -> Tensor:
         """Return U as the products of the loops take it, forwards transposed, in memory that is used again.
 
-        It holds until the next call in this thread.
+        It holds until the next call with this ``number`` in this thread.
         """
         G, H = weight_GH.shape
         gates, inner = (G // H, H) if transposed else (1, G)
         size = _function("packed_size", weight_GH.dtype, ctypes.c_int64)(gates, H, inner)
-        buffer = getattr(_BUFFERS, str(weight_GH.dtype), None)
+        name = f"{weight_GH.dtype} {number}"
+        buffer = getattr(_BUFFERS, name, None)
         if buffer is None or len(buffer) < size + ALIGNMENT:
             buffer = torch.empty(size + ALIGNMENT, dtype=weight_GH.dtype)
-            setattr(_BUFFERS, str(weight_GH.dtype), buffer)
+            setattr(_BUFFERS, name, buffer)
         # The loops load whole vectors, from multiples of their size.
         packed = buffer[-buffer.data_ptr() % ALIGNMENT // buffer.itemsize :]
         _call("pack", weight_GH, transposed, gates, H, inner, weight_GH, packed)
         return packed
+
+    def product(self, dtype: torch.dtype) -> ctypes.c_void_p:
+        """Return the address of the product with a packed U, for loops in other libraries (``Multiply``)."""
+        return ctypes.cast(library.load(dtype).multiply_for_others, ctypes.c_void_p)
 
     def normalise(self, raw_NG: Tensor, gain_G: Tensor, bias_G: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Normalise each gate of each row in place; return gain * normal + bias, and the scale of each (N, gates)."""
@@ -205,20 +210,21 @@ def _call(name: str, like: Tensor, *arguments: Any) -> None:
 def _as_c(part: Any, number: Callable[[float], Any]) -> Any:
     if isinstance(part, float):
         return number(part)
-    return _address(part) if part is None or isinstance(part, Tensor | _AsItIs) else part
+    return address_of(part) if part is None or isinstance(part, Tensor | _AsItIs) else part
 
 
-def _address(part: "Tensor | _AsItIs | None") -> ctypes.c_void_p:
+def address_of(part: "Tensor | _AsItIs | None") -> ctypes.c_void_p:
+    """Return where the numbers of a tensor are, NULL for None; refuse freed ones."""
     if part is None:
         return ctypes.c_void_p(None)
     tensor = part.tensor if isinstance(part, _AsItIs) else part
-    address = tensor.data_ptr()
-    if not address and tensor.numel():
+    found = tensor.data_ptr()
+    if not found and tensor.numel():
         raise RuntimeError(
             f"a recurrent layer was given a tensor {tuple(tensor.shape)} whose memory is freed: under FSDP a layer's "
             "weights are there inside its own forward and backward only"
         )
-    return ctypes.c_void_p(address)
+    return ctypes.c_void_p(found)
 
 
 def _function(name: str, dtype: torch.dtype, result: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How the loops in C are compiled: for this processor on first use, and for every processor when a wheel is built.
+"""How loops in C are compiled: for this processor on first use, and for every processor when a wheel is built.
 
 It needs nothing but Python, since ``setup.py`` runs this file by itself.
 """
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("recurrence.c")
+HEADER = SOURCE.with_suffix(".h")
 NATIVE = "native"
 """The target that uses every instruction of this processor."""
 
@@ -48,8 +49,13 @@ def file_name(target: str, number: str) -> str:
     return f"recurrence-{target}-{number}.so"
 
 
-def compile_loops(place: Path, target: str, number: str, patience: float | None = None) -> None:
-    """Compile the loops into a shared library.
+def source_of(text: str = "") -> str:
+    """Return all of the C of a library: of the loops, or of others in ``text``, which include ``HEADER``."""
+    return HEADER.read_text() + (text or SOURCE.read_text())
+
+
+def compile_loops(place: Path, target: str, number: str, patience: float | None = None, text: str = "") -> None:
+    """Compile the loops, or others, into a shared library.
 
     Its OpenMP symbols stay undefined, for the library that torch has loaded: a second one would start a second pool of
     threads, which would fight with the first for the processors.
@@ -59,6 +65,7 @@ def compile_loops(place: Path, target: str, number: str, patience: float | None 
         target: ``NATIVE``, a level of x86-64, or a machine's name for no instructions beyond its baseline.
         number: Dtype, one of ``NUMBERS``.
         patience: Seconds that the compiler may take; None for any.
+        text: C of other loops, which include ``HEADER``.
 
     Raises:
         UnavailableError: There is no compiler, or it fails.
@@ -68,10 +75,13 @@ def compile_loops(place: Path, target: str, number: str, patience: float | None 
         raise UnavailableError(f"no C compiler was found ({name})")
     march = (f"-march={target}",) if target in (NATIVE, *LEVELS) else ()
     with tempfile.TemporaryDirectory(dir=place.parent) as folder:
-        made = Path(folder) / "recurrence"
+        made, source = Path(folder) / "recurrence", SOURCE
+        if text:
+            source = Path(f"{made}.c")
+            source.write_text(text)
         for options in (
-            [*FLAGS, *march, *NUMBERS[number], "-c", str(SOURCE), "-o", f"{made}.o"],
-            ["-shared", "-s", f"{made}.o", "-o", f"{made}.so"],
+            [*FLAGS, *march, *NUMBERS[number], f"-I{HEADER.parent}", "-c", str(source), "-o", f"{made}.o"],
+            ["-shared", "-s", f"{made}.o", "-lm", "-o", f"{made}.so"],
         ):
             try:
                 subprocess.run([*compiler(), *options], check=True, capture_output=True, timeout=patience)

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from seqkit.contracts.batch import State
 from seqkit.errors import PluginError
@@ -21,6 +20,7 @@ from seqkit.models.backends.fused.input_projection import chunks, input_projecti
 from seqkit.models.backends.fused.problem import GRUProblem, Loops, LSTMProblem
 from seqkit.models.backends.fused.torch_loops import TorchLoops, normalised
 from seqkit.models.backends.fused.triton_loops import TritonLoops
+from seqkit.models.once import once_differentiable
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import ZoneoutMask
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from seqkit.models.backends.fused.c_loops import IN_C
+from seqkit.models.once import once_differentiable
 from seqkit.models.projections import Projections, linear
 
 CHUNK = 2**24  # bytes of an input projection that is not kept; of smaller ones, the products take longer

@@ -8,11 +8,13 @@ import os
 import platform
 import re
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
 import torch
 
+from seqkit.files import cache_folder
 from seqkit.models.backends.fused.compiling import (
     FLAGS,
     LEVELS,
@@ -21,6 +23,7 @@ from seqkit.models.backends.fused.compiling import (
     UnavailableError,
     compile_loops,
     file_name,
+    source_of,
     wheel_targets,
 )
 
@@ -71,12 +74,7 @@ def target() -> str:
 @cache
 def path(dtype: torch.dtype) -> Path:
     """Return the file of the library for a dtype; compile it where neither the wheel nor the cache has it."""
-    return _shipped(target(), dtype) or _compiled(target(), dtype)
-
-
-def cache_folder() -> Path:
-    """Return the folder that keeps compiled loops."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "seqkit"
+    return _shipped(target(), dtype) or compiled("", dtype, "the loops over time")
 
 
 def runnable_targets() -> tuple[str, ...]:
@@ -99,28 +97,41 @@ def _shipped(target: str, dtype: torch.dtype) -> Path | None:
     return place if place.exists() else None
 
 
-def _compiled(target: str, dtype: torch.dtype) -> Path:
+def compiled(text: str, dtype: torch.dtype, title: str) -> Path:
+    """Return the library of loops in C, compiled on first use and kept.
+
+    Args:
+        text: C of the loops, empty for those of ``recurrence.c``.
+        dtype: Of their numbers.
+        title: Of the loops, for the log.
+
+    Raises:
+        UnavailableError: It cannot be compiled.
+        OSError: It cannot be written.
+    """
     import fcntl  # not on Windows
 
     processor = re.findall(r"^(?:model name|flags|Features)\s*:.*$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    what = SOURCE.read_text(), FLAGS, target, sorted(set(processor)), _number(dtype)
-    name = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+    what = source_of(text), FLAGS, target(), sorted(set(processor)), _number(dtype)
+    name = f"{'step' if text else 'recurrence'}-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}"
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK)
     except OSError:
         writable = False
-    if not writable and not (folder / f"recurrence-{name}.so").exists():
+    if not writable and not (folder / f"{name}.so").exists():
         folder = Path(tempfile.mkdtemp(prefix="seqkit-"))
-    place = folder / f"recurrence-{name}.so"
+    place = folder / f"{name}.so"
     if place.exists():
         return place
-    with (folder / f"recurrence-{name}.lock").open("w") as lock:
+    with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes that start together one compiles
         if not place.exists():
-            LOG.info("compiling the loops over time for this machine, once, into %s", folder)
-            compile_loops(place, target, _number(dtype), PATIENCE)
+            LOG.info("compiling %s for this machine, once, into %s", title, folder)
+            started = time.monotonic()
+            compile_loops(place, target(), _number(dtype), PATIENCE, text)
+            LOG.info("compiled %s in %.1f s", title, time.monotonic() - started)
     return place
 
 

@@ -137,9 +137,10 @@ def test_without_gradients_it_gives_the_same_values(loops, name):
 
 
 @every_cell
-def test_gradient_of_a_gradient_is_refused(loops, name):
+@pytest.mark.parametrize("power", [torch.square, torch.clone], ids=["squared", "constant"])
+def test_gradient_of_a_gradient_is_refused(loops, name, power):
     model, x = make(name, "fused"), draw(2, 3, 3).requires_grad_()
-    (grad,) = torch.autograd.grad(model(x)[0].square().sum(), x, create_graph=True)
+    (grad,) = torch.autograd.grad(power(model(x)[0]).sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="differentiate twice a function that was marked with @once_differentiable"):
         grad.sum().backward()
 

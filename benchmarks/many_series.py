@@ -1,0 +1,74 @@
+"""Many series in one table: one model over all beside the seasonal naive forecast, and a forecast of all in time.
+
+Run with ``python benchmarks/many_series.py FOLDER``; the table is made there.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HOUR = np.timedelta64(1, "h")
+
+
+def make(path: Path, series: int = 400, hours: tuple[int, int] = (1200, 3000), seed: int = 1) -> None:
+    """Write a table of hourly series: trend, a day's and a week's season and noise, of different scale and length.
+
+    Args:
+        path: Of the CSV file.
+        series: Of how many.
+        hours: Length of the shortest and of the longest.
+        seed: Of the draws.
+    """
+    draw = np.random.default_rng(seed)
+    end = np.datetime64("2024-07-01T00", "h")
+    rows = ["series,time,region,load"]
+    for number in range(series):
+        length = int(draw.integers(*hours))
+        times = end - length * HOUR + np.arange(length) * HOUR - int(draw.integers(0, 500)) * HOUR
+        hour = times.astype(np.int64)
+        scale = 10 ** draw.uniform(-1, 4)
+        day, week = draw.uniform(0.3, 1.5), draw.uniform(0.1, 0.8)
+        at_day, at_week = draw.uniform(0, 24), draw.uniform(0, 168)
+        sharp = draw.uniform(0.5, 2)
+        shape = np.exp(sharp * np.cos(2 * np.pi * (hour - at_day) / 24)) / np.exp(sharp)
+        value = (
+            draw.uniform(1, 4)
+            + np.cumsum(draw.normal(0, 0.01, length))
+            + draw.normal(0, 0.5) * np.arange(length) / length
+            + day * shape
+            + week * np.sin(2 * np.pi * (hour - at_week) / 168)
+            + draw.normal(0, draw.uniform(0.05, 0.25), length)
+        )
+        region = ("north", "south", "east", "west")[number % 4]
+        rows += [
+            f"s{number:03d},{time},{region},{scale * v:.6g}"
+            for time, v in zip(times.astype("datetime64[m]"), value, strict=True)
+        ]
+    path.write_text("\n".join(rows) + "\n")
+
+
+def make_promoted(path: Path, series: int = 60, days: int = 500, seed: int = 1) -> None:
+    """Write a table of daily sales that a promotion on random days doubles or triples, by shop.
+
+    Args:
+        path: Of the CSV file.
+        series: Of how many.
+        days: Of each.
+        seed: Of the draws.
+    """
+    draw = np.random.default_rng(seed)
+    times = np.datetime64("2023-01-01") + np.arange(days)
+    rows = ["shop,date,sales,promo"]
+    for number in range(series):
+        scale, effect = 10 ** draw.uniform(0, 3), draw.uniform(1, 2)
+        promo = draw.random(days) < 0.2
+        week = 1 + 0.2 * np.sin(2 * np.pi * (np.arange(days) + draw.integers(7)) / 7)
+        sales = scale * week * (1 + effect * promo) * (1 + draw.normal(0, 0.05, days))
+        rows += [f"shop{number},{day},{s:.6g},{p:d}" for day, s, p in zip(times, sales, promo, strict=True)]
+    path.write_text("\n".join(rows) + "\n")
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]) / "many_series.csv")
+    make_promoted(Path(sys.argv[1]) / "promoted.csv")

@@ -1,0 +1,32 @@
+"""Scaling by the window alone: instance normalisation."""
+
+# B batch, T time, C columns
+
+import torch
+from torch import Tensor
+
+from seqkit.padding import beside, valid
+
+SMALLEST = 1e-3  # deviation of a window, as a part of its mean, below which the window counts as constant
+
+
+def window_mean_and_scale(values_BTC: Tensor, lengths_B: Tensor | None, usual_C: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each column over the valid steps of each row, (B, C).
+
+    RevIN of Kim et al. 2022, "Reversible instance normalization for accurate time-series forecasting", without its
+    learned part. A column that does not change has the size of its mean as its scale, or, where it is zero
+    throughout, the usual one.
+
+    Args:
+        values_BTC: In the units of the data.
+        lengths_B: Valid steps of each row, None where all are.
+        usual_C: Scale of each column in the training part.
+    """
+    mask_BT1 = beside(valid(lengths_B, values_BTC), values_BTC)
+    count_B1 = mask_BT1.sum(1).clamp(min=1)
+    mean_BC = torch.where(mask_BT1, values_BTC, 0.0).sum(1) / count_B1
+    deviation_BTC = torch.where(mask_BT1, values_BTC - mean_BC[:, None], 0.0)
+    scale_BC = (deviation_BTC.square().sum(1) / count_B1).sqrt()
+    size_BC = mean_BC.abs()
+    constant_BC = torch.where(size_BC > 0, size_BC, usual_C.to(size_BC))
+    return mean_BC, torch.where(scale_BC > SMALLEST * size_BC, scale_BC, constant_BC)

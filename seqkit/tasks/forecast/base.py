@@ -1,0 +1,119 @@
+"""Base of the forecasting heads: a few numbers per step and target, from the state after the last row seen."""
+
+# B batch, T time, H output size of the model, F steps of the forecast (horizon), C target columns
+# P numbers that a head needs per step and target, I input columns
+
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from seqkit.contracts.batch import Batch
+from seqkit.contracts.spec import DataSpec, wrong_task
+from seqkit.errors import ConfigError
+from seqkit.inputs.frames.spec import Frames
+from seqkit.padding import last_valid, sequence_summary, widened
+from seqkit.tasks.forecast.known import KnownAhead
+from seqkit.tasks.forecast.spec import Series
+
+Anchor = Literal["auto", "last", "zero"]
+
+
+class ForecastHead(nn.Module):
+    """Abstract head of a series: what it adds is ``forward``, ``loss`` and ``predict``.
+
+    Reads the model's output at the last valid step; of a bidirectional model the backward direction at the first step,
+    where it has read everything. Where the frontend makes one row per column (frontend.channels=apart), each row is
+    forecast by itself, with shared weights.
+
+    Args:
+        name: Under which the head is registered, for refusals.
+        output_size: Of the model.
+        spec: Of the data.
+        causal: Whether the model is.
+        rows_per_sequence: Rows that the frontend makes of one sequence.
+        anchor: Value that the forecast is added to; see ``anchors``.
+        dropout: Probability of dropping an output of the model in training.
+        numbers: P.
+
+    Raises:
+        ConfigError: The data is no series, or does not have what an option needs.
+    """
+
+    meaning: str
+
+    def __init__(
+        self,
+        name: str,
+        output_size: int,
+        spec: DataSpec,
+        causal: bool,
+        rows_per_sequence: int,
+        anchor: Anchor,
+        dropout: float,
+        numbers: int = 1,
+    ) -> None:
+        super().__init__()
+        series = spec.task
+        if not isinstance(series, Series):
+            raise wrong_task(name, "a series", spec)
+        inputs = getattr(spec.inputs, "names", ())
+        unread = [name for name in series.names if name not in inputs]
+        for option, needed in (
+            ("head.anchor=last", anchor == "last"),
+            ("frontend.channels=apart", rows_per_sequence > 1),
+        ):
+            if needed and unread:
+                raise ConfigError(f"{option} needs every target among the inputs; '{unread[0]}' is not")
+        if not causal and output_size % 2:
+            raise ConfigError(f"head={name} needs an output per direction, this model has {output_size} for both")
+        self.series = series
+        self.spec = spec
+        if series.window:
+            self.meaning = self.meaning.replace("spec.task.scale", "the window's deviation").replace(
+                "spec.task.mean", "the window's mean"
+            )
+        self.columns = series.columns(spec) or []
+        self.anchored = anchor != "zero" and not unread
+        self.causal = causal
+        self.rows_per_sequence = rows_per_sequence
+        self.numbers = numbers
+        self.dropout = nn.Dropout(dropout)
+        columns = 1 if rows_per_sequence > 1 else len(series.names)
+        self.output = nn.Linear(output_size, series.horizon * columns * numbers)
+        frames = spec.inputs
+        ahead = isinstance(frames, Frames) and frames.columns("known", "calendar")
+        self.known = KnownAhead(frames, output_size, columns * numbers) if ahead else None
+
+    def per_step(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
+        """Map y_BTH to the numbers of each step and target (B, F, C, P), without the anchor.
+
+        With several rows per sequence the first axis of ``y_BTH`` is B * I.
+        """
+        summary_BH = self.dropout(sequence_summary(y_BTH, lengths_B, self.causal))
+        numbers = widened(self.output(summary_BH))
+        if self.rows_per_sequence == 1:
+            numbers_BFCP = numbers.view(len(batch), self.series.horizon, -1, self.numbers)
+            if self.known is None:
+                return numbers_BFCP
+            return numbers_BFCP + widened(self.known(summary_BH, batch)).view_as(numbers_BFCP)
+        numbers_BIFP = numbers.view(len(batch), self.rows_per_sequence, -1, self.numbers)
+        return numbers_BIFP[:, self.columns].transpose(1, 2)
+
+    def anchors(self, batch: Batch) -> Tensor:
+        """Return the value that the forecast of each target is added to, in deviations, to be broadcast to (B, F, C).
+
+        It is the last one seen where the head is anchored, or zero, the mean of the training part.
+        """
+        if not self.anchored:
+            return batch.inputs.new_zeros(())
+        last_BC = last_valid(batch.inputs, batch.lengths)[:, self.columns]
+        return self.series.scaled(last_BC[:, None], batch)
+
+    def stream(self, y_BTH: Tensor, batch: Batch, memory: None) -> tuple[Tensor, dict[str, Any], None]:
+        """Return the forecast after the last of some new steps, as a tensor and as a person reads it."""
+        outputs = self(y_BTH, None, batch)
+        return outputs, self.series.answers(self.predict(outputs, None, batch), self.spec)[0], None
+
+    def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> Any:
+        """Return the prediction in the units of the data; each head has its own."""
+        raise NotImplementedError

@@ -1,0 +1,94 @@
+"""Split-conformal calibration: quantiles of a forecast, corrected by its residuals over the validation part.
+
+Each quantile is shifted, per step and target, by the quantile of the same level of what it left over: for a forecast
+without quantiles that is split conformal prediction with signed residuals (Vovk et al. 2005), for one with quantiles
+conformalised quantile regression (Romano, Patterson and Candes 2019, theorem 2, each end by itself). Where validation
+and test are exchangeable, 90 % intervals cover 90 % or more; neighbouring windows of a series are so only roughly.
+"""
+
+# N windows, B batch, F steps of the forecast (horizon), C target columns, Q quantiles
+
+from collections.abc import Iterator, Sequence
+from math import ceil, floor
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from seqkit.contracts.batch import Batch, Split
+from seqkit.contracts.spec import Predictor
+from seqkit.tasks.forecast.prediction import SeriesPrediction
+
+LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
+"""Of the quantiles that a forecast without its own is given."""
+RESIDUALS = 2**25
+"""Held at once, at most: of more windows as many are taken, spread evenly over the part."""
+
+
+class Scaling(Protocol):
+    """What a ``Series`` does to values."""
+
+    def scaled(self, values: Tensor, batch: Batch) -> Tensor: ...
+
+    def in_units(self, deviations: Tensor, batch: Batch) -> Tensor: ...
+
+
+def residual_quantiles(predict: Predictor, scaling: Scaling, data: Any) -> tuple[tuple[float, ...], Tensor]:
+    """Return levels, and the shift (F, C, Q) of each quantile in deviations.
+
+    Args:
+        predict: Of the forecast that is calibrated.
+        scaling: Of the series.
+        data: Set up; its validation part is read.
+    """
+    first = predict(next(spread(data, "valid", 1)))
+    own, levels = first.quantiles_BFCQ, first.levels
+    numbers = first.values_BFC.numel() if own is None else own.numel()
+    residuals = []
+    for batch in spread(data, "valid", max(1, RESIDUALS // numbers)):
+        prediction = predict(batch)
+        assert batch.targets is not None
+        base_BFCQ = prediction.values_BFC[..., None] if own is None else prediction.quantiles_BFCQ
+        residual_BFCQ = scaling.scaled(batch.targets[..., None].double(), batch) - scaling.scaled(base_BFCQ, batch)
+        residuals.append(residual_BFCQ.float())
+    levels = levels or LEVELS
+    return levels, conformal_quantiles(torch.cat(residuals), levels)
+
+
+def conformal_quantiles(residuals_NFCQ: Tensor, levels: Sequence[float]) -> Tensor:
+    """Return of each level its quantile (F, C, Q) over N residuals; Q is 1 where all levels share them.
+
+    The rank counts one residual more than there are, the unknown one, and is rounded away from the middle; where that
+    is beyond the outermost residual, it is the outermost.
+    """
+    count = len(residuals_NFCQ)
+    sorted_NFCQ = residuals_NFCQ.sort(0).values
+    last = sorted_NFCQ.shape[-1] - 1
+
+    def rank(level: float) -> int:
+        exact = round(level * (count + 1), 6)
+        return min(max(ceil(exact) if level > 0.5 else floor(exact), 1), count)
+
+    picked = [sorted_NFCQ[rank(level) - 1, :, :, min(place, last)] for place, level in enumerate(levels)]
+    return torch.stack(picked, -1)
+
+
+def shifted(
+    prediction: SeriesPrediction, scaling: Scaling, batch: Batch, levels: tuple[float, ...], shifts_FCQ: Tensor
+) -> SeriesPrediction:
+    """Return the prediction with its quantiles, or quantiles about its values, shifted and in rising order."""
+    own = prediction.quantiles_BFCQ
+    base_BFCQ = (prediction.values_BFC[..., None] if own is None else own).double()
+    quantiles_BFCQ = scaling.in_units(scaling.scaled(base_BFCQ, batch) + shifts_FCQ, batch)
+    if own is not None:  # one value with rising shifts is in order
+        quantiles_BFCQ = quantiles_BFCQ.sort(-1).values
+    return SeriesPrediction(prediction.values_BFC, quantiles_BFCQ, levels)
+
+
+def spread(data: Any, split: Split, windows: int, size: int = 256) -> Iterator[Batch]:
+    """Yield batches of at most so many samples of a split, spread evenly over it, in order."""
+    part = data.part(split)
+    count = min(windows, len(part))
+    places = torch.linspace(0, len(part) - 1, count, dtype=torch.float64).round().int().tolist()
+    for start in range(0, count, size):
+        yield data.collate([part[place] for place in places[start : start + size]])

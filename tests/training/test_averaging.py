@@ -1,0 +1,67 @@
+"""Averaged weights: what they are, who reads them, and that training goes on as without."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import seqkit
+from seqkit.errors import ConfigError
+from seqkit.experiment import resume
+from seqkit.runs.checkpoint import AVERAGED, Checkpoint
+from seqkit.training.averaging import decaying, even_from
+from tests.conftest import TINY
+from tests.training.test_lengthening import killed_at
+
+WORDS = [*TINY, "scheduler=constant", "optimizer.lr=0.05", "model.dropout=0.3", "model.num_layers=2"]
+
+
+def last(id: str) -> Checkpoint:
+    return Checkpoint.read(Path("runs/tiny", id, "checkpoints/last.ckpt"))
+
+
+def raw(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    return {name.removeprefix("network."): value for name, value in checkpoint.content["state_dict"].items()}
+
+
+def equal(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
+    return some.keys() == others.keys() and all(torch.equal(value, others[name]) for name, value in some.items())
+
+
+@pytest.mark.parametrize(
+    ("option", "weight", "first"), [("ema=0.8", decaying(0.8), 1), ("average_last=0.5", even_from(3), 4)]
+)
+def test_the_average_is_that_of_the_steps_and_training_does_not_see_it(option, weight, first, monkeypatch):
+    seqkit.train([*WORDS, "trainer.keep_checkpoints=9", "id=plain"])
+    report = seqkit.train([*WORDS, f"trainer.{option}", "id=a"])
+    plain, averaged = last("plain"), last("a")
+    assert equal(raw(plain), raw(averaged))  # all that training needs is as without
+    folder = plain.path.parent
+    steps = sorted((Checkpoint.read(path) for path in folder.glob("last*.ckpt")), key=lambda one: one.step)
+    due: dict[str, torch.Tensor] = {}
+    for saved in {saved.step: saved for saved in steps}.values():
+        if saved.step >= first:
+            share = 1.0 if saved.step == first else weight(saved.step)
+            due = {name: due.get(name, value).lerp(value, share) for name, value in raw(saved).items()}
+    assert all(torch.allclose(value, due[name], rtol=1e-5) for name, value in averaged.content[AVERAGED].items())
+    assert equal(averaged.weights, dict(averaged.network().named_parameters()))
+    assert not equal(averaged.weights, raw(averaged))
+    best = seqkit.load("runs/tiny/a")
+    assert best.evaluate("valid")["model"] == report["valid"]
+    saved = Checkpoint.read(best.path)
+    assert saved.metadata["latest"]["mse"] == pytest.approx(report["valid"]["mse"], rel=1e-5)  # as validated
+
+
+def test_a_kill_does_not_change_the_average_nor_does_going_on_longer(monkeypatch):
+    seqkit.train([*WORDS, "trainer.ema=0.8", "trainer.max_steps=10", "id=whole"])
+    with killed_at(monkeypatch, 4):
+        seqkit.train([*WORDS, "trainer.ema=0.8", "id=a"])
+    resume(Path("runs/tiny/a"), changes=["trainer.max_steps=10"])
+    whole, again = last("whole"), last("a")
+    assert equal(whole.weights, again.weights)
+    assert equal(raw(whole), raw(again))
+
+
+def test_one_average_at_a_time():
+    with pytest.raises(ConfigError, match="give one of them"):
+        seqkit.train([*TINY, "trainer.ema=0.9", "trainer.average_last=0.5"])
