@@ -26,7 +26,7 @@ from seqkit.inputs.delimited import FILE, Separator, codec, no_text_reason, read
 from seqkit.inputs.tokens.reading import check_encoding
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import UNKNOWN
-from seqkit.inputs.words.spec import SpelledWords, word_tokenizer
+from seqkit.inputs.words.spec import SpelledWords
 from seqkit.padding import pad
 from seqkit.registry import find, register_data
 from seqkit.rng import generator
@@ -107,10 +107,12 @@ class LabelledText:
         self._places = named_places("labelled_text", path, train, valid, test, EXPECTED)
         self.fractions = check_fractions(valid_fraction, test_fraction)
         check_encoding(encoding)
-        if characters:
-            word_tokenizer(tokenizer)
-        else:
-            find("tokenizer", tokenizer)  # refused by name if there is none
+        if characters and not hasattr(find("tokenizer", tokenizer).factory, "split"):
+            raise ConfigError(
+                f"data.characters=true reads the characters of words, and data.tokenizer={tokenizer} makes none; add "
+                "data.characters=false frontend=embedding, or take data.tokenizer=lower_word"
+            )
+        find("tokenizer", tokenizer)  # refused by name if there is none
         self.text_column, self.label_column, self.split_column = text_column, label_column, split_column
         self.separator = separator
         self.encoding = encoding
@@ -171,16 +173,13 @@ class LabelledText:
 
     def _inputs(self, texts: Sequence[str]) -> Any:
         """Return the input kind with the vocabulary of the training texts."""
+        kind: Any = find("tokenizer", self.tokenizer).factory
+        if not hasattr(kind, "split"):
+            return Tokens(kind.fit(kind.pieces("\n".join(texts)), self.vocab_size), self.max_tokens)
+        words = [word for text in texts for word in kind.split(text)]
         if self.characters:
-            kind: Any = word_tokenizer(self.tokenizer)
-            words = [word for text in texts for word in kind.split(text)]
             return SpelledWords.fit(self.tokenizer, words, self.vocab_size, self.max_tokens)
-        kind = find("tokenizer", self.tokenizer).factory
-        if hasattr(kind, "split"):
-            pieces = [word for text in texts for word in kind.split(text)]
-        else:
-            pieces = kind.pieces("\n".join(texts))
-        return Tokens(kind.fit(pieces, self.vocab_size), self.max_tokens)
+        return Tokens(kind.fit(words, self.vocab_size), self.max_tokens)
 
     def _tokens(self, item: Labelled) -> Tensor:
         """Return the ids of a text, of its words and characters or of its tokens."""

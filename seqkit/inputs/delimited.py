@@ -274,7 +274,7 @@ def _json_rows(path: Path, names: Sequence[str] | None, encoding: str | None) ->
                     continue
                 if not isinstance(row, dict):
                     raise DataError(
-                        f'{where}: holds {shortened(line.decode().strip())}. Expected an object {{"name": value}}'
+                        f'{where}: holds {shortened(line.decode(codec(encoding)).strip())}. Expected an object {{"name": value}}'
                     )
                 cells = {str(name): _cell(value) for name, value in row.items()}
                 yield where, {name: cells.get(name, "") for name in names} if names else cells

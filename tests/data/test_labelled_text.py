@@ -110,8 +110,8 @@ def test_tokenizers(tmp_path):
     assert "W" in ready(path=path, tokenizer="char").spec.inputs.vocabulary
     assert isinstance(ready(path=path, tokenizer="byte").spec.inputs, Tokens)
     assert refusal(ConfigError, path=path, tokenizer="char", characters=True) == (
-        "data.tokenizer=char: its tokens are no words, whose characters could be read. "
-        "Expected data.tokenizer=lower_word or data.tokenizer=word"
+        "data.characters=true reads the characters of words, and data.tokenizer=char makes none; add "
+        "data.characters=false frontend=embedding, or take data.tokenizer=lower_word"
     )
 
 

@@ -244,6 +244,25 @@ def test_refuses_a_file_that_cannot_be_read(tmp_path, monkeypatch):
     assert refusal(DataError, path=path) == f"{path}: cannot be read (Permission denied)"
 
 
+def test_other_encodings_are_read_and_bad_bytes_replaced_if_asked(tmp_path):
+    latin = write(tmp_path, ("déjà vu " * 40).encode("latin-1"), "latin.txt")
+    assert "é" in ready(path=latin, seq_len=5, encoding="latin-1").spec.inputs.vocabulary
+    replaced = ready(path=latin, seq_len=5, bad_bytes="replace")
+    assert "\ufffd" in replaced.spec.inputs.vocabulary
+    assert replaced.facts["replaced"] == "80 characters that are no utf-8, by U+FFFD"
+
+
+def test_subwords_are_trained_on_the_training_part_and_scored_in_characters(tmp_path):
+    parts = three(tmp_path, "the cat sat. " * 60, "the dog sat. " * 30, "the dog ran. " * 30)
+    data = ready(**parts, tokenizer="bpe", vocab_size=300, seq_len=4)
+    assert data.facts["train"].endswith(" subwords")
+    tokenizer, tokens = data.spec.inputs.tokenizer, data.part("test").tokens
+    assert " cat" in tokenizer.vocabulary
+    assert " dog" not in tokenizer.vocabulary
+    assert tokenizer.decode(tokens.tolist()) == "the dog ran. " * 30
+    assert tokenizer.sizes()[tokens].sum(0).tolist() == [390, 390]
+
+
 def test_refuses_a_part_without_one_chunk(tmp_path):
     path = write(tmp_path, "a" * 1000)
     assert refusal(DataError, path=path, seq_len=50) == (
@@ -256,8 +275,10 @@ def test_refuses_a_part_without_one_chunk(tmp_path):
 
 def test_options_are_checked_in_one_line(tmp_path):
     path = write(tmp_path, "abc")
-    with pytest.raises(ConfigError, match=r"^no tokenizer 'byte'. Known: char, word;"):
-        build("data", {"name": "text_files", "path": path, "tokenizer": "byte"})
+    with pytest.raises(
+        ConfigError, match=r"^no tokenizer 'syllable'. Known: bpe, byte, char, lower_word, unigram, word;"
+    ):
+        build("data", {"name": "text_files", "path": path, "tokenizer": "syllable"})
     with pytest.raises(ConfigError, match=r"^data.vocab_size=1: input should be greater than or equal to 2$"):
         build("data", {"name": "text_files", "path": path, "vocab_size": 1})
     assert check("data", {"name": "python_source"}) == {

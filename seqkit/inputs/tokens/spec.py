@@ -42,7 +42,7 @@ class Tokens:
 
     def read_cell(self, cell: str, folder: Path) -> Tensor:
         """Return the ids (T,) of the text in a cell of a table."""
-        return self.tokenizer.encode(cell)
+        return self.tokenizer.encode(cell)[: self.max_tokens]
 
     def chunk(self, chunk: Any) -> Tensor:
         return chunk_of_tokens(self.tokenizer, chunk)

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from seqkit.__main__ import run
+from seqkit.data.series import SAMPLE
 from seqkit.errors import ConfigError, DataError
 from seqkit.inputs.tokens.vectors import use_vectors
 
@@ -24,6 +28,22 @@ def test_words_get_their_vectors_the_others_a_start_of_that_spread(tmp_path, hea
     assert weight[2].tolist() == [4, 5, 6]  # by its lower case
     assert weight[0].abs().max() < 6
     assert fact == f"{tmp_path}/vectors.txt has 2 of 4 words"
+
+
+def test_a_training_starts_from_them_and_its_checkpoint_needs_no_file(capsys):
+    place = Path("vectors.txt")
+    place.write_text("paris 1 2 3\nlugano 4 5 6\n")
+    words = ["train", "experiment=tag", f"data.path={SAMPLE.with_name('tagged.conll')}", "frontend.size=3", "id=x",
+             f"frontend.vectors={place}", "model.hidden_size=4", "optimizer.lr=1e-9"]  # fmt: skip
+    assert run([*words, "trainer.max_steps=1"]) == 0
+    assert "frontend: vectors.txt has 2 of " in capsys.readouterr().err
+    place.unlink()
+    from seqkit import load
+
+    trained = load("runs/tag/x")
+    row = trained.spec.inputs.vocabulary.index("paris")
+    assert trained.network.frontend.embedding.weight[row].tolist() == pytest.approx([1, 2, 3], abs=1e-4)
+    assert run([*words, "trainer.max_steps=2"]) == 0  # goes on from the checkpoint
 
 
 BAD = {
