@@ -39,7 +39,11 @@ class Scaling(Protocol):
 
 
 def residual_quantiles(
-    predict: Predictor, scaling: Scaling, columns: Sequence[int] | None, data: Any
+    predict: Predictor,
+    scaling: Scaling,
+    columns: Sequence[int] | None,
+    data: Any,
+    levels: tuple[float, ...] = LEVELS,
 ) -> tuple[tuple[float, ...], Tensor]:
     """Return levels, and the shift (F, C, Q) of each quantile in deviations of the window.
 
@@ -48,9 +52,10 @@ def residual_quantiles(
         scaling: Of the series.
         columns: Column of each target among the inputs; without, deviations are those of the training part.
         data: Set up; its validation part is read.
+        levels: Of a forecast that has no quantiles of its own.
     """
     first = predict(next(spread(data, "valid", 1)))
-    own, levels = first.quantiles_BFCQ, first.levels
+    own, levels = first.quantiles_BFCQ, first.levels or levels
     numbers = first.values_BFC.numel() if own is None else own.numel()
     residuals = []
     for batch in spread(data, "valid", max(1, RESIDUALS // numbers)):
@@ -59,7 +64,6 @@ def residual_quantiles(
         base_BFCQ = prediction.values_BFC[..., None] if own is None else prediction.quantiles_BFCQ
         residual_BFCQ = scaling.scaled(batch.targets[..., None].double(), batch) - scaling.scaled(base_BFCQ, batch)
         residuals.append((residual_BFCQ / window_deviations(scaling, columns, batch)).float())
-    levels = levels or LEVELS
     return levels, conformal_quantiles(torch.cat(residuals), levels)
 
 

@@ -13,7 +13,7 @@ from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import Baseline, DataSpec, Metric, Predictor, Results
 from seqkit.inputs.frames.scaling import window_mean_and_scale
 from seqkit.registry import register_task
-from seqkit.tasks.forecast.prediction import SeriesPrediction
+from seqkit.tasks.forecast.prediction import SeriesPrediction, interval_ends
 
 
 @register_task("forecast")
@@ -28,16 +28,16 @@ class Series:
         scale: Standard deviation of the training split, likewise.
         lookback: Rows read before the first predicted one; None where that varies.
         season: Rows of one period of the seasonal baseline, None where there is none.
-        window: Input column of each target whose mean and deviation over the window scale it; none where the training
-            split's do.
         naive: Mean absolute and root mean squared error of the seasonal naive forecast over the training split, a pair
             per name, which MASE and RMSSE divide by; empty where unknown. See ``facts.naive_errors``.
         counts: Whether each target holds whole numbers from 0 only; empty where unknown.
+        window: Input column of each target whose mean and deviation over the window scale it; none where the training
+            split's do.
         members: Names of the series, where there are several; a batch says by ``extras["series"]`` which of them each
             row is of, and by ``extras["naive"]`` (B, C, 2) what ``naive`` says of one.
         levels: Of the quantiles that the forecast is corrected to have, after a training.
-        shifts: Correction (F, C, Q) of each quantile, in deviations of the window; see ``conformal``. No property of the
-            data, so that it takes no part in a comparison.
+        shifts: Correction (F, C, Q) of each quantile, in deviations of the window; see ``conformal``. No property of
+            the data, so that it takes no part in a comparison.
     """
 
     head: ClassVar[str] = "forecast"
@@ -47,9 +47,9 @@ class Series:
     scale: tuple[float, ...]
     lookback: int | None = None
     season: int | None = None
-    window: tuple[int, ...] = ()
     naive: tuple[tuple[float, float], ...] = ()
     counts: tuple[bool, ...] = ()
+    window: tuple[int, ...] = ()
     members: tuple[str, ...] = field(default=(), compare=False)
     levels: tuple[float, ...] = field(default=(), compare=False)
     shifts: tuple[tuple[tuple[float, ...], ...], ...] = field(default=(), compare=False)
@@ -63,6 +63,13 @@ class Series:
     def examples(self) -> int:
         """Samples that figures show: of a single step a cloud of them."""
         return 400 if self.horizon == 1 else 4
+
+    @property
+    def unscaling(self) -> str:
+        """How a value is had from a deviation, for the description of an exported file."""
+        if self.window:
+            return "value = output * deviation + mean of the window's valid rows of the column"
+        return "value = output * spec.task.scale + spec.task.mean"
 
     def scaled(self, values: Tensor, batch: Batch) -> Tensor:
         """Return values (B, F, C, ...) in the units of the data as deviations from the mean."""
@@ -179,14 +186,3 @@ class Series:
                 cells = [[value, *(own[end] for end in ends)] for value, own in zip(values, quantiles_CQ, strict=True)]
             rows.append([str(step + 1), *(f"{number:.6g}" for cell in cells for number in cell)])
         return "\n".join(["", *("  ".join(cell.rjust(10) for cell in row) for row in rows)])
-
-
-def interval_ends(levels: Sequence[float]) -> tuple[int, int] | None:
-    """Return the places of the two quantiles that bound the interval shown and scored: 90 % of the mass.
-
-    Where these levels are not there the outermost two are taken, where they leave as much below as above; else None.
-    """
-    for low, high in ((0.05, 0.95), (levels[0], levels[-1]) if len(levels) > 1 else (0.05, 0.95)):
-        if low in levels and high in levels and abs(low + high - 1) < 1e-9:
-            return levels.index(low), levels.index(high)
-    return None

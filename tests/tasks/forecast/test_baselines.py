@@ -131,7 +131,7 @@ def test_the_linear_baseline_is_ridge_regression(walk):
 
 
 def test_of_a_calibrated_series_baselines_have_quantiles_of_their_residuals(walk):
-    task = replace(walk.spec.task, levels=(0.5,), shifts=((0.0,) * 2,) * 2)
+    task = replace(walk.spec.task, levels=(0.01, 0.5, 0.99), shifts=(((0.0,) * 3,) * 2,) * 2)
     batch = Batch(walk.part("test")[0][0][None])
     for name, predict in task.baselines(walk.spec, walk, "test").items():
         quantiles_BFCQ = predict(batch).quantiles_BFCQ
