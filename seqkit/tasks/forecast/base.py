@@ -41,8 +41,6 @@ class ForecastHead(nn.Module):
         ConfigError: The data is no series, or does not have what an option needs.
     """
 
-    meaning: str
-
     def __init__(
         self,
         name: str,
@@ -70,10 +68,6 @@ class ForecastHead(nn.Module):
             raise ConfigError(f"head={name} needs an output per direction, this model has {output_size} for both")
         self.series = series
         self.spec = spec
-        if series.window:
-            self.meaning = self.meaning.replace("spec.task.scale", "the window's deviation").replace(
-                "spec.task.mean", "the window's mean"
-            )
         self.columns = series.columns(spec) or []
         self.anchored = anchor != "zero" and not unread
         self.causal = causal

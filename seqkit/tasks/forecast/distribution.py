@@ -75,8 +75,7 @@ class DistributionForecast(ForecastHead):
         self.meaning = (
             "mean and dispersion (variance = mean + dispersion * mean^2) of the next rows, the last axis"
             if self.counts
-            else "location and scale of the next rows (the last axis) in deviations: "
-            "value = output * spec.task.scale + spec.task.mean"
+            else f"location and scale of the next rows (the last axis) in deviations: {self.series.unscaling}"
         )
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:

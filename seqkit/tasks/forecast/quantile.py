@@ -63,7 +63,7 @@ class QuantileForecast(ForecastHead):
         self.middle = min(range(len(levels)), key=lambda place: abs(levels[place] - 0.5))
         self.meaning = (
             f"quantiles {', '.join(f'{level:g}' for level in levels)} (the last axis) of the next rows in deviations: "
-            "value = output * spec.task.scale + spec.task.mean"
+            f"{self.series.unscaling}"
         )
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:

@@ -28,11 +28,11 @@ class Series:
         scale: Standard deviation of the training split, likewise.
         lookback: Rows read before the first predicted one; None where that varies.
         season: Rows of one period of the seasonal baseline, None where there is none.
-        window: Input column of each target whose mean and deviation over the window scale it; none where the training
-            split's do.
         naive: Mean absolute and root mean squared error of the seasonal naive forecast over the training split, a pair
             per name, which MASE and RMSSE divide by; empty where unknown. See ``facts.naive_errors``.
         counts: Whether each target holds whole numbers from 0 only; empty where unknown.
+        window: Input column of each target whose mean and deviation over the window scale it; none where the training
+            split's do.
         members: Names of the series, where there are several; a batch says by ``extras["series"]`` which of them each
             row is of, and by ``extras["naive"]`` (B, C, 2) what ``naive`` says of one.
         levels: Of the quantiles that the forecast is corrected to have, after a training.
@@ -47,9 +47,9 @@ class Series:
     scale: tuple[float, ...]
     lookback: int | None = None
     season: int | None = None
-    window: tuple[int, ...] = ()
     naive: tuple[tuple[float, float], ...] = ()
     counts: tuple[bool, ...] = ()
+    window: tuple[int, ...] = ()
     members: tuple[str, ...] = field(default=(), compare=False)
     levels: tuple[float, ...] = field(default=(), compare=False)
     shifts: tuple[tuple[tuple[float, ...], ...], ...] = field(default=(), compare=False)
@@ -63,6 +63,13 @@ class Series:
     def examples(self) -> int:
         """Samples that figures show: of a single step a cloud of them."""
         return 400 if self.horizon == 1 else 4
+
+    @property
+    def unscaling(self) -> str:
+        """How a value is had from a deviation, for the description of an exported file."""
+        if self.window:
+            return "value = output * deviation + mean of the window's valid rows of the column"
+        return "value = output * spec.task.scale + spec.task.mean"
 
     def scaled(self, values: Tensor, batch: Batch) -> Tensor:
         """Return values (B, F, C, ...) in the units of the data as deviations from the mean."""
