@@ -273,9 +273,8 @@ def _json_rows(path: Path, names: Sequence[str] | None, encoding: str | None) ->
                 if row is None and not line.strip():
                     continue
                 if not isinstance(row, dict):
-                    raise DataError(
-                        f'{where}: holds {shortened(line.decode(codec(encoding)).strip())}. Expected an object {{"name": value}}'
-                    )
+                    held = shortened(line.decode(codec(encoding)).strip())
+                    raise DataError(f'{where}: holds {held}. Expected an object {{"name": value}}')
                 cells = {str(name): _cell(value) for name, value in row.items()}
                 yield where, {name: cells.get(name, "") for name in names} if names else cells
     except (OSError, EOFError) as error:
