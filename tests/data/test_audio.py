@@ -252,7 +252,7 @@ MANIFESTS = [
         "{0}: no column 'label' or 'transcript'. Did you mean 'transcrpt'? Columns: path, transcrpt",
     ),
     ("path,label,transcript\na.wav,x,y\n", "{0}: has both 'label' and 'transcript'; keep the one to be learned"),
-    ("path,label,label\na.wav,x,y\n", "{0}: column 'label' is there twice"),
+    ("path,label,label\na.wav,x,y\n", "{0}: column 'label' is there twice. Expected one each"),
     ("path,label\na.wav\n", "{0}, line 2: 1 values, expected 2 as in the header"),
     (
         "path,label\na.wav,x\nb.wav,y,z\n",

@@ -124,6 +124,7 @@ def test_facts_and_fingerprint(ramp):
     assert data.facts == {
         "file": ramp,
         "rows": "20",
+        "read as": "separated by comma",
         "step": "1:00:00",
         "season": "24 rows, by the step",
         "left out": "columns without numbers: note",
@@ -164,7 +165,7 @@ def test_refuses_a_missing_file_before_reading(tmp_path):
     with pytest.raises(DataError) as caught:
         SeriesCsv(path=str(tmp_path / "ETTh.csv"))
     assert str(caught.value) == (
-        f"{tmp_path}/ETTh.csv: no such file. Did you mean 'ETTh1.csv'? Expected a CSV or Parquet file"
+        f"{tmp_path}/ETTh.csv: no such file. Did you mean 'ETTh1.csv'? Expected a CSV, TSV, Parquet or Excel file"
     )
 
 
