@@ -110,7 +110,10 @@ class Trained:
             ConfigError: Answers of the task are not written as files, or this one cannot be.
         """
         if not hasattr(self.spec.task, "write"):
-            raise ConfigError(f"answers of {type(self.spec.task).__name__} are text and JSON; there is no file of them")
+            name = type(self.spec.task).__name__
+            raise ConfigError(
+                f"answers of {name} are text and rows; write them to a name that ends in .csv, .jsonl or .parquet"
+            )
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             return self.spec.task.write(answer, Path(path))

@@ -54,7 +54,7 @@ SERIES = {
     "falling times": ({"t.csv": "\n".join([hourly().splitlines()[0], *reversed(hourly().splitlines()[1:])])}, "", "turn the file upside down"),
     "one falling time": ({"t.csv": hourly({9: "2024-01-01 01:30,0.1,1"})}, "", "line 9, column 'date': an earlier time than the row before"),
     "a time twice": ({"t.csv": hourly({9: "2024-01-01 06:00,0.1,1"})}, "", "data.repeats=first keeps the first"),
-    "several series": ({"t.csv": stacked()}, "", "as of several series in one table. Expected one series per file"),
+    "several series": ({"t.csv": stacked()}, "", "as of several series in one table. data=series_table data.series=COLUMN reads those"),
     "mixed time zones": ({"t.csv": hourly({9: "2024-01-01 07:00+03:00,0.1,1", **{n: f"2024-01-01 {n - 2:02d}:00+01:00,0.{n},1" for n in (2, 3, 4, 5, 6, 7, 8)}}, rows=8)}, "", "time zones are mixed (+01:00, +03:00)"),
     "some with a time zone": ({"t.csv": hourly({9: "2024-01-01 07:00Z,0.1,1"})}, "", "line 9, column 'date': time zone +00:00, the first row has none"),
     "uneven steps": ({"t.csv": hourly({9: "2024-01-01 07:20,0.1,1"})}, "", "line 9, column 'date': 1:20:00 after the row before"),

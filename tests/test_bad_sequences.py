@@ -61,7 +61,7 @@ BAD = {
     "NUL bytes": ({"t.csv": b"id,x,ki\0nd\n"}, LONG, "t.csv, line 1: holds NUL bytes"),
     "Latin-1": ({"t.csv": walks({7: "w1,1,1,1,\xe9"}).encode("latin-1")}, LONG, "t.csv, line 7"),
     "ragged, longer": ({"t.csv": walks({5: "w0,3,1,1,a,7"})}, LONG, "t.csv, line 5: 6 cells, the header has 5; a comma inside a cell needs quotes"),
-    "two separators": ({"t.csv": walks(mark=";", header="id;t;x;y;kind, if any")}, {**LONG, "separator": "pipe"}, "line 1: no pipe in it, as data.separator=pipe asks for, but a comma"),
+    "two separators": ({"t.csv": walks(mark=";", header="id;t;x;y;kind, if any")}, {**LONG, "separator": "pipe"}, "line 1: no pipe in it, as data.separator=pipe asks for, but a semicolon"),
     "separator that is not there": ({"t.csv": walks()}, {**LONG, "separator": "tab"}, "t.csv, line 1: no tab in it, as data.separator=tab asks for, but a comma"),
     "separators that both divide": ({"t.csv": "id,x;kind\n" + "w,1;a\n" * 8}, LONG, "line 1: its cells may be separated by comma or semicolon. Say data.separator=comma"),
     "decimal marks mixed": ({"t.csv": walks({4: "w0;2;1,5;4;a"}, mark=";")}, LONG, "decimal points and decimal commas are mixed, '0.0' in line 2 and '1,5' in line 4"),

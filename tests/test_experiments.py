@@ -12,6 +12,7 @@ import pytest
 from seqkit.__main__ import run
 from seqkit.commands.list import inventory
 from seqkit.data.series import SAMPLE
+from tests.bad_files import many
 
 FEW = ["trainer.max_steps=3", "trainer.val_check_interval=2", "trainer.accelerator=cpu", "id=x"]
 
@@ -30,6 +31,12 @@ def table() -> Path:
         for hour in range(400):
             day, rest = divmod(hour, 24)
             rows.writerow([f"2024-01-{day + 1:02d} {rest:02d}:00", round(math.sin(hour / 3.8), 4), hour % 7])
+    return path
+
+
+def shops() -> Path:
+    path = Path("shops.csv")
+    path.write_text(many(rows=120))
     return path
 
 
@@ -63,6 +70,10 @@ TINY = {
                       "data.eval_streams=4", "model.hidden_size=8"], lambda: "book.txt"),
     "forecast": (lambda: [f"data.path={table()}", "data.time_column=date", "data.lookback=48", "data.horizon=4",
                           "model.hidden_size=8"], lambda: "table.csv"),
+    "series_table": (lambda: [f"data.path={shops()}", "data.series=shop", "data.time_column=date", "data.targets=[sales]",
+                              "data.known=[promo]", "data.static=[size]", "data.categories=[region]",
+                              "data.calendar=[hour]", "data.lookback=24", "data.horizon=4", "frontend.patch=8",
+                              "model.hidden_size=8"], None),
     "audio_classify": (lambda: [f"data.path={sounds()}", "data.batch_size=4", "model.hidden_size=8"],
                        lambda: "sounds/high/1.wav"),
 }  # fmt: skip

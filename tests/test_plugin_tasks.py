@@ -121,7 +121,10 @@ def test_labelled_sentences_train_and_predict(tokenizer, capsys):
     assert run(["predict", "runs/sentences/x", "the film was good", "bad", "--json"]) == 0
     answers = json.loads(capsys.readouterr().out)
     assert run(["predict", "runs/sentences/x", "bad", "--output", "out"]) == 1
-    assert capsys.readouterr().err == "seqkit: answers of Classes are text and JSON; there is no file of them\n"
+    assert (
+        capsys.readouterr().err
+        == "seqkit: answers of Classes are text and rows; write them to a name that ends in .csv, .jsonl or .parquet\n"
+    )
     assert [set(answer["probabilities"]) for answer in answers] == [{"good", "bad"}] * 2
     long = "good film " * 5000
     trained = seqkit.load("runs/sentences/x")

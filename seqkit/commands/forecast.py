@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(future.answers, indent=2, ensure_ascii=False))
         return
-    columns = future.table()
+    columns = future.table(brief=True)
     rows = list(zip(*columns.values(), strict=True))
     if not arguments.output:
         cells = [[f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows[:LINES]]

@@ -36,9 +36,13 @@ class Future:
     pasts: list[Tensor]
     spec: DataSpec
 
-    def table(self) -> dict[str, list[Any]]:
-        """Return one row per series and step, as columns by name; ``polars.DataFrame`` and pandas' take it."""
-        return self.spec.task.future(self.answers, self.spec)
+    def table(self, brief: bool = False) -> dict[str, list[Any]]:
+        """Return one row per series and step, as columns by name; ``polars.DataFrame`` and pandas' take it.
+
+        Args:
+            brief: Whether to leave out quantiles that a person has no need of.
+        """
+        return self.spec.task.future(self.answers, self.spec, brief)
 
     def write(self, path: str | Path) -> Path:
         """Write the table as CSV or Parquet, by the ending of the name, and return its path."""

@@ -63,13 +63,13 @@ class Sources:
         for one in self.given:
             if isinstance(one, str) and one == "-":
                 yield from self._lines(sys.stdin)
-            elif _is_path(one) and Path(one).is_dir():
+            elif _is_folder(one):
                 for path in self.files_of(Path(one)):
                     yield from self._file(path)
             elif self.column:
                 yield from self._rows(existing_file(one, delimited.FILE), self.column)
             else:
-                if _is_path(one) and hasattr(self.spec.inputs, "read_cell") and str(one).endswith(TABLES):
+                if hasattr(self.spec.inputs, "read_cell") and _is_table(one):
                     names = ", ".join(read_text_table(existing_file(one, delimited.FILE), self.separator).names)
                     raise ConfigError(f"{one}: is a table; say --column for the one to predict for. Columns: {names}")
                 yield from self._file(one)
@@ -88,14 +88,14 @@ class Sources:
 
     def left_out(self) -> int:
         """Return how many files of the folders are not of the kind that the network reads."""
-        folders = [Path(one) for one in self.given if _is_path(one) and Path(one).is_dir()]
+        folders = [Path(one) for one in self.given if _is_folder(one)]
         return sum(len(_files(folder)) - len(self.files_of(folder)) for folder in folders)
 
     def count(self) -> int | None:
         """Return how many inputs there are; None where only reading them tells."""
         if self.column or "-" in map(str, self.given) or hasattr(self.spec.inputs, "sequences"):
             return None
-        return sum(len(self.files_of(Path(one))) if _is_path(one) and Path(one).is_dir() else 1 for one in self.given)
+        return sum(len(self.files_of(Path(one))) if _is_folder(one) else 1 for one in self.given)
 
     def _file(self, source: Any) -> Iterator[Source]:
         """Yield what one file or text is: one sequence, or the many that a file holds."""
@@ -146,6 +146,17 @@ class Sources:
 
 def _is_path(source: Any) -> bool:
     return isinstance(source, str | os.PathLike) and str(source) != "-"
+
+
+def _is_folder(source: Any) -> bool:
+    return _is_path(source) and os.path.isdir(source)  # of a long text too, which Path.is_dir() refuses
+
+
+def _is_table(source: Any) -> bool:
+    """Whether a source is the path of a table, and not a text that ends so."""
+    return (
+        _is_path(source) and str(source).endswith(TABLES) and (os.path.isfile(source) or len(str(source).split()) == 1)
+    )
 
 
 def _given(sequence: Tensor) -> Tensor:

@@ -265,16 +265,16 @@ def _json_rows(path: Path, names: Sequence[str] | None, encoding: str | None) ->
             for number, line in enumerate(file, 1):
                 where = f"{path}, line {number}"
                 try:
-                    row = json.loads(line.decode(codec(encoding)).rstrip("\r\n")) if line.strip() else None
+                    text = line.decode(codec(encoding)).rstrip("\r\n")
+                    row = json.loads(text) if text.strip() else None
                 except UnicodeDecodeError:
                     raise DataError(f"{where}: {no_text_reason(encoding)}") from None
                 except json.JSONDecodeError as error:
                     raise DataError(f"{where}: is not JSON ({error.msg} at column {error.colno})") from None
-                if row is None and not line.strip():
+                if row is None and not text.strip():
                     continue
                 if not isinstance(row, dict):
-                    held = shortened(line.decode(codec(encoding)).strip())
-                    raise DataError(f'{where}: holds {held}. Expected an object {{"name": value}}')
+                    raise DataError(f'{where}: holds {shortened(text.strip())}. Expected an object {{"name": value}}')
                 cells = {str(name): _cell(value) for name, value in row.items()}
                 yield where, {name: cells.get(name, "") for name in names} if names else cells
     except (OSError, EOFError) as error:

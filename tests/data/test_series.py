@@ -104,7 +104,8 @@ def test_spec_names_inputs_and_targets(ramp):
     assert data.spec.inputs.names == ("y", "x")
     assert data.spec.inputs.rate == pytest.approx(1 / 3600)
     assert isinstance(data.spec.inputs, Frames)
-    assert data.spec.task == Series(2, ("y", "x"), (5.0, 6.5), (1.0, pytest.approx(16.25**0.5)), lookback=3, season=5)
+    naive, counts = ((0.0, 0.0), (5.0, 5.0)), (True, True)
+    assert data.spec.task == Series(2, ("y", "x"), (5.0, 6.5), (1.0, pytest.approx(16.25**0.5)), 3, 5, naive, counts)
     inputs, targets = data.part("train")[0]
     assert inputs.tolist() == [[5, 0], [5, 1], [5, 2]]
     assert targets.tolist() == [[5, 3], [5, 4]]

@@ -9,6 +9,9 @@ from seqkit.errors import ConfigError, DataError
 from seqkit.registry import build
 from seqkit.specs import spec_from_json, spec_to_json
 from seqkit.testing import check_data
+from seqkit.testing.check import require
+from seqkit.testing.heads import suite
+from seqkit.testing.line import parse
 from tests.bad_files import hourly, many
 
 OPTIONS = {"series": "shop", "time_column": "date", "targets": ["sales"], "lookback": 8, "horizon": 2}
@@ -158,6 +161,13 @@ def test_the_spec_survives_json():
 def test_the_conformance_suite():
     made()
     check_data("series_table", path="t.csv", **OPTIONS, **ALL, batch_size=5)
+
+
+def test_heads_on_columns_known_ahead_pass_the_conformance_suite():
+    made()
+    columns = "data.known=[promo] data.static=[size] data.categories=[region] data.calendar=[hour]"
+    table = f"data=series_table data.path=t.csv data.series=shop data.time_column=date data.targets=[sales] {columns}"
+    require(*suite(parse(f"head=quantile_forecast {table} data.lookback=8 data.horizon=2 data.batch_size=4".split())))
 
 
 # --- refusals

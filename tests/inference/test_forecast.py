@@ -23,8 +23,8 @@ ANSWER = {
     "times": ["2024-01-03 12:00", "2024-01-03 13:00"],
     "names": ["load"],
     "values": [[1.0], [2.0]],
-    "levels": [0.1, 0.9],
-    "quantiles": [[[0.5, 1.5]], [[1.25, 1 / 3]]],
+    "levels": [0.1, 0.5, 0.9],
+    "quantiles": [[[0.5, 1.0, 1.5]], [[1.25, 2.0, 7 / 3]]],
 }
 TRAIN = ["data=series_csv", "data.path=t.csv", "data.time_column=date", "data.lookback=8", "data.horizon=3",
          "data.targets=[load]", "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=1", "id=x"]  # fmt: skip
@@ -68,12 +68,14 @@ def test_a_run_forecasts_what_follows_its_file_or_another(tmp_path, monkeypatch,
 
 def test_quantiles_are_columns(tmp_path):
     future = Future([ANSWER], [torch.zeros(30, 2)], SPEC)
+    assert list(future.table(brief=True)) == ["date", "load", "load_q0.1", "load_q0.9"]
     place = future.write(tmp_path / "out.parquet")
     assert pl.read_parquet(place).to_dict(as_series=False) == {
         "date": ANSWER["times"],
         "load": [1.0, 2.0],
         "load_q0.1": [0.5, 1.25],
-        "load_q0.9": [1.5, 0.3333333],
+        "load_q0.5": [1.0, 2.0],
+        "load_q0.9": [1.5, 2.333333],
     }
     assert future.plot(tmp_path / "out.png").stat().st_size > 1000
 

@@ -60,6 +60,11 @@ def test_a_table_is_its_rows(tmp_path, name, content):
         ids(str(path))
 
 
+@pytest.mark.parametrize("text", ["abc" * 5000, "abc is in a.csv", "a\nb"])
+def test_a_text_is_itself(text):
+    assert ids(text) == [text]
+
+
 def test_standard_input_is_its_lines(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("abc\n\ncab\n"))
     sources = list(Sources(SPEC, ["-"]))

@@ -7,7 +7,7 @@ from seqkit.testing.data.changes import with_another_end
 from seqkit.testing.tiny import READY
 from tests.testing.built_in import lines
 
-OWN_FILES = ("audio_folder", "labelled_text", "series_csv", "tagged_text", "text_files")
+OWN_FILES = ("audio_folder", "labelled_text", "series_csv", "series_table", "tagged_text", "text_files")
 
 
 @pytest.mark.seqkit(*lines("data", *OWN_FILES))

@@ -71,6 +71,13 @@ def ambiguous_row(series: Any, decimal: Decimal) -> int | None:
     return None if _any(series, notation.settled) else _first(series, notation.grouped)
 
 
+def is_plain(series: Any) -> bool:
+    """Whether each cell of a polars column of text is a number as Python reads it."""
+    import polars as pl
+
+    return bool(series.cast(pl.Float64, strict=False).null_count() == series.null_count())
+
+
 def holds_numbers(series: Any) -> bool:
     """Whether each cell of a polars column of text is a number in one of the notations."""
     either = "|".join(f"({notation.number})" for notation in NOTATIONS.values())

@@ -68,7 +68,8 @@ def read_ts(path: Path, missing: Fill = "refuse") -> Cases:
         if cases and line.startswith("@"):
             raise DataError(f"{where}: '{shortened(line)}' below @data. Expected one sequence per line")
         labels, classes = _labels(header)
-        *parts, label = [*line.split(":"), *([] if labels else [None])]
+        parts = line.split(":")
+        label = parts.pop() if labels else None
         if not parts:
             raise DataError(f"{where}: no ':', so no sequence before its label. Expected dimension:dimension:label")
         said = _dimensions(where, header)

@@ -30,6 +30,7 @@ from seqkit.inputs.frames.decimals import (
     as_each,
     certain_row,
     holds_numbers,
+    is_plain,
     numbers,
 )
 from seqkit.inputs.frames.times import Times, moment, months, offset, whole_number
@@ -184,7 +185,7 @@ def open_table(
     line_R = np.arange(frame.height) + (1 if path.suffix in PARQUET else 2)
     table = Table(path, (), np.empty((frame.height, 0)), line_R)
     read = [name for name in frame.columns if name in wanted or (numbers and name not in others)]
-    decimal, settled = _decimal(table, [frame[name] for name in read], wanted, notation)
+    decimal, settled = _decimal(table, [frame[name] for name in read], wanted, separator, notation)
     return frame, replace(table, notation=replace(notation, separator=separator, decimal=decimal), settled=settled)
 
 
@@ -290,7 +291,7 @@ def _read_csv(path: Path, mark: str) -> Any:
 
 
 def _decimal(
-    table: Table, columns: Sequence[Any], wanted: Sequence[str], notation: Notation
+    table: Table, columns: Sequence[Any], wanted: Sequence[str], separator: Separator | None, notation: Notation
 ) -> tuple[Decimal | None, bool]:
     """Return the decimal mark of columns, None where their cells do not tell, and whether it was given.
 
@@ -301,17 +302,21 @@ def _decimal(
 
     if notation.decimal and not notation.found:
         return notation.decimal, True
-    columns = [
-        series for series in columns if series.dtype == pl.String and (series.name in wanted or holds_numbers(series))
-    ]
+    texts = [series for series in columns if series.dtype == pl.String]
+    plain = [series for series in texts if is_plain(series)]
+    others = [series for series in texts if not is_plain(series) and (series.name in wanted or holds_numbers(series))]
+    if not others and separator != "semicolon" and not notation.decimal:  # the usual table, quickly
+        points = any(bool(series.str.contains(".", literal=True).any()) for series in plain)
+        return ("point" if points else None), False
     certain: dict[Decimal, tuple[int, Any]] = {}
-    for series in columns:
+    for series in [*plain, *others]:
         for decimal in DECIMALS:
             row = certain_row(series, decimal)
             if row is not None:
                 certain.setdefault(decimal, (row, series))
     if len(certain) == 2:
-        cells = [f"'{series[row]}' in {table.where(row).rpartition(', ')[2]}" for row, series in certain.values()]
+        found = sorted(certain.values(), key=lambda cell: cell[0])
+        cells = [f"'{series[row]}' in {table.where(row).rpartition(', ')[2]}" for row, series in found]
         raise DataError(f"{table.path}: decimal points and decimal commas are mixed, {' and '.join(cells)}")
     if certain:
         [decimal] = certain

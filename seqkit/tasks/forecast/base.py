@@ -3,8 +3,10 @@
 # B batch, T time, H output size of the model, F steps of the forecast (horizon), C target columns
 # P numbers that a head needs per step and target, I input columns
 
+from dataclasses import replace
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
@@ -39,8 +41,6 @@ class ForecastHead(nn.Module):
         ConfigError: The data is no series, or does not have what an option needs.
     """
 
-    meaning: str
-
     def __init__(
         self,
         name: str,
@@ -68,10 +68,6 @@ class ForecastHead(nn.Module):
             raise ConfigError(f"head={name} needs an output per direction, this model has {output_size} for both")
         self.series = series
         self.spec = spec
-        if series.window:
-            self.meaning = self.meaning.replace("spec.task.scale", "the window's deviation").replace(
-                "spec.task.mean", "the window's mean"
-            )
         self.columns = series.columns(spec) or []
         self.anchored = anchor != "zero" and not unread
         self.causal = causal
@@ -109,10 +105,18 @@ class ForecastHead(nn.Module):
         last_BC = last_valid(batch.inputs, batch.lengths)[:, self.columns]
         return self.series.scaled(last_BC[:, None], batch)
 
-    def stream(self, y_BTH: Tensor, batch: Batch, memory: None) -> tuple[Tensor, dict[str, Any], None]:
-        """Return the forecast after the last of some new steps, as a tensor and as a person reads it."""
+    def stream(
+        self, y_BTH: Tensor, batch: Batch, memory: Tensor | None
+    ) -> tuple[Tensor, dict[str, Any], Tensor | None]:
+        """Return the forecast after the last of some new steps, as a tensor and as a person reads it.
+
+        The memory is what an interval depends on: the last rows, as many as the network was trained to read.
+        """
         outputs = self(y_BTH, None, batch)
-        return outputs, self.series.answers(self.predict(outputs, None, batch), self.spec)[0], None
+        seen = batch.inputs if memory is None else torch.cat((memory, batch.inputs), 1)
+        seen = seen[:, -(self.series.lookback or seen.shape[1]) :]
+        prediction = self.predict(outputs, None, replace(batch, inputs=seen))
+        return outputs, self.series.answers(prediction, self.spec)[0], seen if self.columns else None
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> Any:
         """Return the prediction in the units of the data; each head has its own."""

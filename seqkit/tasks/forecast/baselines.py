@@ -13,7 +13,6 @@ from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import Baseline
 from seqkit.tasks.forecast.conformal import residual_quantiles, shifted, spread
 from seqkit.tasks.forecast.prediction import SeriesPrediction
-from seqkit.tasks.forecast.spec import Series
 
 PAIRS = 100_000
 """Windows, times targets, that the linear map is fitted to at most."""
@@ -24,11 +23,11 @@ Forecast = Callable[[Batch], Tensor]
 """From a batch to values (B, F, C) in the units of the data."""
 
 
-def baselines(series: Series, columns: Sequence[int] | None, data: Any) -> dict[str, Baseline]:
-    """Return the baselines by name; where the series is calibrated, with quantiles of their own residuals.
+def baselines(series: Any, columns: Sequence[int] | None, data: Any) -> dict[str, Baseline]:
+    """Return the baselines by name; where the series is calibrated, with quantiles of its levels.
 
     Args:
-        series: The task.
+        series: The task, a ``Series``, whose module imports this one.
         columns: Column of each target among the inputs; None where one is not among them (only the mean is left).
         data: Set up; the linear map is fitted on its training part, the residuals are those of the validation part.
     """
@@ -43,18 +42,18 @@ def baselines(series: Series, columns: Sequence[int] | None, data: Any) -> dict[
             found["drift"] = partial(drift, horizon=horizon, columns=columns, lookback=series.lookback)
             found["linear"] = linear(series, columns, series.lookback, data)
     found["training mean"] = partial(training_mean, horizon=horizon, mean=series.mean)
-    return {name: _with_quantiles(forecast, series, data) for name, forecast in found.items()}
+    return {name: _with_quantiles(forecast, series, columns, data) for name, forecast in found.items()}
 
 
-def _with_quantiles(forecast: Forecast, series: Series, data: Any) -> Baseline:
+def _with_quantiles(forecast: Forecast, series: Any, columns: Sequence[int] | None, data: Any) -> Baseline:
     def point(batch: Batch) -> SeriesPrediction:
         return SeriesPrediction(forecast(batch))
 
     @cache  # at the first batch, so that one that fails is left out alone
     def residuals() -> tuple[tuple[float, ...], Tensor]:
-        return residual_quantiles(point, series, data)
+        return residual_quantiles(point, series, columns, data, series.levels)
 
-    return (lambda batch: shifted(point(batch), series, batch, *residuals())) if series.shifts else point
+    return (lambda batch: shifted(point(batch), series, columns, batch, *residuals())) if series.shifts else point
 
 
 def recent(batch: Batch, columns: Sequence[int], rows: int) -> Tensor:
@@ -81,7 +80,7 @@ def training_mean(batch: Batch, horizon: int, mean: Sequence[float]) -> Tensor:
     return torch.tensor(mean, dtype=torch.float64).expand(len(batch), horizon, -1)
 
 
-def linear(series: Series, columns: Sequence[int], lookback: int, data: Any) -> Forecast:
+def linear(series: Any, columns: Sequence[int], lookback: int, data: Any) -> Forecast:
     """Return ridge regression from the look-back to the horizon, both less the last value, the same for all targets.
 
     NLinear of Zeng et al. (2022), "Are Transformers Effective for Time Series Forecasting?", in closed form: only the

@@ -2,11 +2,13 @@
 
 Each quantile is shifted, per step and target, by the quantile of the same level of what it left over: for a forecast
 without quantiles that is split conformal prediction with signed residuals (Vovk et al. 2005), for one with quantiles
-conformalised quantile regression (Romano, Patterson and Candes 2019, theorem 2, each end by itself). Where validation
-and test are exchangeable, 90 % intervals cover 90 % or more; neighbouring windows of a series are so only roughly.
+conformalised quantile regression (Romano, Patterson and Candes 2019, theorem 2, each end by itself). What is left over
+is measured in deviations of the window that was read (locally weighted: Lei et al. 2018), since a series is calm at one
+time and restless at another. Where validation and test are exchangeable, 90 % intervals cover 90 % or more; the windows
+of a series are so only roughly.
 """
 
-# N windows, B batch, F steps of the forecast (horizon), C target columns, Q quantiles
+# N windows, B batch, T time, F steps of the forecast (horizon), C target columns, Q quantiles
 
 from collections.abc import Iterator, Sequence
 from math import ceil, floor
@@ -17,10 +19,13 @@ from torch import Tensor
 
 from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import Predictor
+from seqkit.padding import valid
 from seqkit.tasks.forecast.prediction import SeriesPrediction
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
 """Of the quantiles that a forecast without its own is given."""
+CALM = 0.01
+"""Deviation of a window, over that of the training part, that is counted at least."""
 RESIDUALS = 2**25
 """Held at once, at most: of more windows as many are taken, spread evenly over the part."""
 
@@ -33,16 +38,24 @@ class Scaling(Protocol):
     def in_units(self, deviations: Tensor, batch: Batch) -> Tensor: ...
 
 
-def residual_quantiles(predict: Predictor, scaling: Scaling, data: Any) -> tuple[tuple[float, ...], Tensor]:
-    """Return levels, and the shift (F, C, Q) of each quantile in deviations.
+def residual_quantiles(
+    predict: Predictor,
+    scaling: Scaling,
+    columns: Sequence[int] | None,
+    data: Any,
+    levels: tuple[float, ...] = LEVELS,
+) -> tuple[tuple[float, ...], Tensor]:
+    """Return levels, and the shift (F, C, Q) of each quantile in deviations of the window.
 
     Args:
         predict: Of the forecast that is calibrated.
         scaling: Of the series.
+        columns: Column of each target among the inputs; without, deviations are those of the training part.
         data: Set up; its validation part is read.
+        levels: Of a forecast that has no quantiles of its own.
     """
     first = predict(next(spread(data, "valid", 1)))
-    own, levels = first.quantiles_BFCQ, first.levels
+    own, levels = first.quantiles_BFCQ, first.levels or levels
     numbers = first.values_BFC.numel() if own is None else own.numel()
     residuals = []
     for batch in spread(data, "valid", max(1, RESIDUALS // numbers)):
@@ -50,8 +63,7 @@ def residual_quantiles(predict: Predictor, scaling: Scaling, data: Any) -> tuple
         assert batch.targets is not None
         base_BFCQ = prediction.values_BFC[..., None] if own is None else prediction.quantiles_BFCQ
         residual_BFCQ = scaling.scaled(batch.targets[..., None].double(), batch) - scaling.scaled(base_BFCQ, batch)
-        residuals.append(residual_BFCQ.float())
-    levels = levels or LEVELS
+        residuals.append((residual_BFCQ / window_deviations(scaling, columns, batch)).float())
     return levels, conformal_quantiles(torch.cat(residuals), levels)
 
 
@@ -73,13 +85,33 @@ def conformal_quantiles(residuals_NFCQ: Tensor, levels: Sequence[float]) -> Tens
     return torch.stack(picked, -1)
 
 
+def window_deviations(scaling: Scaling, columns: Sequence[int] | None, batch: Batch) -> Tensor:
+    """Return the standard deviation of each target over the rows read, over that of the training part, (B, 1, C, 1)."""
+    if not columns:
+        return torch.ones(1, 1, 1, 1, dtype=torch.float64, device=batch.inputs.device)
+    past_BTC = scaling.scaled(batch.inputs[:, :, list(columns)].double(), batch)
+    if batch.lengths is None:
+        variance_BC = past_BTC.var(1, correction=0)
+    else:
+        valid_BT1 = valid(batch.lengths, past_BTC)[:, :, None]
+        mean_B1C = (past_BTC * valid_BT1).sum(1, keepdim=True) / batch.lengths[:, None, None]
+        variance_BC = ((past_BTC - mean_B1C).square() * valid_BT1).sum(1) / batch.lengths[:, None]
+    return variance_BC.sqrt().clamp(min=CALM)[:, None, :, None]
+
+
 def shifted(
-    prediction: SeriesPrediction, scaling: Scaling, batch: Batch, levels: tuple[float, ...], shifts_FCQ: Tensor
+    prediction: SeriesPrediction,
+    scaling: Scaling,
+    columns: Sequence[int] | None,
+    batch: Batch,
+    levels: tuple[float, ...],
+    shifts_FCQ: Tensor,
 ) -> SeriesPrediction:
     """Return the prediction with its quantiles, or quantiles about its values, shifted and in rising order."""
     own = prediction.quantiles_BFCQ
     base_BFCQ = (prediction.values_BFC[..., None] if own is None else own).double()
-    quantiles_BFCQ = scaling.in_units(scaling.scaled(base_BFCQ, batch) + shifts_FCQ, batch)
+    shifts_BFCQ = shifts_FCQ * window_deviations(scaling, columns, batch)
+    quantiles_BFCQ = scaling.in_units(scaling.scaled(base_BFCQ, batch) + shifts_BFCQ, batch)
     if own is not None:  # one value with rising shifts is in order
         quantiles_BFCQ = quantiles_BFCQ.sort(-1).values
     return SeriesPrediction(prediction.values_BFC, quantiles_BFCQ, levels)

@@ -75,8 +75,7 @@ class DistributionForecast(ForecastHead):
         self.meaning = (
             "mean and dispersion (variance = mean + dispersion * mean^2) of the next rows, the last axis"
             if self.counts
-            else "location and scale of the next rows (the last axis) in deviations: "
-            "value = output * spec.task.scale + spec.task.mean"
+            else f"location and scale of the next rows (the last axis) in deviations: {self.series.unscaling}"
         )
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
@@ -123,7 +122,8 @@ class DistributionForecast(ForecastHead):
             deviations_BFCQ = first_BFC[..., None] + second_BFC[..., None] * standard
             quantiles_BFCQ = self.series.in_units(deviations_BFCQ, batch)
             values_BFC = self.series.in_units(first_BFC, batch)
-        return self.series.corrected(SeriesPrediction(values_BFC, quantiles_BFCQ, LEVELS), batch)
+        prediction = SeriesPrediction(values_BFC, quantiles_BFCQ, LEVELS)
+        return self.series.corrected(prediction, batch, self.columns)
 
     def samples(self, outputs: Tensor, batch: Batch, count: int) -> Tensor:
         """Draw values (S, B, F, C) in the units of the data, each by itself, from torch's global generator."""

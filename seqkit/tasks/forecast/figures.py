@@ -8,8 +8,7 @@ from typing import Any
 from seqkit.contracts.batch import Batch
 from seqkit.plotting import panels
 from seqkit.tasks.forecast.baselines import last_rows
-from seqkit.tasks.forecast.prediction import SeriesPrediction
-from seqkit.tasks.forecast.spec import interval_ends
+from seqkit.tasks.forecast.prediction import SeriesPrediction, interval_ends
 
 COLUMNS = 3
 """Targets drawn."""

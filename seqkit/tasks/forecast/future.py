@@ -15,7 +15,12 @@ SERIES = 4  # drawn
 COLUMNS = 3  # targets drawn
 
 
-def table(answers: Sequence[Answer], series_column: str | None, time_column: str | None) -> dict[str, list[Any]]:
+def table(
+    answers: Sequence[Answer],
+    series_column: str | None,
+    time_column: str | None,
+    kept: Sequence[int] | None = None,
+) -> dict[str, list[Any]]:
     """Return one row per series and step, as columns by name.
 
     Those are the series, if there are several; the time, or the number of the step where times are not known; the
@@ -25,9 +30,12 @@ def table(answers: Sequence[Answer], series_column: str | None, time_column: str
         answers: As ``Series.answers`` gives them, with the ``times`` and the ``series`` of each where known.
         series_column: Its name in the file, if it has one.
         time_column: Likewise.
+        kept: Quantiles to return, by place; all if not given.
     """
     names = answers[0]["names"]
     levels = answers[0].get("levels", [])
+    kept = range(len(levels)) if kept is None else kept
+    levels = [levels[place] for place in kept]
     time = time_column or "step"
     columns: dict[str, list[Any]] = {series_column: []} if series_column else {}
     columns |= {time: [], **{name: [] for name in names}}
@@ -42,8 +50,8 @@ def table(answers: Sequence[Answer], series_column: str | None, time_column: str
                 columns[name].append(rounded(value))
         for quantiles_CQ in answer.get("quantiles", []):
             for name, quantiles in zip(names, quantiles_CQ, strict=True):
-                for level, value in zip(levels, quantiles, strict=True):
-                    columns[f"{name}_q{level:g}"].append(rounded(value))
+                for level, place in zip(levels, kept, strict=True):
+                    columns[f"{name}_q{level:g}"].append(rounded(quantiles[place]))
     return columns
 
 
@@ -52,13 +60,14 @@ def rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-def figure(answers: Sequence[Answer], pasts: Sequence[Any], inputs: Sequence[str]) -> Any:
+def figure(answers: Sequence[Answer], pasts: Sequence[Any], inputs: Sequence[str], ends: Sequence[int] | None) -> Any:
     """Draw the forecasts of the first series after the rows before them.
 
     Args:
         answers: As of ``table``.
         pasts: The rows (T, I) that each was made from.
         inputs: Names of the columns of those.
+        ends: Places of the quantiles that bound the interval to be drawn; None for none.
     """
     names = answers[0]["names"]
     drawn = [name for name in names if name in inputs][:COLUMNS] or names[:1]
@@ -78,10 +87,10 @@ def figure(answers: Sequence[Answer], pasts: Sequence[Any], inputs: Sequence[str
             axis.plot(behind, seen, color="gray", label="seen")
             ahead, values = [behind[-1], *ahead], [seen[-1], *values]  # joined to the last row seen
         axis.plot(ahead, values, color="tab:orange", label="forecast")
-        if "quantiles" in answer:
-            outer = [(row[column][0], row[column][-1]) for row in answer["quantiles"]]
-            levels = answer["levels"]
-            label = f"{levels[0]:g} to {levels[-1]:g}"
+        if ends:
+            levels, (low, high) = answer["levels"], ends
+            outer = [(row[column][low], row[column][high]) for row in answer["quantiles"]]
+            label = f"{levels[low]:g} to {levels[high]:g}"
             axis.fill_between(ahead[-steps:], *zip(*outer, strict=True), color="tab:orange", alpha=0.25, label=label)
         axis.set_ylabel(name, parse_math=False)
         if "series" in answer:

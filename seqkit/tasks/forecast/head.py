@@ -38,7 +38,6 @@ class Forecast(ForecastHead):
     """
 
     monitor: tuple[str, Literal["min", "max"]] = ("mse", "min")
-    meaning = "the next rows in deviations: value = output * spec.task.scale + spec.task.mean"
 
     def __init__(
         self,
@@ -53,6 +52,7 @@ class Forecast(ForecastHead):
     ) -> None:
         super().__init__("forecast", output_size, spec, causal, rows_per_sequence, anchor, dropout)
         self.loss_function = LOSSES[loss]
+        self.meaning = f"the next rows in deviations: {self.series.unscaling}"
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
         """Map y_BTH to the forecast (B, F, C), in deviations from the training split's mean."""
@@ -64,4 +64,4 @@ class Forecast(ForecastHead):
         return self.loss_function(outputs, self.series.scaled(batch.targets, batch), reduction="sum"), outputs.numel()
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> SeriesPrediction:
-        return self.series.corrected(SeriesPrediction(self.series.in_units(outputs, batch)), batch)
+        return self.series.corrected(SeriesPrediction(self.series.in_units(outputs, batch)), batch, self.columns)

@@ -50,7 +50,7 @@ class KnownAhead(nn.Module):
         if known_BFK is None:
             raise ConfigError(
                 f"the model reads columns that are known ahead ({', '.join(self.names)}), and here are no values of "
-                "them for the rows to come; `seqkit forecast RUN --known FILE` takes them"
+                "them for the rows to come; use `seqkit forecast`"
             )
         known_BFD = self.from_known((known_BFK - self.mean) / self.scale)
         return self.output(F.gelu(self.from_summary(summary_BH)[:, None] + known_BFD))

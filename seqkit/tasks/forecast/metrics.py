@@ -10,8 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from seqkit.contracts.batch import Batch
-from seqkit.tasks.forecast.prediction import SeriesPrediction
-from seqkit.tasks.forecast.spec import Series, interval_ends
+from seqkit.tasks.forecast.prediction import SeriesPrediction, interval_ends
 
 NAMED = 8
 """Targets up to which each has an error of its own among the scores."""
@@ -25,7 +24,7 @@ class ForecastMetrics(Metric):
     """Errors of a forecast and, where it has quantiles, how good these are.
 
     Args:
-        series: The task.
+        series: The task, a ``Series``, whose module imports this one.
     """
 
     full_state_update = False
@@ -46,7 +45,7 @@ class ForecastMetrics(Metric):
     mass: Tensor
     each_SCE: Tensor
 
-    def __init__(self, series: Series) -> None:
+    def __init__(self, series: Any) -> None:
         super().__init__()
         self.series = series
         zeros_C = torch.zeros(len(series.names), dtype=torch.float64)

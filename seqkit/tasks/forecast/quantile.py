@@ -63,7 +63,7 @@ class QuantileForecast(ForecastHead):
         self.middle = min(range(len(levels)), key=lambda place: abs(levels[place] - 0.5))
         self.meaning = (
             f"quantiles {', '.join(f'{level:g}' for level in levels)} (the last axis) of the next rows in deviations: "
-            "value = output * spec.task.scale + spec.task.mean"
+            f"{self.series.unscaling}"
         )
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
@@ -86,4 +86,4 @@ class QuantileForecast(ForecastHead):
         """Return the quantiles, with the one nearest to the median as the value."""
         quantiles_BFCQ = self.series.in_units(outputs, batch)
         prediction = SeriesPrediction(quantiles_BFCQ[..., self.middle], quantiles_BFCQ, self.levels)
-        return self.series.corrected(prediction, batch)
+        return self.series.corrected(prediction, batch, self.columns)

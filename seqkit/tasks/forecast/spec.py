@@ -13,7 +13,7 @@ from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import Baseline, DataSpec, Metric, Predictor, Results
 from seqkit.inputs.frames.scaling import window_mean_and_scale
 from seqkit.registry import register_task
-from seqkit.tasks.forecast.prediction import SeriesPrediction
+from seqkit.tasks.forecast.prediction import SeriesPrediction, interval_ends
 
 
 @register_task("forecast")
@@ -28,16 +28,16 @@ class Series:
         scale: Standard deviation of the training split, likewise.
         lookback: Rows read before the first predicted one; None where that varies.
         season: Rows of one period of the seasonal baseline, None where there is none.
-        window: Input column of each target whose mean and deviation over the window scale it; none where the training
-            split's do.
         naive: Mean absolute and root mean squared error of the seasonal naive forecast over the training split, a pair
             per name, which MASE and RMSSE divide by; empty where unknown. See ``facts.naive_errors``.
         counts: Whether each target holds whole numbers from 0 only; empty where unknown.
+        window: Input column of each target whose mean and deviation over the window scale it; none where the training
+            split's do.
         members: Names of the series, where there are several; a batch says by ``extras["series"]`` which of them each
             row is of, and by ``extras["naive"]`` (B, C, 2) what ``naive`` says of one.
         levels: Of the quantiles that the forecast is corrected to have, after a training.
-        shifts: Correction (F, C, Q) of each quantile, in deviations; see ``conformal``. No property of the data, so
-            that it takes no part in a comparison.
+        shifts: Correction (F, C, Q) of each quantile, in deviations of the window; see ``conformal``. No property of
+            the data, so that it takes no part in a comparison.
     """
 
     head: ClassVar[str] = "forecast"
@@ -47,9 +47,9 @@ class Series:
     scale: tuple[float, ...]
     lookback: int | None = None
     season: int | None = None
-    window: tuple[int, ...] = ()
     naive: tuple[tuple[float, float], ...] = ()
     counts: tuple[bool, ...] = ()
+    window: tuple[int, ...] = ()
     members: tuple[str, ...] = field(default=(), compare=False)
     levels: tuple[float, ...] = field(default=(), compare=False)
     shifts: tuple[tuple[tuple[float, ...], ...], ...] = field(default=(), compare=False)
@@ -63,6 +63,13 @@ class Series:
     def examples(self) -> int:
         """Samples that figures show: of a single step a cloud of them."""
         return 400 if self.horizon == 1 else 4
+
+    @property
+    def unscaling(self) -> str:
+        """How a value is had from a deviation, for the description of an exported file."""
+        if self.window:
+            return "value = output * deviation + mean of the window's valid rows of the column"
+        return "value = output * spec.task.scale + spec.task.mean"
 
     def scaled(self, values: Tensor, batch: Batch) -> Tensor:
         """Return values (B, F, C, ...) in the units of the data as deviations from the mean."""
@@ -96,18 +103,24 @@ class Series:
         """Return the series with the correction of the quantiles that the validation part asks for."""
         from seqkit.tasks.forecast.conformal import residual_quantiles
 
-        levels, shifts_FCQ = residual_quantiles(predict, self, data)
+        levels, shifts_FCQ = residual_quantiles(predict, self, self.columns(spec), data)
         shifts = tuple(tuple(tuple(row) for row in step) for step in shifts_FCQ.tolist())
         return replace(self, levels=levels, shifts=shifts)
 
-    def corrected(self, prediction: SeriesPrediction, batch: Batch) -> SeriesPrediction:
-        """Return the prediction with calibrated quantiles, where the series has been calibrated; as it is otherwise."""
+    def corrected(self, prediction: SeriesPrediction, batch: Batch, columns: Sequence[int] | None) -> SeriesPrediction:
+        """Return the prediction with calibrated quantiles, where the series has been calibrated; as it is otherwise.
+
+        Args:
+            prediction: For the batch.
+            batch: Of which the inputs are read.
+            columns: See ``columns``.
+        """
         if not self.shifts:
             return prediction
         from seqkit.tasks.forecast.conformal import shifted
 
         shifts_FCQ = prediction.values_BFC.new_tensor(self.shifts, dtype=torch.float64)
-        return shifted(prediction, self, batch, self.levels, shifts_FCQ)
+        return shifted(prediction, self, columns, batch, self.levels, shifts_FCQ)
 
     def metrics(self, spec: DataSpec) -> Metric:
         from seqkit.tasks.forecast.metrics import ForecastMetrics  # torchmetrics is slow to import
@@ -146,22 +159,29 @@ class Series:
         rows: list[dict[str, Any]] = []
         for step, values_C in enumerate(answer["values"]):
             row = {"step": step + 1, **dict(zip(answer["names"], values_C, strict=True))}
-            for name, values_Q in zip(answer["names"], answer.get("quantiles", {step: ()})[step], strict=False):
-                row |= {f"{name}_q{level:g}": value for level, value in zip(answer["levels"], values_Q, strict=True)}
+            if "quantiles" in answer:
+                for name, values_Q in zip(answer["names"], answer["quantiles"][step], strict=True):
+                    levels = (f"{name}_q{level:g}" for level in answer["levels"])
+                    row |= dict(zip(levels, values_Q, strict=True))
             rows.append(row)
         return rows
 
-    def future(self, answers: Sequence[dict[str, Any]], spec: DataSpec) -> dict[str, list[Any]]:
-        """Return the forecasts of rows to come as the columns of one table, one row per series and step."""
+    def future(self, answers: Sequence[dict[str, Any]], spec: DataSpec, brief: bool = False) -> dict[str, list[Any]]:
+        """Return the forecasts of rows to come as the columns of one table, one row per series and step.
+
+        Of quantiles a brief one has only the ends of the interval.
+        """
         from seqkit.tasks.forecast.future import table
 
-        return table(answers, getattr(spec.inputs, "series", None), getattr(spec.inputs, "time_column", None))
+        kept = (interval_ends(answers[0].get("levels", ())) or ()) if brief else None
+        return table(answers, getattr(spec.inputs, "series", None), getattr(spec.inputs, "time_column", None), kept)
 
     def future_figure(self, answers: Sequence[dict[str, Any]], pasts: Sequence[Tensor], spec: DataSpec) -> Any:
         """Draw the forecasts of rows to come after the rows (T, I) that each was made from."""
         from seqkit.tasks.forecast.future import figure
 
-        return figure(answers, pasts, getattr(spec.inputs, "names", ()))
+        ends = interval_ends(answers[0].get("levels", ()))
+        return figure(answers, pasts, getattr(spec.inputs, "names", ()), ends)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return a table of one line per step: each target, and the ends of its interval where there is one."""
@@ -178,14 +198,3 @@ class Series:
                 cells = [[value, *(own[end] for end in ends)] for value, own in zip(values, quantiles_CQ, strict=True)]
             rows.append([str(step + 1), *(f"{number:.6g}" for cell in cells for number in cell)])
         return "\n".join(["", *("  ".join(cell.rjust(10) for cell in row) for row in rows)])
-
-
-def interval_ends(levels: tuple[float, ...] | list[float]) -> tuple[int, int] | None:
-    """Return the places of the two quantiles that bound the interval shown and scored: 90 % of the mass.
-
-    Where these levels are not there the outermost two are taken, where they leave as much below as above; else None.
-    """
-    for low, high in ((0.05, 0.95), (levels[0], levels[-1]) if len(levels) > 1 else (0.05, 0.95)):
-        if low in levels and high in levels and abs(low + high - 1) < 1e-9:
-            return levels.index(low), levels.index(high)
-    return None

@@ -18,6 +18,8 @@ def stream_equals_the_whole(subject: PredictionSubject) -> None:
         raise DoesNotApply("the head has no stream")
     if not subject.network.model.causal:
         raise DoesNotApply("the model reads backwards too, so no stream takes it")
+    if getattr(subject.network.frontend, "looks_ahead", None):
+        raise DoesNotApply("the frontend needs the whole sequence, so no stream takes it")
     given = next((one for one in subject.alone if one.y.shape[1] > 1 and len(one.y) == 1), None)
     if given is None:
         raise DoesNotApply("no sequence of the data has two steps, or the frontend makes several rows of each")

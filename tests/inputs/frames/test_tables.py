@@ -282,7 +282,7 @@ def read_as(path, **notation):
     ("a\tb\n1.5\t1,234,567\n2\t1,000\n", [[1.5, 1234567], [2, 1000]], "separated by tab, decimal point"),
     ("a|b\n1|2\n", [[1, 2]], "separated by pipe"),
     ("a;b\n1,234;2,5\n", [[1.234, 2.5]], "separated by semicolon, decimal comma"),  # 2,5 settles 1,234
-    ("a,b\n1.234,2\n", [[1.234, 2]], "separated by comma"),
+    ("a,b\n1.234,2\n", [[1.234, 2]], "separated by comma, decimal point"),
     ("t;a\n03/04/2024;1\n13/04/2024;2\n", [[1], [2]], "separated by semicolon, times as %d/%m/%Y"),
 ])  # fmt: skip
 def test_the_notation_is_found_and_said(write, content, values, words):

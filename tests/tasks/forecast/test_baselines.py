@@ -131,16 +131,21 @@ def test_the_linear_baseline_is_ridge_regression(walk):
 
 
 def test_of_a_calibrated_series_baselines_have_quantiles_of_their_residuals(walk):
-    task = replace(walk.spec.task, levels=(0.5,), shifts=((0.0,) * 2,) * 2)
+    task = replace(walk.spec.task, levels=(0.01, 0.5, 0.99), shifts=(((0.0,) * 3,) * 2,) * 2)
     batch = Batch(walk.part("test")[0][0][None])
     for name, predict in task.baselines(walk.spec, walk, "test").items():
         quantiles_BFCQ = predict(batch).quantiles_BFCQ
         assert (quantiles_BFCQ.diff(dim=-1) >= 0).all(), name
     part = walk.part("valid")
-    left = sorted(float(targets[1, 0] - inputs[-1, 0]) for inputs, targets in (part[i] for i in range(len(part))))
-    first, last = task.baselines(walk.spec, walk, "test")["repeat last"](batch).quantiles_BFCQ[0, 1, 0, [0, -1]]
-    seen = float(batch.inputs[0, -1, 0])
-    assert [float(first) - seen, float(last) - seen] == pytest.approx([left[0], left[-1]], abs=1e-4)  # few residuals
+
+    def left(inputs, targets):
+        return float((targets[1, 0] - inputs[-1, 0]) / inputs[:, 0].std(correction=0))
+
+    residuals = sorted(left(*part[index]) for index in range(len(part)))
+    quantiles_Q = task.baselines(walk.spec, walk, "test")["repeat last"](batch).quantiles_BFCQ[0, 1, 0]
+    seen = batch.inputs[0, :, 0]
+    found = (quantiles_Q[[0, -1]] - seen[-1]) / seen.std(correction=0)
+    assert found.tolist() == pytest.approx([residuals[0], residuals[-1]], rel=1e-4)  # few residuals: the outermost
 
 
 def test_no_score_is_missing_for_a_column_that_never_changes_with_the_season(saw):

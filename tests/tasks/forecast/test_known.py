@@ -32,7 +32,7 @@ def test_without_what_is_known_ahead_a_forecast_is_refused(head):
     with pytest.raises(ConfigError) as refusal:
         head(torch.randn(1, 5, 4), None, Batch(torch.ones(1, 5, 2)))
     assert "known ahead (promo)" in str(refusal.value)
-    assert "`seqkit forecast RUN --known FILE`" in str(refusal.value)
+    assert "use `seqkit forecast`" in str(refusal.value)
 
 
 def test_gradients_reach_every_weight(head):

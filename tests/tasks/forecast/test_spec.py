@@ -60,3 +60,11 @@ def test_by_the_window_values_are_scaled_by_each_window():
     assert torch.equal(series.in_units(scaled, batch), values_BFC.double())
     quantiles = values_BFC[..., None].expand(-1, -1, -1, 3)
     assert torch.equal(series.in_units(series.scaled(quantiles, batch), batch), quantiles.double())
+
+
+def test_rows_of_an_answer_are_its_steps():
+    task = Series(2, ("a", "b"), (0.0, 0.0), (1.0, 1.0))
+    answer = {"names": ["a", "b"], "values": [[1.0, 2.0], [3.0, 4.0]]}
+    assert task.rows(answer) == [{"step": 1, "a": 1, "b": 2}, {"step": 2, "a": 3, "b": 4}]
+    answer |= {"levels": [0.1, 0.9], "quantiles": [[[0.0, 2.0], [1.0, 3.0]], [[2.0, 4.0], [3.0, 5.0]]]}
+    assert task.rows(answer)[1] == {"step": 2, "a": 3, "b": 4, "a_q0.1": 2, "a_q0.9": 4, "b_q0.1": 3, "b_q0.9": 5}
