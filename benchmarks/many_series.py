@@ -1,6 +1,6 @@
-"""Many series in one table: one model over all beside the seasonal naive forecast, and a forecast of all in time.
+"""Make two tables of many series: hourly ones of different scale and length, and daily sales driven by promotions.
 
-Run with ``python benchmarks/many_series.py FOLDER``; the table is made there.
+``python benchmarks/many_series.py FOLDER`` writes many_series.csv and promoted.csv there.
 """
 
 import sys
