@@ -6,7 +6,7 @@ from seqkit.testing.data.changes import with_another_end
 from seqkit.testing.tiny import READY
 from tests.testing.built_in import lines
 
-OWN_FILES = ("audio_folder", "series_csv", "text_files")
+OWN_FILES = ("audio_folder", "sequence_table", "series_csv", "series_table", "text_files")
 
 
 @pytest.mark.seqkit(*lines("data", *OWN_FILES))
@@ -16,8 +16,15 @@ def test_built_in_data(check):
 
 def test_every_data_set_that_is_always_there_has_a_tiny_form():
     assert {tiny["name"] for tiny in READY} == {line.removeprefix("data=") for line in lines("data", *OWN_FILES)} | {
-        "text_files"
+        "sequence_table",
+        "text_files",
     }
+
+
+@pytest.mark.parametrize("target", [{"targets": ["speed"]}, {"targets": None, "label": "pace"}])
+def test_recorded_sequences(target):
+    options = next(tiny for tiny in READY if tiny["name"] == "sequence_table")
+    check_data(**{**options, **target})
 
 
 def test_text_files(tmp_path):
