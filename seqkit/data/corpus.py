@@ -38,7 +38,7 @@ LOG = logging.getLogger("seqkit")
 LARGE = 2**26
 """Bytes from which on a text is tokenised into files; a smaller one is faster read anew."""
 BLOCK = 2**23  # bytes that are tokenised at once
-FITTED = 2**26  # bytes of the training part, in even distances, that a tokenizer is fitted to
+FITTED = 2**25  # bytes of the training part, in even distances, that a tokenizer is fitted to
 
 
 class Block(NamedTuple):

@@ -7,7 +7,15 @@ from seqkit.testing.data.changes import with_another_end
 from seqkit.testing.tiny import READY
 from tests.testing.built_in import lines
 
-OWN_FILES = ("audio_folder", "labelled_text", "series_csv", "series_table", "tagged_text", "text_files")
+OWN_FILES = (
+    "audio_folder",
+    "labelled_text",
+    "sequence_table",
+    "series_csv",
+    "series_table",
+    "tagged_text",
+    "text_files",
+)
 
 
 @pytest.mark.seqkit(*lines("data", *OWN_FILES))
@@ -17,9 +25,16 @@ def test_built_in_data(check):
 
 def test_every_data_set_that_is_always_there_has_a_tiny_form():
     assert {tiny["name"] for tiny in READY} == {line.removeprefix("data=") for line in lines("data", *OWN_FILES)} | {
+        "sequence_table",
         "tagged_text",
         "text_files",
     }
+
+
+@pytest.mark.parametrize("target", [{"targets": ["speed"]}, {"targets": None, "label": "pace"}])
+def test_recorded_sequences(target):
+    options = next(tiny for tiny in READY if tiny["name"] == "sequence_table")
+    check_data(**{**options, **target})
 
 
 def test_text_files(tmp_path):
