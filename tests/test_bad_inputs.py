@@ -153,7 +153,7 @@ ON_RUNS = {
     "predict from garbage": ({"x.wav": b"garbage"}, "predict {sounds} x.wav", "x.wav: cannot be read as WAV or FLAC"),
     "predict from a sound that is cut off": ({"x.wav": wav()[:1000]}, "predict {sounds} x.wav", "x.wav: cut off"),
     "predict from a pipe": ({"x.wav": os.mkfifo}, "predict {sounds} x.wav", "x.wav: is not a regular file"),
-    "predict from a folder": (sounds(), "predict {sounds} sounds", "sounds: is a folder. Expected a WAV or FLAC file"),
+    "predict from a folder": ({"x/a.txt": "no sound"}, "predict {sounds} x", "x: no file in it that ends in .wav, .flac"),
     "export to another ending": ({}, "export {adding} --output x.txt", "x.txt: a file of this format must be named *.onnx"),
     "export to no folder": ({}, "export {adding} --output nowhere/x.onnx", "nowhere: no such folder"),
     "describe a run with options": ({}, "describe {adding} model.hidden_size=5", "options can be set to describe one of data, frontend, model,"),

@@ -51,7 +51,7 @@ stream = trained.stream()
 for row in rows:
     last = stream.feed(row)
 assert gates["layer1.forward.gate.candidate"].shape == (1, 8, 4), list(gates)
-print(whole, last)
+print(whole[0]["values"], last["values"])
 """
     seen = subprocess.run([sys.executable, "-c", inside], capture_output=True, text=True)
     whole, last = (float(number) for number in re.findall(r"-?\d+\.\d+", seen.stdout))
