@@ -75,8 +75,11 @@ def test_a_task_of_ones_own_trains_reports_evaluates_predicts_and_describes(caps
     assert re.fullmatch(r"silence|[A-G]( [A-G])*", Path("heard/roll.prediction.txt").read_text())
     assert run(["predict", "runs/piano_roll/x", "roll.csv", "./roll.csv", "--output", "heard"]) == 1
     assert capsys.readouterr().err == "seqkit: --output: two inputs are called roll; predict for them one at a time\n"
-    assert run(["predict", "runs/piano_roll/x", "roll.csv", "--output", "roll.csv"]) == 1
-    assert "roll.csv/roll.prediction: cannot be written (file exists)" in capsys.readouterr().err
+    Path("taken").touch()
+    assert run(["predict", "runs/piano_roll/x", "roll.csv", "--output", "taken"]) == 1
+    assert "taken/roll.prediction: cannot be written (file exists)" in capsys.readouterr().err
+    assert run(["predict", "runs/piano_roll/x", "roll.csv", "--output", "out.csv"]) == 1
+    assert capsys.readouterr().err.startswith("seqkit: answers of Notes have no rows; ")
     assert run(["describe", "runs/piano_roll/x"]) == 0
     assert "notes" in capsys.readouterr().out
 

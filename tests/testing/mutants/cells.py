@@ -288,7 +288,7 @@ class InexactBackend(Unit):
         return run_reference(self, (10 * x_TBI).round() / 10, projections, masks, state)
 
 
-@mutant("model", "forgets_zoneout", "every_option_of_the_stack_works", "with model.zoneout=0.5: backend=fused", False)
+@mutant("model", "forgets_zoneout", "every_option_of_the_stack_works", "with model.zoneout=0.5: in chunks, with", False)
 @seqkit.register_cell("forgets_zoneout")
 class ForgetsZoneout(Unit):
     """A faster backend that leaves out the masks of zoneout."""

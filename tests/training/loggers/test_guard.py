@@ -83,7 +83,11 @@ def test_a_logger_of_a_plugin_is_given_the_scores_and_the_files_of_the_figures(f
     run = RunFolder(finished)
     loggers.publish(run, run.read_report())
     step = run.read_report()["best_step"]
-    assert logger.calls == [(step, ["test/mae", "test/mse"]), ("publish", step, [True, True], "best.ckpt")]
+    scores = ["coverage_90", "crps", "mae", "mse", "pinball", "rmse", "smape", "width_90"]
+    assert logger.calls == [
+        (step, [f"test/{name}" for name in scores]),
+        ("publish", step, [True, True], "best.ckpt"),
+    ]
 
 
 def test_a_logger_without_log_metrics_is_refused(monkeypatch):
