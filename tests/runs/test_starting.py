@@ -16,10 +16,13 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
 from seqkit.experiment import resume
 from seqkit.inputs.frames.spec import Frames
+from seqkit.inputs.words.spec import SpelledWords
+from seqkit.network import assemble
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
-from seqkit.runs.starting import other_columns_reason
+from seqkit.runs.starting import other_columns_reason, take_weights
 from seqkit.tasks.next_token.spec import NextToken
+from seqkit.tasks.tag.spec import Tags
 from tests.conftest import TINY
 from tests.training.test_lengthening import killed_at
 
@@ -157,3 +160,24 @@ def test_other_columns_in_the_same_place_are_said():
     )
     assert not other_columns_reason(reading("heat", "load"), reading("heat", "load"))
     assert not other_columns_reason(reading("heat"), reading("load", "heat"))  # no weights of another size are taken
+
+
+def test_words_their_characters_and_tags_go_by_their_names():
+    def tagger(words, tags):
+        spec = DataSpec(SpelledWords.fit("lower_word", words, None), Tags(tags))
+        parts = {"frontend": {"name": "words"}, "model": {"name": "elman"}, "head": {"name": "tag", "crf": True}}
+        return spec.inputs, assemble(parts, spec)
+
+    theirs, other = tagger(["one", "two", "six"], ("A", "B", "C"))
+    ours, network = tagger(["six", "two", "ten"], ("B", "A", "D"))
+    torch.nn.init.normal_(other.head.crf.transitions)
+    taken = take_weights(network, other)
+    assert "of 4" in taken.rows["frontend.embedding.weight"]  # <unk> and three words
+    for word in ("six", "two"):
+        here, there = ours.vocabulary.index(word), theirs.vocabulary.index(word)
+        assert torch.equal(network.frontend.embedding.weight[here], other.frontend.embedding.weight[there])
+    here, there = 2 + ours.characters.index("w"), 2 + theirs.characters.index("w")
+    assert torch.equal(network.frontend.characters.weight[here], other.frontend.characters.weight[there])
+    assert torch.equal(network.head.output.weight[:2], other.head.output.weight[[1, 0]])
+    assert taken.left_out["head.crf.transitions"] == "none of its rows is there"
+    assert not network.head.crf.transitions.any()

@@ -59,10 +59,12 @@ class WordsFrontend(nn.Module):
         self.vocabulary = spec.inputs.vocabulary
         self.output_size = size + spelling_size
         self.embedding = nn.Embedding(len(self.vocabulary), size)
+        self.row_names = {"embedding.weight": self.vocabulary}
         nn.init.uniform_(self.embedding.weight, -START, START)
         self.characters: nn.Embedding | None = None
         if spelling_size:
             self.characters = nn.Embedding(len(spec.inputs.characters) + 2, character_size, padding_idx=0)
+            self.row_names["characters.weight"] = ("the padding", "an unknown one", *spec.inputs.characters)
             self.convolution = nn.Conv1d(character_size, spelling_size, WIDTH, padding=WIDTH // 2)
         self.dropout = nn.Dropout(dropout)
 

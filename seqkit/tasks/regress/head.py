@@ -67,6 +67,7 @@ class Regress(nn.Module):
         self.attention = nn.Linear(output_size, 1) if pooling == "attention" else None
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(output_size, len(self.task.names))
+        self.row_names = dict.fromkeys(("output.weight", "output.bias"), self.task.names)
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
         """Map y_BTH to the numbers (B, C), in deviations from the training split's mean."""

@@ -53,6 +53,9 @@ class Tag(nn.Module):
             )
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(output_size, len(self.task.names))
+        self.row_names = dict.fromkeys(("output.weight", "output.bias", "crf.first", "crf.last"), self.task.names)
+        # The columns of the transitions are tags too, so that a row is the same only where all tags are.
+        self.row_names["crf.transitions"] = tuple(f"{name} of {','.join(self.task.names)}" for name in self.task.names)
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
         """Map y_BTH to scores_BTC."""
