@@ -26,7 +26,7 @@ ANSWER = {
     "levels": [0.1, 0.5, 0.9],
     "quantiles": [[[0.5, 1.0, 1.5]], [[1.25, 2.0, 7 / 3]]],
 }
-TRAIN = ["data=series_csv", "data.path=t.csv", "data.time_column=date", "data.lookback=8", "data.horizon=3",
+TRAIN = ["data=series_table", "data.path=t.csv", "data.time_column=date", "data.lookback=8", "data.horizon=3",
          "data.targets=[load]", "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=1", "id=x"]  # fmt: skip
 
 

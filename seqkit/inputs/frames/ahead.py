@@ -20,7 +20,7 @@ class KnownAhead:
     """Values of the columns that are known ahead, by series and time.
 
     Args:
-        series: Column that names the series of each row.
+        series: Column that names the series of each row; None where there is one.
         time_column: Column of their times; None where a file begins with the first row to come.
         names: Columns K; with none of them there is no file.
         path: Of the file; None where none was given.
@@ -35,7 +35,7 @@ class KnownAhead:
 
     def __init__(
         self,
-        series: str,
+        series: str | None,
         time_column: str | None,
         names: Sequence[str],
         path: Any,
@@ -101,12 +101,12 @@ class KnownAhead:
         first = at_F[missing_F.argmax()]
         if first > at_R[-1]:
             raise self._ends_early(own, name, said(at_F[-1]), said(at_R[-1]))
-        raise DataError(f"{own.path}: no row of series '{shortened(name)}' for {said(first)}")
+        whose = f" of series '{shortened(name)}'" if name else ""
+        raise DataError(f"{own.path}: no row{whose} for {said(first)}")
 
     def _ends_early(self, own: Table, name: str, due: str, last: str) -> DataError:
-        return DataError(
-            f"{own.where(-1)}: series '{shortened(name)}' ends at {last}. Expected {', '.join(self.names)} up to {due}"
-        )
+        whose = f"series '{shortened(name)}' ends" if name else "ends"
+        return DataError(f"{own.where(-1)}: {whose} at {last}. Expected {', '.join(self.names)} up to {due}")
 
 
 def _comparable(times: Times) -> np.ndarray:

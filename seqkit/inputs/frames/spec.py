@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from logging import getLogger
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -17,9 +17,9 @@ from seqkit.inputs.chunks import as_numbers
 from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
 from seqkit.inputs.frames.ahead import KnownAhead
 from seqkit.inputs.frames.decimals import Decimal
-from seqkit.inputs.frames.latest import Latest, following, texts
-from seqkit.inputs.frames.long import OneSeries, framed, listed, read_long
-from seqkit.inputs.frames.reading import read_array, read_end, read_rows, rows_of
+from seqkit.inputs.frames.latest import Latest, texts
+from seqkit.inputs.frames.long import LongTable, OneSeries, framed, listed, read_long
+from seqkit.inputs.frames.reading import last, read_array
 from seqkit.inputs.frames.sequences import TS, read_ts
 from seqkit.inputs.frames.tables import FILE, Fill, Notation
 from seqkit.inputs.frames.times import SECOND, Times
@@ -92,11 +92,16 @@ class Frames:
         return {column: levels for column, levels in enumerate(self.levels) if levels}
 
     def read(self, source: Any, lookback: int | None = None) -> Tensor:
-        """Return rows_TI of a CSV or Parquet file with these columns, or of an array (T, I)."""
+        """Return rows_TI of a CSV or Parquet file with these columns, or of an array (T, I).
+
+        Raises:
+            DataError: The file cannot be read, lacks a column or has too few rows; or the array has another shape.
+        """
         if isinstance(source, str) or hasattr(source, "__fspath__"):
             if self.series:
                 raise DataError(f"{source}: the model reads tables of many series; use `seqkit forecast`")
-            return read_rows(source, self.names, lookback, self.time_column, self.missing, self.repeats, self.notation)
+            table = self._table(source, lookback)
+            return self._past(table.series[0], lookback)
         return read_array(source, self.names, lookback)
 
     def sequences(self, path: Path, lookback: int | None) -> Iterator[tuple[str, Tensor]] | None:
@@ -127,6 +132,8 @@ class Frames:
     def latest(self, source: Any, lookback: int | None, horizon: int, known: Any = None) -> list[Latest]:
         """Return the last rows of each series of a file, with the ``horizon`` times that follow them.
 
+        Of many series those with too few rows are left out with a warning.
+
         Args:
             source: Path of a CSV or Parquet file.
             lookback: Rows to return; None is all.
@@ -134,58 +141,52 @@ class Frames:
             known: Path of a file with the columns that are known ahead, of the rows to come.
 
         Raises:
+            ConfigError: ``known`` is needed, or is not.
             DataError: A file cannot be read, or has another step than the training data.
         """
-        if self.series:
-            return self._latest_of_each(existing_file(source, FILE), lookback, horizon, known)
-        if known is not None:
-            raise DataError(f"{known}: the model reads no columns that are known ahead. Leave the file out")
-        table = read_end(source, self.names, lookback, self.time_column, self.missing, self.repeats, self.notation)
-        rows_TI = rows_of(table, self.names, lookback)
-        if table.times is None:
-            return [Latest(rows_TI)]
-        self._refuse_other_step(table.path, table.times)
-        ahead = following(table.times, horizon, str(table.path))
-        return [Latest(rows_TI, about={"times": texts(ahead, table.times)})]
-
-    def _latest_of_each(self, path: Path, lookback: int | None, horizon: int, known: Any) -> list[Latest]:
-        """Return the last rows of each series of a long table; those with too few are left out with a warning."""
-        assert self.series is not None
-        needed = lookback or 1
-        by_role = {role: [self.names[column] for column in self.columns(role)] for role in get_args(Role)}
-        categories = [self.names[column] for column in self.categories]
-        static = [name for name in by_role["static"] if name not in categories]
-        numbers = [*by_role["past"], *by_role["known"]]
-        levels = self.levels or ((),) * len(self.names)
-        table = read_long(
-            path, self.series, self.time_column, numbers, static, categories, self.missing, self.repeats, lookback,
-            self.notation,
-        )  # fmt: skip
-        ahead = KnownAhead(
-            self.series, self.time_column, by_role["known"], known, self.missing, self.repeats, self.notation
-        )
+        names = [self.names[column] for column in self.columns("known")]
+        ahead = KnownAhead(self.series, self.time_column, names, known, self.missing, self.repeats, self.notation)
+        table = self._table(source, lookback)
         if table.times is not None:
-            self._refuse_other_step(path, table.times)
+            self._refuse_other_step(table.path, table.times)
+        least = max(lookback or 1, 2 if self.time_column else 1)
         found, short = [], []
         for one in table.series:
-            if len(one.table.line_R) < max(needed, 2 if self.time_column else 1):
+            if self.series and len(one.table.line_R) < least:
                 short.append(one.name)
                 continue
+            past_TI = self._past(one, lookback)
             coming = ahead.of(one, horizon)
-            about: dict[str, Any] = {"series": one.name}
+            about: dict[str, Any] = {"series": one.name} if self.series else {}
             if coming.table.times and one.table.times:
                 about["times"] = texts(coming.table.times, one.table.times)
-            past_TI = torch.from_numpy(framed(one, self.names, self.roles, levels)[-needed:]).float()
             extras = {"known": self._known(coming)} if self.columns("known", "calendar") else {}
             found.append(Latest(past_TI, extras, about))
         if not found:
-            raise DataError(f"{path}: no series has the {needed:,} rows that the model was trained to read")
+            raise DataError(f"{table.path}: no series has the {least:,} rows that the model was trained to read")
         if short:
             LOG.warning(
                 "%s: without a forecast, having less than the %s rows that the model reads: series %s",
-                path, f"{needed:,}", listed(short),
+                table.path, f"{least:,}", listed(short),
             )  # fmt: skip
         return found
+
+    def _table(self, source: Any, lookback: int | None) -> LongTable:
+        """Return the series of a file, of which at least the last ``lookback`` rows are in even steps and filled."""
+        categories = [self.names[column] for column in self.categories]
+        static = [name for column in self.columns("static") if (name := self.names[column]) not in categories]
+        numbers = [self.names[column] for column in self.columns("past", "known")]
+        path = existing_file(source, f"{FILE} with columns {', '.join([*numbers, *static, *categories])}")
+        return read_long(
+            path, self.series, self.time_column, numbers, static, categories, self.missing, self.repeats, lookback,
+            self.notation,
+        )  # fmt: skip
+
+    def _past(self, one: OneSeries, lookback: int | None) -> Tensor:
+        """Return the last rows of a series (T, I)."""
+        count = len(self.names)
+        frames_TI = framed(one, self.names, self.roles or ("past",) * count, self.levels or ((),) * count)
+        return last(torch.from_numpy(frames_TI).float(), lookback, str(one.table.path))
 
     def _known(self, coming: OneSeries) -> Tensor:
         """Return the columns that are known ahead of the rows to come (F, K)."""

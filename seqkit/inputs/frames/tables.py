@@ -120,25 +120,8 @@ def read_table(
     """
     known_time = () if time_column is None else (time_column,)
     frame, table = open_table(path, wanted, known_time, notation, others)
-    known = [name for name in frame.columns if name != time_column]
-    columns, text = {}, []
-    for name in known if others else [name for name in known if name in wanted]:
-        values = numbers_of(table, frame[name], required=name in wanted)
-        if values is None:
-            text.append(name)
-        elif name == "":
-            number = frame.columns.index(name) + 1
-            raise DataError(
-                f"{path}: column {number} has no name in the header. Name it there, or list the columns to read in "
-                "data.inputs and data.targets"
-            )
-        elif np.isnan(values).all():
-            raise DataError(
-                f"{path}, column '{shortened(name)}': no value in any row. Leave it out of the file, or out of "
-                "data.inputs and data.targets"
-            )
-        else:
-            columns[name] = values
+    left = [name for name in frame.columns if name != time_column]
+    columns, text = columns_of_numbers(table, frame, left if others else [n for n in left if n in wanted], wanted)
     if not columns:
         raise DataError(f"{path}: no column of numbers. Columns: {listed(frame.columns)}")
     times = None if time_column is None else times_of(table, frame[time_column])
@@ -146,10 +129,45 @@ def read_table(
         table,
         names=tuple(columns),
         values_RN=np.stack([*columns.values()], 1),
-        text=tuple(text),
+        text=text,
         times=times,
         notation=replace(table.notation, date_format=times.format if times else None, found=False),
     )
+
+
+def columns_of_numbers(
+    table: Table, frame: Any, names: Sequence[str], wanted: Sequence[str]
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Return the numbers of columns by name, nan where empty, and the names of those that hold text.
+
+    Args:
+        table: See ``open_table``.
+        frame: Likewise.
+        names: Of the columns.
+        wanted: Those that must hold numbers.
+
+    Raises:
+        DataError: A column has no name or no value, or a cell is not what its column holds.
+    """
+    columns, text = {}, []
+    for name in names:
+        values = numbers_of(table, frame[name], required=name in wanted)
+        if values is None:
+            text.append(name)
+        elif name == "":
+            number = frame.columns.index(name) + 1
+            raise DataError(
+                f"{table.path}: column {number} has no name in the header. Name it there, or list the columns to read "
+                "in data.inputs and data.targets"
+            )
+        elif np.isnan(values).all():
+            raise DataError(
+                f"{table.path}, column '{shortened(name)}': no value in any row. Leave it out of the file, or out of "
+                "data.inputs and data.targets"
+            )
+        else:
+            columns[name] = values
+    return columns, tuple(text)
 
 
 def open_table(
@@ -537,8 +555,8 @@ def _not_rising_reason(at_R: np.ndarray, row: int) -> str:
     if (copies > 1 and copies < len(at_R)) or (row > 1 and at_R[row] == at_R[0]):
         goes = "goes back to its start" if at_R[row] == at_R[0] and row > 1 else f"has each time {copies} times"
         return (
-            f"the column {goes}, as of several series in one table. data=series_table data.series=COLUMN reads those, "
-            "COLUMN naming the series of each row"
+            f"the column {goes}, as of several series in one table. data.series=COLUMN reads those, COLUMN "
+            "naming the series of each row"
         )
     if (np.diff(at_R) < 0).all() and len(at_R) > 2:
         return "an earlier time than the row before, as all rows. Expected rising times; turn the file upside down"
