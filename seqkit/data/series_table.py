@@ -29,6 +29,7 @@ from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
 from seqkit.inputs.frames.spec import Frames, Role
 from seqkit.inputs.frames.tables import Fill, Notation
+from seqkit.inputs.frames.wide import SERIES, VALUE, read_wide
 from seqkit.registry import register_data
 from seqkit.tasks.forecast.facts import are_counts, naive_errors
 from seqkit.tasks.forecast.spec import Series
@@ -38,14 +39,16 @@ from seqkit.tasks.forecast.spec import Series
 class SeriesTable:
     """Your own table of numbers over time, CSV, Parquet or Excel: one series, or many for one model over all.
 
-    One series has one row per step. Of many there is one row per series and step, and they may differ in scale, length
-    and start. Each is cut into parts by itself, or all on the same dates; a series too short for a window of a part is
-    left out of it. Validation and test part read back over their border by the look-back. What is scaled is scaled by
-    the training part only.
+    One series has one row per step. Of many there is one row per series and step (long), or one column per series
+    (wide); they may differ in scale, length and start. Each is cut into parts by itself, or all on the same dates; a
+    series too short for a window of a part is left out of it. Validation and test part read back over their border by
+    the look-back. What is scaled is scaled by the training part only.
 
     Args:
         path: CSV or TSV file with a header line (also .csv.gz), Parquet file, or Excel workbook of one sheet.
         series: Column that names the series of each row; if left out, all rows are one series.
+        wide: Whether each column is a series of its own, from its first value to its last; ``targets`` lists them. What
+            is known ahead is the same for all.
         time_column: Column of times or whole numbers, to check that steps are even and to split by date; if left out,
             the rows of a series count as even.
         targets: Columns to predict; if left out, all columns of numbers that no other option names.
@@ -89,6 +92,7 @@ class SeriesTable:
         *,
         path: str,
         series: str | None = None,
+        wide: bool = False,
         time_column: str | None = None,
         targets: list[str] | None = None,
         inputs: list[str] | None = None,
@@ -113,6 +117,9 @@ class SeriesTable:
     ) -> None:
         self.path = existing_file(path, tables.FILE)
         check_split(split, time_column)
+        if wide:
+            _check_wide({"series": series, "inputs": inputs, "static": static}, known, categories)
+            series = SERIES
         _check_columns(
             {"targets": targets, "inputs": inputs, "known": known, "static": static, "categories": categories},
             series,
@@ -121,6 +128,7 @@ class SeriesTable:
         if calendar and time_column is None:
             raise ConfigError(f"data.calendar=[{','.join(calendar)}] needs data.time_column")
         self.series = series
+        self.wide = wide
         self.time_column = time_column
         self.targets = targets
         self.inputs = inputs
@@ -147,18 +155,7 @@ class SeriesTable:
         Raises:
             DataError: The file has not what the options name, or no series is long enough for a window of a part.
         """
-        table = read_long(
-            self.path,
-            self.series,
-            self.time_column,
-            list(dict.fromkeys([*(self.targets or ()), *(self.inputs or ()), *self.known])),
-            self.static,
-            self.categories,
-            self.missing,
-            self.repeats,
-            notation=self.notation,
-            others=self.targets is None or (self.inputs is None and self.series is None),
-        )
+        table = self._read()
         times = table.times
         if self.calendar and times is not None and times.moment_R is None:
             raise DataError(f"{self.path}: column '{times.column}' holds numbers. data.calendar needs dates")
@@ -170,7 +167,7 @@ class SeriesTable:
                 self._refuse_short(name, max(edge[number + 1] - edge[number] for edge in edges_S))
 
         found = [name for name in table.series[0].table.names if name not in self.known]
-        targets = self.targets or found
+        targets = [VALUE] if self.wide else self.targets or found
         past = self.inputs or (found if self.series is None else targets)
         by_role: dict[Role, list[str]] = {
             "past": past,
@@ -218,6 +215,7 @@ class SeriesTable:
             decimal=table.notation.decimal,
             date_format=table.notation.date_format,
             series=self.series,
+            wide=tuple(self.targets or ()) if self.wide else None,
             roles=() if plain else tuple(roles[: len(names)]),  # type: ignore[arg-type]
             levels=() if plain else tuple(levels[: len(names)]),
             window=self.scaling == "window",
@@ -277,6 +275,30 @@ class SeriesTable:
         size = len(self._parts[split])
         return shuffled(size, batch_size, seed, epoch) if split == "train" else sequential(size, batch_size)
 
+    def _read(self) -> LongTable:
+        if self.wide:
+            return read_wide(
+                self.path,
+                self.time_column,
+                self.targets or (),
+                self.known,
+                self.missing,
+                self.repeats,
+                notation=self.notation,
+            )
+        return read_long(
+            self.path,
+            self.series,
+            self.time_column,
+            list(dict.fromkeys([*(self.targets or ()), *(self.inputs or ()), *self.known])),
+            self.static,
+            self.categories,
+            self.missing,
+            self.repeats,
+            notation=self.notation,
+            others=self.targets is None or (self.inputs is None and self.series is None),
+        )
+
     def _spans(self, part: int, starts: Sequence[int], edges_S: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
         """Return of each series the first row that may be predicted in a part and the first after those."""
         spans = []
@@ -327,6 +349,17 @@ class SeriesTable:
             if short:
                 facts[name] += f"; none of {len(short):,} short series: {listed(short)}"
         return facts
+
+
+def _check_wide(without: dict[str, Any], known: list[str], categories: list[str]) -> None:
+    """Refuse what a wide table has not; raises ``ConfigError``."""
+    for option, value in without.items():
+        if value:
+            raise ConfigError(f"data.{option} and data.wide=true: a wide table has its series and data.known, no more")
+    if categories not in ([], [SERIES]):
+        raise ConfigError(f"data.categories=[{','.join(categories)}]: of a wide table expected [{SERIES}], its names")
+    if VALUE in known:
+        raise ConfigError(f"data.known: '{VALUE}' is how the values of a wide table are called. Rename the column")
 
 
 def _check_columns(options: dict[str, list[str] | None], series: str | None, time_column: str | None) -> None:

@@ -439,6 +439,39 @@ def test_one_series_may_have_columns_known_ahead(ramp):
     assert set(data.collate([plain]).extras) == {"known"}
 
 
+def wide(rows=40):
+    """Return the CSV text of ``many`` with a column per shop, and a column of the hour."""
+    cells = [line.split(",") for line in many(rows=rows).splitlines()[1:]]
+    times = sorted({cell[1] for cell in cells})
+    sales = {(cell[0], cell[1]): cell[2] for cell in cells}
+    lines = [",".join([time, *(sales.get((shop, time), "") for shop in "abc"), time[-5:-3]]) for time in times]
+    return "\n".join(["date,a,b,c,hour", *lines]) + "\n"
+
+
+WIDE = {"series": None, "targets": None, "wide": True, "known": ["hour"]}
+
+
+def test_a_wide_table_is_what_a_long_one_of_the_same_series_is():
+    of_wide, of_long = made(wide(), **WIDE), made()
+    assert of_wide.spec.task.members == ("a", "b", "c")
+    assert of_wide.spec.inputs.names == ("value", "hour")
+    assert of_wide.facts["series"] == of_long.facts["series"]
+    for split in ("train", "valid", "test"):
+        assert len(of_wide.part(split)) == len(of_long.part(split))
+        assert torch.equal(of_wide.part(split).values_RI[:, 0], of_long.part(split).values_RI[:, 0])
+    assert of_wide.part("test").values_RI[:3, 1].tolist() == [0, 1, 2]
+    batch = of_wide.collate([of_wide.part("test")[0]])
+    assert batch.extras["known"].shape == (1, 2, 1)
+    assert spec_from_json(spec_to_json(of_wide.spec)) == of_wide.spec
+
+
+def test_some_columns_of_a_wide_table_may_be_series():
+    data = made(wide(), **{**WIDE, "targets": ["c", "a"], "categories": ["series"]})
+    assert data.spec.task.members == ("c", "a")
+    assert data.spec.inputs.wide == ("c", "a")
+    assert data.spec.inputs.levels == ((), (), ("a", "c"))
+
+
 def test_the_spec_survives_json():
     spec = made(**ALL).spec
     assert spec_from_json(spec_to_json(spec)) == spec
@@ -489,6 +522,8 @@ REFUSED = {
     "a split of more rows than a series has": (many(), {"split": [30, 5, 6]}, "t.csv: series 'a' has 40 rows. data.split takes 41"),
     "nothing but words": ("shop,place\n" + "".join(f"{shop},here\n" for shop in "ab" for _ in range(40)), {"time_column": None, "targets": None}, "t.csv: no column of numbers beside shop. Expected one to predict"),
     "targets that never change": ("shop,sales\n" + "a,3\n" * 40, {"time_column": None}, "t.csv, column 'sales': never changes. Expected something to predict"),
+    "a gap in a column of a wide table": (wide().replace(",1.7242,", ",,"), {**WIDE, "missing": "refuse"}, "t.csv, line 15, column 'a': no value (the only one). Expected a number"),
+    "a column that a wide table has not": (wide(), {**WIDE, "targets": ["a", "d"]}, "t.csv: no column 'd'"),
     "a calendar of numbers": (NUMBERS, {"calendar": ["hour"]}, "t.csv: column 'date' holds numbers. data.calendar needs dates"),
     "too little variation": ("shop,sales\n" + "".join(f"{shop},{1e9 + row % 3}\n" for shop in "ab" for row in range(40)), {"time_column": None, "scaling": "standard"}, "t.csv, column 'sales': varies by 0.8"),
 }  # fmt: skip
@@ -517,6 +552,10 @@ def test_a_bad_table_is_refused(name):
         ({"time_column": None, "calendar": ["hour"]}, "data.calendar=[hour] needs data.time_column"),
         ({"calendar": ["tide"]}, "data.calendar"),
         ({"split": ["2024-01-02", "2024-01-03"], "time_column": None}, "a split by dates needs data.time_column"),
+        ({"wide": True}, "data.series and data.wide=true: a wide table has its series and data.known, no more"),
+        ({**WIDE, "static": ["size"]}, "data.static and data.wide=true"),
+        ({**WIDE, "categories": ["region"]}, "data.categories=[region]: of a wide table expected [series], its names"),
+        ({**WIDE, "known": ["value"]}, "data.known: 'value' is how the values of a wide table are called"),
         ({"series": None, "static": ["size"]}, "data.static=[size] needs data.series"),
         ({"series": None, "categories": ["region"]}, "data.categories=[region] needs data.series"),
         ({"inputs": []}, "data.inputs=[]: name at least one column, or leave it out"),

@@ -66,6 +66,17 @@ def test_a_run_forecasts_what_follows_its_file_or_another(tmp_path, monkeypatch,
     refused(["forecast", str(folder)], "t.csv: no such file", capsys)
 
 
+def test_a_wide_table_gives_rows_by_the_names_of_its_columns(tmp_path, capsys):
+    (tmp_path / "t.csv").write_text(hourly())
+    assert run(["train", *(word.replace("[load]", "[heat,load]") for word in TRAIN), "data.wide=true"]) == 0
+    [folder] = (tmp_path / "runs").glob("*/x")
+    assert (folder / "errors.csv").read_text().count("\n") == 3
+    assert run(["forecast", str(folder), "--output", "out.csv"]) == 0
+    frame = pl.read_csv("out.csv")
+    assert frame.columns[:3] == ["series", "date", "value"]
+    assert frame["series"].to_list() == ["heat"] * 3 + ["load"] * 3
+
+
 def test_quantiles_are_columns(tmp_path):
     future = Future([ANSWER], [torch.zeros(30, 2)], SPEC)
     assert list(future.table(brief=True)) == ["date", "load", "load_q0.1", "load_q0.9"]

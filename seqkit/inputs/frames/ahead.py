@@ -20,7 +20,7 @@ class KnownAhead:
     """Values of the columns that are known ahead, by series and time.
 
     Args:
-        series: Column that names the series of each row; None where there is one.
+        series: Column that names the series of each row; None where all rows are for every series.
         time_column: Column of their times; None where a file begins with the first row to come.
         names: Columns K; with none of them there is no file.
         path: Of the file; None where none was given.
@@ -51,6 +51,7 @@ class KnownAhead:
         if path is not None and not names:
             raise ConfigError(f"{path}: the model reads no columns that are known ahead. Leave the file out")
         self.names = tuple(names)
+        self.series = series
         self.long: LongTable | None = None
         self.by_name: dict[str, Table] = {}
         if names:
@@ -72,16 +73,17 @@ class KnownAhead:
         empty = Table(one.table.path, (), np.empty((count, 0)), line_R, times=ahead)
         if not self.names:
             return replace(one, table=empty)
-        own = self.by_name.get(one.name)
+        whose = one.name if self.series else ""
+        own = self.by_name.get(whose)
         if own is None:
             assert self.long is not None
             raise DataError(f"{self.long.path}: no rows of series '{shortened(one.name)}'. Expected the next {count:,}")
         if ahead is None:
             rows = np.arange(count)
             if len(own.line_R) < count:
-                raise self._ends_early(own, one.name, f"{count:,} rows", f"{len(own.line_R):,}")
+                raise self._ends_early(own, whose, f"{count:,} rows", f"{len(own.line_R):,}")
         else:
-            rows = self._rows(own, one.name, ahead)
+            rows = self._rows(own, whose, ahead)
         return replace(one, table=replace(empty, names=self.names, values_RN=own.values_RN[rows]))
 
     def _rows(self, own: Table, name: str, ahead: Times) -> np.ndarray:

@@ -115,7 +115,7 @@ def read_long(
     counts = Counter[str]()
     if series is None:
         whole = read_table(path, time_column, numbers, others, notation)
-        own = _prepared(whole, missing, repeats, last, counts, alone=True)
+        own = prepared(whole, missing, repeats, last, counts, alone=True)
         return LongTable(path, (OneSeries("", own, {}),), len(whole.line_R), whole.notation, text=whole.text, **counts)
     beside = [series, *((time_column,) if time_column else ()), *categories]
     frame, table = open_table(path, [*numbers, *static], beside, notation, others)
@@ -140,7 +140,7 @@ def read_long(
     for number, name in enumerate(names):
         own = select(whole, order_R[ends[number] : ends[number + 1]])
         try:
-            own = _prepared(own, missing, repeats, last, counts)
+            own = prepared(own, missing, repeats, last, counts)
         except DataError as error:
             raise DataError(f"{error} (series '{shortened(name)}')") from None
         found.append(OneSeries(name, own, {column: value(number) for column, value in fixed.items()}))
@@ -179,10 +179,22 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(f"'{shortened(name)}'" for name in names[:NAMED]) + more
 
 
-def _prepared(
+def prepared(
     own: Table, missing: Fill, repeats: str, last: int | None, counts: Counter[str], alone: bool = False
 ) -> Table:
-    """Return the rows of a series in even steps and without gaps, and count what was done for that."""
+    """Return the rows of a series in even steps and without gaps.
+
+    Args:
+        own: Its rows as read.
+        missing: As of ``fill``.
+        repeats: As of ``read_long``.
+        last: Likewise.
+        counts: What was ``filled``, ``added`` and ``repeated`` is added there.
+        alone: Whether its rows are all rows of the file.
+
+    Raises:
+        DataError: As ``fill``; or times do not rise.
+    """
     if repeats == "first":
         own, repeated = without_repeats(own)
         counts["repeated"] += repeated
@@ -267,7 +279,7 @@ def _names(table: Table, cells: Any, first_S: np.ndarray) -> list[str]:
         raise DataError(
             f"{table.path}, column '{column}': {len(first_S):,} different values in {len(cells):,} rows, so most are "
             "no series. Expected the column that names the series of each row; without data.series all rows are one "
-            "series"
+            "series, and with data.wide=true each column is one"
         )
     if words and spelled and (few := min(len(words), len(spelled))) * 10 <= len(first_S):
         row = words[0][0] if few == len(words) else int(first_S[texts.to_list().index(next(iter(spelled.values())))])

@@ -23,6 +23,7 @@ from seqkit.inputs.frames.reading import last, read_array
 from seqkit.inputs.frames.sequences import TS, read_ts
 from seqkit.inputs.frames.tables import FILE, Fill, Notation
 from seqkit.inputs.frames.times import SECOND, Times
+from seqkit.inputs.frames.wide import read_wide
 from seqkit.registry import register_inputs
 
 LOG = getLogger("seqkit")
@@ -49,6 +50,8 @@ class Frames:
         decimal: Decimal mark of that file.
         date_format: Of its times, None for ISO 8601.
         series: Column that names the series of each row of a table; None where a table is one series.
+        wide: Columns of a table that are a series each; all of numbers where there are none; None where a table is not
+            wide.
         roles: Of each column; all are of the past where left out.
         levels: Of each column the categories that its numbers stand for, from 1, 0 being one that the training split
             has not; none for a column of numbers, and for all columns where left out.
@@ -72,6 +75,7 @@ class Frames:
     decimal: Decimal | None = field(default=None, compare=False)
     date_format: str | None = field(default=None, compare=False)
     series: str | None = None
+    wide: tuple[str, ...] | None = None
     roles: tuple[Role, ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
     window: bool = False
@@ -145,7 +149,8 @@ class Frames:
             DataError: A file cannot be read, or has another step than the training data.
         """
         names = [self.names[column] for column in self.columns("known")]
-        ahead = KnownAhead(self.series, self.time_column, names, known, self.missing, self.repeats, self.notation)
+        series = self.series if self.wide is None else None
+        ahead = KnownAhead(series, self.time_column, names, known, self.missing, self.repeats, self.notation)
         table = self._table(source, lookback)
         if table.times is not None:
             self._refuse_other_step(table.path, table.times)
@@ -173,6 +178,13 @@ class Frames:
 
     def _table(self, source: Any, lookback: int | None) -> LongTable:
         """Return the series of a file, of which at least the last ``lookback`` rows are in even steps and filled."""
+        if self.wide is not None:
+            shared = [self.names[column] for column in self.columns("known")]
+            columns = ", ".join([*self.wide, *shared]) or "of numbers"
+            return read_wide(
+                existing_file(source, f"{FILE} with columns {columns}"), self.time_column, self.wide, shared,
+                self.missing, self.repeats, lookback, self.notation,
+            )  # fmt: skip
         categories = [self.names[column] for column in self.categories]
         static = [name for column in self.columns("static") if (name := self.names[column]) not in categories]
         numbers = [self.names[column] for column in self.columns("past", "known")]
