@@ -27,8 +27,9 @@ from seqkit.inputs.frames import tables
 from seqkit.inputs.frames.calendar import Cycle
 from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
+from seqkit.inputs.frames.scaling import own_mean_and_scale
 from seqkit.inputs.frames.spec import Frames, Role
-from seqkit.inputs.frames.tables import Fill, Notation
+from seqkit.inputs.frames.tables import Gaps, Notation, observed
 from seqkit.inputs.frames.wide import SERIES, VALUE, read_wide
 from seqkit.registry import register_data
 from seqkit.tasks.forecast.facts import are_counts, naive_errors
@@ -66,13 +67,14 @@ class SeriesTable:
             which validation and test start.
         season: Rows of one period of the seasonal naive forecast; if left out, taken from the step of time_column: a
             day, a week of daily rows, a year of monthly ones.
-        missing: What to do about empty cells and left-out rows: refuse, fill forward from the last value, or
-            interpolate (a filled cell then knows the value after it).
+        missing: What to do about empty cells and left-out rows: refuse, fill forward from the last value, interpolate
+            (a filled cell then knows the value after it), or mask: fill forward, and let the model read beside each
+            column of the past that has gaps where it was observed. Filled targets count as any others.
         repeats: What to do about rows with the time of the row before in their series: refuse, or keep the first.
         scaling: By the training part of all series: mean and population standard deviation (standard), smallest value
-            and range (minmax), median and quartile range (robust); or by the window alone, its own mean and deviation
-            (window: for series of different scale, and new ones). If left out, standard for one series and window for
-            many.
+            and range (minmax), median and quartile range (robust); targets and inputs by mean and deviation of the
+            training part of their own series (series), a new one by the rows that are given of it; or by mean and
+            deviation of the window alone (window). If left out, standard for one series and window for many.
         stride: Rows between the starts of neighbouring training windows.
         eval_stride: Likewise in validation and test.
         mirror: Also train on every window upside down, mirrored about its last row before the horizon, so that no
@@ -104,9 +106,9 @@ class SeriesTable:
         horizon: PositiveInt = 24,
         split: list[float] | list[int] | list[str] = [0.7, 0.1, 0.2],  # noqa: B006
         season: PositiveInt | None = None,
-        missing: Fill = "refuse",
+        missing: Gaps = "refuse",
         repeats: Literal["refuse", "first"] = "refuse",
-        scaling: Literal["window"] | Scaling | None = None,
+        scaling: Literal["window", "series"] | Scaling | None = None,
         stride: PositiveInt = 1,
         eval_stride: PositiveInt = 1,
         mirror: bool = False,
@@ -125,6 +127,10 @@ class SeriesTable:
             series,
             time_column,
         )
+        if scaling == "series" and series is None:
+            raise ConfigError(
+                "data.scaling=series needs data.series; of a single series data.scaling=standard is the same"
+            )
         if calendar and time_column is None:
             raise ConfigError(f"data.calendar=[{','.join(calendar)}] needs data.time_column")
         self.series = series
@@ -140,7 +146,7 @@ class SeriesTable:
         self.horizon = horizon
         self.split = split
         self.season = season
-        self.missing: Fill = missing
+        self.missing: Gaps = missing
         self.repeats: Literal["refuse", "first"] = repeats
         self.scaling = scaling or ("window" if series else "standard")
         self.stride = stride
@@ -166,47 +172,34 @@ class SeriesTable:
             if not any(first < end for first, end in spans[name]):
                 self._refuse_short(name, max(edge[number + 1] - edge[number] for edge in edges_S))
 
-        found = [name for name in table.series[0].table.names if name not in self.known]
-        targets = [VALUE] if self.wide else self.targets or found
-        past = self.inputs or (found if self.series is None else targets)
-        by_role: dict[Role, list[str]] = {
-            "past": past,
-            "known": self.known,
-            "calendar": self.calendar,
-            "static": [*self.static, *self.categories],
-        }
-        names = [name for group in by_role.values() for name in group]
-        unread = [name for name in targets if name not in names]
-        if unread and self.scaling == "window":
-            raise ConfigError(
-                f"data.scaling=window scales a target by what is read of it, and data.inputs leaves out '{unread[0]}'. "
-                "Name it there too, or use data.scaling=standard"
-            )
-        roles = [role for role, group in by_role.items() for _ in group] + ["past"] * len(unread)
+        targets, roles = self._targets_and_roles(table)
+        names = list(roles)
+        columns = [names.index(name) for name in targets]
+        unread = [name for name in targets if roles[name] is None]
         trained = [one for one, (first, end) in zip(table.series, spans["train"], strict=True) if first < end]
         levels = [
             tuple(sorted({str(one.static[name]) for one in trained})) if name in self.categories else ()
-            for name in [*names, *unread]
+            for name in names
         ]
-        values_RA = np.concatenate([framed(one, [*names, *unread], roles, levels) for one in table.series])
+        values_RA = np.concatenate([framed(one, names, list(roles.values()), levels) for one in table.series])
         train_R = np.zeros(len(values_RA), dtype=bool)
         for start, edge in zip(starts, edges_S, strict=False):
             train_R[start : start + edge[1]] = True
-        columns = [[*names, *unread].index(name) for name in targets]
-        _check_changing(self.path, [*names, *unread], values_RA, columns, train_R)
-        numbers = [column for column, own in enumerate(levels) if not own]
+        _check_changing(self.path, names, values_RA, columns, train_R)
+        numbers = [column for column, own in enumerate(levels) if not own and roles[names[column]] != "observed"]
         mean_A, scale_A = np.zeros(len(levels)), np.ones(len(levels))
         mean_A[numbers], scale_A[numbers] = fitted(
             self.path,
-            [[*names, *unread][column] for column in numbers],
+            [names[column] for column in numbers],
             values_RA[train_R][:, numbers],
-            "standard" if self.scaling == "window" else self.scaling,
+            "standard" if self.scaling == "window" or self.scaling == "series" else self.scaling,
         )
-        plain = roles.count("past") == len(roles)
+        read = len(names) - len(unread)
+        plain = set(roles.values()) <= {"past", None}
         frames = Frames(
-            tuple(names),
-            tuple(mean_A[: len(names)].tolist()),
-            tuple(scale_A[: len(names)].tolist()),
+            tuple(names[:read]),
+            tuple(mean_A[:read].tolist()),
+            tuple(scale_A[:read].tolist()),
             rate=times.rate if times else None,
             time_column=self.time_column,
             missing=self.missing,
@@ -216,15 +209,18 @@ class SeriesTable:
             date_format=table.notation.date_format,
             series=self.series,
             wide=tuple(self.targets or ()) if self.wide else None,
-            roles=() if plain else tuple(roles[: len(names)]),  # type: ignore[arg-type]
-            levels=() if plain else tuple(levels[: len(names)]),
+            roles=() if plain else tuple(role for role in roles.values() if role),
+            levels=() if plain else tuple(levels[:read]),
             window=self.scaling == "window",
         )
-        values_RI = torch.from_numpy(values_RA[:, : len(names)]).float()
+        values_RI = values_RA[:, :read]
+        if self.scaling == "series":
+            frames, own_SX = _with_own_scales(frames, table, [edge[1] for edge in edges_S], values_RI, starts)
+            values_RI = np.hstack((values_RI, np.repeat(own_SX, np.diff(starts), 0)))
         targets_RC = torch.from_numpy(values_RA[:, columns])
         self._parts = {
             name: Windows(
-                values_RI,
+                torch.from_numpy(values_RI).float(),
                 targets_RC.float(),
                 frames.columns("known", "calendar"),
                 spans[name],
@@ -249,6 +245,7 @@ class SeriesTable:
                 season=season,
                 naive=() if self.series else naive[0],
                 window=tuple(columns) if frames.window else (),
+                own=frames.own_scales(columns),
                 counts=are_counts(targets_RC),
                 members=tuple(one.name for one in table.series) if self.series else (),
             ),
@@ -298,6 +295,36 @@ class SeriesTable:
             notation=self.notation,
             others=self.targets is None or (self.inputs is None and self.series is None),
         )
+
+    def _targets_and_roles(self, table: LongTable) -> tuple[list[str], dict[str, Role | None]]:
+        """Return the targets, and the role of each column that is read; then, with none, of targets that are not.
+
+        Raises:
+            ConfigError: Targets are not read that have to be.
+            DataError: Two columns have one name.
+        """
+        held = table.series[0].table.names
+        held = held[: len(held) // 2] if self.missing == "mask" else held
+        found = [name for name in held if name not in self.known]
+        targets = [VALUE] if self.wide else self.targets or found
+        past = self.inputs or (found if self.series is None else targets)
+        by_role: dict[Role | None, list[str]] = {"past": past}
+        if self.missing == "mask":
+            by_role["observed"] = [observed(name) for name in past if _has_gaps(table, name)]
+        by_role |= {"known": self.known, "calendar": self.calendar, "static": [*self.static, *self.categories]}
+        by_role[None] = [name for name in targets if name not in past]
+        if by_role[None] and self.scaling in ("window", "series"):
+            raise ConfigError(
+                f"data.scaling={self.scaling} scales a target by what is read of it, and data.inputs leaves out "
+                f"'{by_role[None][0]}'. Name it there too, or use data.scaling=standard"
+            )
+        roles: dict[str, Role | None] = {}
+        for role, names in by_role.items():
+            for name in names:
+                if name in roles:
+                    raise DataError(f"{self.path}: column '{name}' has a name that seqkit makes. Rename it in the file")
+                roles[name] = role
+        return targets, roles
 
     def _spans(self, part: int, starts: Sequence[int], edges_S: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
         """Return of each series the first row that may be predicted in a part and the first after those."""
@@ -349,6 +376,32 @@ class SeriesTable:
             if short:
                 facts[name] += f"; none of {len(short):,} short series: {listed(short)}"
         return facts
+
+
+def _has_gaps(table: LongTable, name: str) -> bool:
+    return any(not one.table.values_RN[:, one.table.names.index(observed(name))].all() for one in table.series)
+
+
+def _with_own_scales(
+    frames: Frames, table: LongTable, train_rows: Sequence[int], values_RI: np.ndarray, starts: Sequence[int]
+) -> tuple[Frames, np.ndarray]:
+    """Return frames with columns for mean and scale of each series, and those columns (S, X).
+
+    Args:
+        frames: Without them.
+        table: The series.
+        train_rows: Of each series; one that has none is scaled by the training part of all.
+        values_RI: Columns of all series, below each other.
+        starts: First row of each series.
+    """
+    past = frames.columns("past")
+    usual = tuple(frames.mean[column] for column in past), tuple(frames.scale[column] for column in past)
+    own = [
+        own_mean_and_scale(values_RI[start : start + rows, past], usual[1]) if rows else usual
+        for start, rows in zip(starts, train_rows, strict=False)
+    ]
+    members = tuple((one.name, *numbers) for one, numbers in zip(table.series, own, strict=True))
+    return frames.scaled_by_series(members), np.array([[*mean, *scale] for mean, scale in own])
 
 
 def _check_wide(without: dict[str, Any], known: list[str], categories: list[str]) -> None:

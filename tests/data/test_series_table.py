@@ -367,6 +367,46 @@ def test_scaling_comes_from_the_training_part_of_all_series(scaling, shift, scal
     assert data.spec.inputs.window == bool(data.spec.task.window) == (scaling == "window")
 
 
+def test_each_series_may_be_scaled_by_its_own_training_part():
+    data = made(scaling="series")
+    frames = data.spec.inputs
+    assert frames.names == ("sales", "sales mean", "sales scale")
+    assert data.spec.task.own == ((1, 2),)
+    batch = data.collate([part[len(part) - 1] for part in (data.part("test"),)])
+    train = data.part("train").values_RI[80:108, 0].double()  # 28 of the 40 rows of shop c
+    mean, scale = train.mean(), train.std(correction=0)
+    assert batch.inputs[0, :, 1].tolist() == [pytest.approx(float(mean))] * 8
+    assert batch.inputs[0, :, 2].tolist() == [pytest.approx(float(scale))] * 8
+    task, targets = data.spec.task, batch.targets
+    assert torch.allclose(task.scaled(targets, batch).double(), (targets.double() - mean) / scale, atol=1e-5)
+    assert torch.allclose(task.in_units(task.scaled(targets, batch), batch), targets.double())
+    assert spec_from_json(spec_to_json(data.spec)) == data.spec
+
+
+def test_a_series_without_a_training_part_is_scaled_by_that_of_all():
+    data = made(scaling="series", split=["2024-01-02 12:00", "2024-01-03 00:00"])  # shop c starts on 2024-01-03
+    frames = data.spec.inputs
+    assert [name for name, *_ in frames.members] == ["a", "b", "c"]
+    assert frames.members[2][1:] == ((frames.mean[0],), (frames.scale[0],))
+    assert frames.members[0][1:] != frames.members[2][1:]
+
+
+def test_a_mask_says_where_a_column_with_gaps_was_observed():
+    lines = many().splitlines()
+    lines[4] = "a,2024-01-01 03:00,,0,5,N"
+    del lines[8]
+    data = made("\n".join(lines) + "\n", missing="mask", known=["promo"], mirror=True)
+    assert data.spec.inputs.names == ("sales", "sales observed", "promo")
+    assert data.spec.inputs.roles == ("past", "observed", "known")
+    inputs = data.part("train")[0][0]
+    assert inputs[:, 1].tolist() == [1, 1, 1, 0, 1, 1, 1, 0]
+    assert inputs[3, 0] == inputs[2, 0]
+    assert data.part("train")[len(data.part("train")) // 2][0][:, 1].tolist() == inputs[:, 1].tolist()
+    assert data.facts["missing"] == "3 cells filled (mask), 1 rows put in for times left out"
+    whole = made(missing="mask")
+    assert whole.spec.inputs.names == ("sales",)
+
+
 def test_gaps_are_filled_within_a_series():
     lines = many().splitlines()
     del lines[49]  # a row of shop b
@@ -413,8 +453,9 @@ def test_a_target_that_is_not_read_is_said_and_scaled_by_its_training_part():
     inputs, targets, *_ = data.part("train")[0]
     assert inputs.shape == (8, 2)
     assert torch.equal(targets, made().part("train")[0][1])
-    with pytest.raises(ConfigError, match="and data.inputs leaves out 'sales'. Name it there too"):
-        made(inputs=["promo", "size"])
+    for scaling in ("window", "series"):
+        with pytest.raises(ConfigError, match="and data.inputs leaves out 'sales'. Name it there too"):
+            made(inputs=["promo", "size"], scaling=scaling)
 
 
 def test_one_series_may_have_columns_known_ahead(ramp):
@@ -482,9 +523,16 @@ def test_the_conformance_suite():
     check_data("series_table", path="t.csv", **OPTIONS, **ALL, batch_size=5)
 
 
-def test_heads_on_columns_known_ahead_pass_the_conformance_suite():
-    made()
-    columns = "data.known=[promo] data.static=[size] data.categories=[region] data.calendar=[hour]"
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "data.known=[promo] data.static=[size] data.categories=[region] data.calendar=[hour]",
+        "data.scaling=series data.missing=mask",
+    ],
+)
+def test_heads_pass_the_conformance_suite(columns):
+    made(changed("b,2024-01-02 08:00,,0,6,S"), missing="mask")
+    columns += "" if "mask" in columns else " data.missing=forward"
     table = f"data=series_table data.path=t.csv data.series=shop data.time_column=date data.targets=[sales] {columns}"
     require(*suite(parse(f"head=quantile_forecast {table} data.lookback=8 data.horizon=2 data.batch_size=4".split())))
 
@@ -524,6 +572,7 @@ REFUSED = {
     "targets that never change": ("shop,sales\n" + "a,3\n" * 40, {"time_column": None}, "t.csv, column 'sales': never changes. Expected something to predict"),
     "a gap in a column of a wide table": (wide().replace(",1.7242,", ",,"), {**WIDE, "missing": "refuse"}, "t.csv, line 15, column 'a': no value (the only one). Expected a number"),
     "a column that a wide table has not": (wide(), {**WIDE, "targets": ["a", "d"]}, "t.csv: no column 'd'"),
+    "a column that is named as one that seqkit makes": (many(header="shop,date,sales,hour sine,size,region"), {"known": ["hour sine"], "calendar": ["hour"]}, "t.csv: column 'hour sine' has a name that seqkit makes. Rename it in the file"),
     "a calendar of numbers": (NUMBERS, {"calendar": ["hour"]}, "t.csv: column 'date' holds numbers. data.calendar needs dates"),
     "too little variation": ("shop,sales\n" + "".join(f"{shop},{1e9 + row % 3}\n" for shop in "ab" for row in range(40)), {"time_column": None, "scaling": "standard"}, "t.csv, column 'sales': varies by 0.8"),
 }  # fmt: skip
@@ -552,6 +601,7 @@ def test_a_bad_table_is_refused(name):
         ({"time_column": None, "calendar": ["hour"]}, "data.calendar=[hour] needs data.time_column"),
         ({"calendar": ["tide"]}, "data.calendar"),
         ({"split": ["2024-01-02", "2024-01-03"], "time_column": None}, "a split by dates needs data.time_column"),
+        ({"series": None, "scaling": "series"}, "data.scaling=series needs data.series"),
         ({"wide": True}, "data.series and data.wide=true: a wide table has its series and data.known, no more"),
         ({**WIDE, "static": ["size"]}, "data.static and data.wide=true"),
         ({**WIDE, "categories": ["region"]}, "data.categories=[region]: of a wide table expected [series], its names"),

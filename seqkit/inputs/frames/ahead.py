@@ -12,7 +12,7 @@ from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file
 from seqkit.inputs.frames.latest import following, in_iso
 from seqkit.inputs.frames.long import LongTable, OneSeries, read_long
-from seqkit.inputs.frames.tables import Fill, Notation, Table
+from seqkit.inputs.frames.tables import Gaps, Notation, Table
 from seqkit.inputs.frames.times import Times
 
 
@@ -39,7 +39,7 @@ class KnownAhead:
         time_column: str | None,
         names: Sequence[str],
         path: Any,
-        missing: Fill,
+        missing: Gaps,
         repeats: Literal["refuse", "first"],
         notation: Notation,
     ) -> None:
@@ -84,7 +84,7 @@ class KnownAhead:
                 raise self._ends_early(own, whose, f"{count:,} rows", f"{len(own.line_R):,}")
         else:
             rows = self._rows(own, whose, ahead)
-        return replace(one, table=replace(empty, names=self.names, values_RN=own.values_RN[rows]))
+        return replace(one, table=replace(empty, names=own.names, values_RN=own.values_RN[rows]))
 
     def _rows(self, own: Table, name: str, ahead: Times) -> np.ndarray:
         """Return the row of each time to come."""

@@ -17,7 +17,7 @@ from seqkit.inputs.frames import calendar
 from seqkit.inputs.frames.latest import local
 from seqkit.inputs.frames.tables import (
     UNKNOWN,
-    Fill,
+    Gaps,
     Notation,
     Table,
     columns_of_numbers,
@@ -87,7 +87,7 @@ def read_long(
     numbers: Sequence[str],
     static: Sequence[str] = (),
     categories: Sequence[str] = (),
-    missing: Fill = "refuse",
+    missing: Gaps = "refuse",
     repeats: Literal["refuse", "first"] = "refuse",
     last: int | None = None,
     notation: Notation = UNKNOWN,
@@ -149,20 +149,22 @@ def read_long(
     return LongTable(path, tuple(found), frame.height, written, text=text, **counts)
 
 
-def framed(one: OneSeries, names: Sequence[str], roles: Sequence[str], levels: Sequence[Sequence[str]]) -> np.ndarray:
+def framed(
+    one: OneSeries, names: Sequence[str], roles: Sequence[str | None], levels: Sequence[Sequence[str]]
+) -> np.ndarray:
     """Return the rows of a series as frames, (R, I) in the units of the data.
 
     Args:
         one: With all columns that are not made from the time.
         names: Of the I columns.
-        roles: Of each, as in ``Frames``.
+        roles: Of each, as in ``Frames``; None of one that is not read.
         levels: Of each, likewise.
     """
     table = one.table
     rows = len(table.line_R)
     columns = []
     for name, role, own in zip(names, roles, levels, strict=True):
-        if role == "static":
+        if role in ("static", "mean", "scale"):
             value = one.static[name]
             columns.append(np.full(rows, own.index(value) + 1 if value in own else 0 if own else value, dtype=float))
         elif role == "calendar":
@@ -180,7 +182,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def prepared(
-    own: Table, missing: Fill, repeats: str, last: int | None, counts: Counter[str], alone: bool = False
+    own: Table, missing: Gaps, repeats: str, last: int | None, counts: Counter[str], alone: bool = False
 ) -> Table:
     """Return the rows of a series in even steps and without gaps.
 

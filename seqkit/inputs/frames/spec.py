@@ -2,8 +2,9 @@
 
 # T time (rows), I numbers per frame
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from logging import getLogger
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from seqkit.errors import DataError
+from seqkit.errors import DataError, shortened
 from seqkit.files import existing_file
 from seqkit.inputs.chunks import as_numbers
 from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
@@ -20,16 +21,18 @@ from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.latest import Latest, texts
 from seqkit.inputs.frames.long import LongTable, OneSeries, framed, listed, read_long
 from seqkit.inputs.frames.reading import last, read_array
+from seqkit.inputs.frames.scaling import own_mean_and_scale
 from seqkit.inputs.frames.sequences import TS, read_ts
-from seqkit.inputs.frames.tables import FILE, Fill, Notation
+from seqkit.inputs.frames.tables import FILE, Gaps, Notation
 from seqkit.inputs.frames.times import SECOND, Times
 from seqkit.inputs.frames.wide import read_wide
 from seqkit.registry import register_inputs
 
 LOG = getLogger("seqkit")
 
-Role = Literal["past", "known", "calendar", "static"]
-"""What is known of a column: up to the last row read; ahead, from a file or from the times; the same at every step."""
+Role = Literal["past", "observed", "known", "calendar", "static", "mean", "scale"]
+"""What a column is: known up to the last row read, and where it was observed; known ahead, from a file or from the
+times; the same at every step; or mean and scale, in its series, of each column of the past."""
 
 
 @register_inputs("frames")
@@ -56,6 +59,8 @@ class Frames:
         levels: Of each column the categories that its numbers stand for, from 1, 0 being one that the training split
             has not; none for a column of numbers, and for all columns where left out.
         window: Whether columns of the past are scaled by mean and deviation of each window instead.
+        members: Of each series of the training data its name, and mean and scale of its columns of the past, where
+            these scale it; new ones are scaled by the rows that are given of them.
     """
 
     frontend: ClassVar[str] = "frames"
@@ -69,7 +74,7 @@ class Frames:
     scale: tuple[float, ...]
     rate: float | None = None
     time_column: str | None = field(default=None, compare=False)
-    missing: Fill = field(default="refuse", compare=False)
+    missing: Gaps = field(default="refuse", compare=False)
     repeats: Literal["refuse", "first"] = field(default="refuse", compare=False)
     separator: Separator | None = field(default=None, compare=False)
     decimal: Decimal | None = field(default=None, compare=False)
@@ -79,6 +84,7 @@ class Frames:
     roles: tuple[Role, ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
     window: bool = False
+    members: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = field(default=(), compare=False)
 
     @property
     def notation(self) -> Notation:
@@ -89,6 +95,27 @@ class Frames:
         """Return the columns of these roles."""
         own = self.roles or ("past",) * len(self.names)
         return [column for column, role in enumerate(own) if role in roles]
+
+    def scaled_by_series(self, members: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...]) -> "Frames":
+        """Return frames of which the columns of the past are scaled by series; see ``members``."""
+        past = [self.names[column] for column in self.columns("past")]
+        count = len(self.names)
+        own: list[Role] = [*["mean"] * len(past), *["scale"] * len(past)]  # type: ignore[list-item]
+        return replace(
+            self,
+            names=(*self.names, *(f"{name} {part}" for part in ("mean", "scale") for name in past)),
+            mean=(*self.mean, *[0.0] * 2 * len(past)),
+            scale=(*self.scale, *[1.0] * 2 * len(past)),
+            roles=(*(self.roles or ("past",) * count), *own),  # type: ignore[arg-type]
+            levels=(*(self.levels or ((),) * count), *[()] * 2 * len(past)),
+            members=members,
+        )
+
+    def own_scales(self, columns: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Return the columns that hold mean and scale of some columns of the past in their series; () if none do."""
+        pairs = zip(self.columns("mean"), self.columns("scale"), strict=True)
+        own = dict(zip(self.columns("past"), pairs, strict=False))
+        return tuple(own[column] for column in columns) if own else ()
 
     @property
     def categories(self) -> dict[int, tuple[str, ...]]:
@@ -121,6 +148,7 @@ class Frames:
         return None
 
     def _cases(self, path: Path) -> Iterator[tuple[str, Tensor]]:
+        assert self.missing != "mask"  # which series have, and no sequences
         for number, case in enumerate(read_ts(path, self.missing).cases, 1):
             if case.table.names != self.names:
                 raise DataError(
@@ -197,8 +225,24 @@ class Frames:
     def _past(self, one: OneSeries, lookback: int | None) -> Tensor:
         """Return the last rows of a series (T, I)."""
         count = len(self.names)
+        if self.columns("mean"):
+            one = replace(one, static={**one.static, **self._own_scale(one)})
         frames_TI = framed(one, self.names, self.roles or ("past",) * count, self.levels or ((),) * count)
         return last(torch.from_numpy(frames_TI).float(), lookback, str(one.table.path))
+
+    def _own_scale(self, one: OneSeries) -> dict[str, float]:
+        """Return mean and scale of the columns of the past of a series, by the names of the columns that hold them."""
+        past = self.columns("past")
+        known = {name: (mean, scale) for name, mean, scale in self.members}
+        if one.name not in known:
+            LOG.warning(
+                "%s: series '%s' is none of the training data; it is scaled by mean and deviation of its %s rows here",
+                one.table.path, shortened(one.name), f"{len(one.table.line_R):,}",
+            )  # fmt: skip
+            values_RP = one.table.values_RN[:, [one.table.names.index(self.names[column]) for column in past]]
+            known[one.name] = own_mean_and_scale(values_RP, [self.scale[column] for column in past])
+        columns = [*self.columns("mean"), *self.columns("scale")]
+        return dict(zip([self.names[column] for column in columns], chain(*known[one.name]), strict=True))
 
     def _known(self, coming: OneSeries) -> Tensor:
         """Return the columns that are known ahead of the rows to come (F, K)."""
@@ -223,6 +267,10 @@ class Frames:
         frames = torch.tensor(self.mean) + noise * torch.tensor(self.scale)
         for column in self.columns("static"):
             frames[:, :, column] = frames[:, :1, column]
+        for past, own in zip(self.columns("past"), self.own_scales(self.columns("past")), strict=False):
+            frames[:, :, list(own)] = torch.tensor((self.mean[past], self.scale[past]))
+        for column in self.columns("observed"):
+            frames[:, :, column] = (frames[:, :, column] > 0).float()
         for column, levels in self.categories.items():
             frames[:, :, column] = torch.randint(len(levels) + 1, (rows, 1), generator=draw).float()
         return frames

@@ -36,6 +36,7 @@ from seqkit.inputs.frames.decimals import (
 from seqkit.inputs.frames.times import Times, moment, months, offset, whole_number
 
 Fill = Literal["refuse", "forward", "interpolate"]
+Gaps = Literal["refuse", "forward", "interpolate", "mask"]
 
 FILE = "a CSV, TSV, Parquet or Excel file"
 LARGEST = float(np.finfo(np.float32).max)
@@ -207,13 +208,20 @@ def open_table(
     return frame, replace(table, notation=replace(notation, separator=separator, decimal=decimal), settled=settled)
 
 
-def fill(table: Table, how: Fill) -> tuple[Table, int]:
+def observed(name: str) -> str:
+    """Return the name of the column that says where a column was observed."""
+    return f"{name} observed"
+
+
+def fill(table: Table, how: Gaps) -> tuple[Table, int]:
     """Make the steps even and every cell a number.
 
     Args:
         table: As read.
         how: ``refuse`` what is not so already; put in rows that are missing between even times, and fill every empty
-            cell with the last value before it (``forward``) or on the line between its neighbours (``interpolate``).
+            cell with the last value before it (``forward``) or on the line between its neighbours (``interpolate``); or
+            fill forward, and follow the columns by one each that is 1 where the cell was there and 0 where it was not
+            (``mask``).
 
     Returns:
         The table and how many of its cells were filled.
@@ -237,17 +245,20 @@ def fill(table: Table, how: Fill) -> tuple[Table, int]:
             )
     table = _even(table, how)
     empty_RN = np.isnan(table.values_RN)
-    if not empty_RN.any():
+    if not empty_RN.any() and how != "mask":
         return table, 0
     row_R = np.arange(len(table.values_RN))
     values_RN = table.values_RN.copy()
     for column, empty_R in enumerate(empty_RN.T):
-        if how == "forward":
+        if how == "interpolate":
+            values_RN[empty_R, column] = np.interp(row_R[empty_R], row_R[~empty_R], values_RN[~empty_R, column])
+        else:
             last_R = np.maximum.accumulate(np.where(empty_R, 0, row_R))
             values_RN[:, column] = values_RN[last_R, column]
-        else:
-            values_RN[empty_R, column] = np.interp(row_R[empty_R], row_R[~empty_R], values_RN[~empty_R, column])
-    return replace(table, values_RN=values_RN), int(empty_RN.sum())
+    names = table.names
+    if how == "mask":
+        names, values_RN = (*names, *map(observed, names)), np.hstack((values_RN, ~empty_RN))
+    return replace(table, names=names, values_RN=values_RN), int(empty_RN.sum())
 
 
 def last_rows(table: Table, count: int) -> Table:
@@ -504,7 +515,7 @@ def _check_zones(table: Table, column: str, cells: Sequence[Any], at_R: np.ndarr
         )
 
 
-def _even(table: Table, how: Fill) -> Table:
+def _even(table: Table, how: Gaps) -> Table:
     """Check that times rise in even steps, putting in rows of nan for whole steps left out unless ``how`` refuses."""
     times = table.times
     if times is None or len(times.at_R) < 2:

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from seqkit.inputs.frames.long import LongTable, OneSeries, prepared
-from seqkit.inputs.frames.tables import UNKNOWN, Fill, Notation, read_table, select, without_repeats
+from seqkit.inputs.frames.tables import UNKNOWN, Gaps, Notation, read_table, select, without_repeats
 
 SERIES = "series"
 """Column of the names of the series, in what is written of a wide table."""
@@ -24,7 +24,7 @@ def read_wide(
     time_column: str | None,
     columns: Sequence[str] = (),
     shared: Sequence[str] = (),
-    missing: Fill = "refuse",
+    missing: Gaps = "refuse",
     repeats: Literal["refuse", "first"] = "refuse",
     last: int | None = None,
     notation: Notation = UNKNOWN,
