@@ -239,8 +239,8 @@ class Recurrent(nn.Module):
 
         after = []
         for number, layer in enumerate(self.layers):
-            if number > 0:
-                x_TBI = F.dropout(x_TBI, self.dropout, self.training)
+            if number > 0 and self.training:
+                x_TBI = F.dropout(x_TBI, self.dropout)
             rows = slice(number * self.directions, (number + 1) * self.directions)
             candidate = self._candidate(layer, x_TBI, lengths_B is not None)
             y_TBO, new = layer(self.run_layer, candidate, x_TBI, lengths_B, tuple(part[rows] for part in state))
@@ -248,6 +248,8 @@ class Recurrent(nn.Module):
                 y_TBO = y_TBO.masked_fill(padding_TB1, 0)
             x_TBI = y_TBO + x_TBI if self.residual and number > 0 else y_TBO
             after.append(new)
+        if len(after) == 1:
+            return x_TBI.transpose(0, 1), after[0]
         return x_TBI.transpose(0, 1), tuple(torch.cat(parts) for parts in zip(*after, strict=True))
 
     def _first(self) -> Direction:
