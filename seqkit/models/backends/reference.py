@@ -47,7 +47,7 @@ def run_reference(
     inputs = projections.step_inputs(x_TBI)
     every = []
     with full_precision(x_TBI.device):
-        products = projections.step_products(len(inputs))
+        products = projections.step_products(inputs.shape[0])
         for t, x in enumerate(inputs.unbind(0)):
             new = cell.step(x, *products, state)
             if t == 0:
