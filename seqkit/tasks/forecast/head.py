@@ -62,7 +62,7 @@ class Forecast(ForecastHead):
     def loss(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> tuple[Tensor, int]:
         """Return the summed loss and the number of values predicted."""
         assert batch.targets is not None
-        return self.loss_function(outputs, self.series.scaled(batch.targets, batch), reduction="sum"), outputs.numel()
+        return self.loss_function(outputs, self.series.encoded(batch.targets, batch), reduction="sum"), outputs.numel()
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> SeriesPrediction:
-        return self.series.corrected(SeriesPrediction(self.series.in_units(outputs, batch)), batch, self.columns)
+        return self.series.corrected(SeriesPrediction(self.series.decoded(outputs, batch)), batch, self.columns)

@@ -79,11 +79,11 @@ class QuantileForecast(ForecastHead):
     def loss(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> tuple[Tensor, int]:
         """Return the summed pinball loss in deviations, and the number of quantiles predicted."""
         assert batch.targets is not None
-        error_BFCQ = self.series.scaled(batch.targets, batch)[..., None] - outputs
+        error_BFCQ = self.series.encoded(batch.targets, batch)[..., None] - outputs
         return torch.maximum(self.levels_Q * error_BFCQ, (self.levels_Q - 1) * error_BFCQ).sum(), outputs.numel()
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> SeriesPrediction:
         """Return the quantiles, with the one nearest to the median as the value."""
-        quantiles_BFCQ = self.series.in_units(outputs, batch)
+        quantiles_BFCQ = self.series.decoded(outputs, batch)
         prediction = SeriesPrediction(quantiles_BFCQ[..., self.middle], quantiles_BFCQ, self.levels)
         return self.series.corrected(prediction, batch, self.columns)
