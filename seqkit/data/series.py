@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
+from seqkit.data.folds import Origin, check_fold, folded, time_of
 from seqkit.data.ordering import Order, sequential, shuffled
 from seqkit.data.scaling import fitted
 from seqkit.errors import ConfigError, DataError, shortened
@@ -99,6 +100,8 @@ class SeriesCsv:
         missing: What to do about empty cells and left-out rows: refuse, fill forward from the last value, or
             interpolate (a filled cell then knows the value after it).
         repeats: What to do about rows with the time of the row before: refuse, or keep the first.
+        train_rows: Last rows of the training part, of each series, that are trained on; all of it if left out.
+        fold: Fold of a backtest and how many there are, [0,5]: all parts end at its origin; set by `seqkit backtest`.
         stride: Rows between the starts of neighbouring training windows.
         mirror: Also train on every window upside down, mirrored about its last row before the horizon, so that no
             drift of the training part is learnt as a rule.
@@ -125,6 +128,8 @@ class SeriesCsv:
         season: PositiveInt | None = None,
         missing: Fill = "refuse",
         repeats: Literal["refuse", "first"] = "refuse",
+        train_rows: PositiveInt | None = None,
+        fold: list[int] | None = None,
         stride: PositiveInt = 1,
         mirror: bool = False,
         separator: Separator | None = None,
@@ -134,6 +139,7 @@ class SeriesCsv:
     ) -> None:
         self.path = existing_file(path, tables.FILE)
         check_split(split, time_column)
+        check_fold(fold)
         for option, names in (("targets", targets), ("inputs", inputs)):
             _check_columns(option, names, time_column)
         self.time_column = time_column
@@ -142,6 +148,8 @@ class SeriesCsv:
         self.lookback = lookback
         self.horizon = horizon
         self.split = split
+        self.train_rows = train_rows
+        self.fold = fold
         self.season = season
         self.missing = missing
         self.repeats = repeats
@@ -163,14 +171,14 @@ class SeriesCsv:
         found = len(table.values_RN)
         table, repeated = without_repeats(table) if self.repeats == "first" else (table, 0)
         table, filled = fill(table, self.missing)
-        bounds = edges(table, self.split)
+        (bounds,) = folded([edges(table, self.split)], self.fold, self.train_rows, self.horizon, self.path)
         parts = dict(zip(SPLITS, pairwise(bounds), strict=True))
         for name, (start, end) in parts.items():
             self._check_rows(name, end - start)
 
         values_RN = torch.from_numpy(table.values_RN)
         _check_changing(table, targets, bounds[1])
-        mean_N, scale_N = fitted(self.path, table.names, table.values_RN[: bounds[1]], "standard")
+        mean_N, scale_N = fitted(self.path, table.names, table.values_RN[slice(*bounds[:2])], "standard")
         self._parts = {
             name: Windows(
                 values_RN[:, inputs].float(),
@@ -207,12 +215,14 @@ class SeriesCsv:
                 *named(targets),
                 lookback=self.lookback,
                 season=season,
-                naive=naive_errors(values_RN[: bounds[1], targets], season),
+                naive=naive_errors(values_RN[slice(*bounds[:2])][:, targets], season),
                 counts=are_counts(values_RN[:, targets]),
             ),
         )
         self.fingerprint = sha256_of([self.path])
         self.facts = self._describe(found, repeated, table, filled, season)
+        starts = self._parts["test"].starts
+        self.origins = [Origin(row, time_of(table, row)) for row in starts] if self.fold else []
         for name, (start, end) in parts.items():
             mirrored = ", half of them mirrored" if self.mirror and name == "train" else ""
             self.facts[name] = f"{end - start:,} rows, {len(self._parts[name]):,} windows{mirrored}"
@@ -261,6 +271,8 @@ def sea_temperature(
     horizon: PositiveInt = 24,
     split: list[float] | list[int] | list[str] = [0.4, 0.1, 0.5],  # noqa: B006  never written to
     season: PositiveInt = 48,
+    train_rows: PositiveInt | None = None,
+    fold: list[int] | None = None,
     stride: PositiveInt = 1,
     mirror: bool = False,
     batch_size: PositiveInt = 64,
@@ -281,6 +293,8 @@ def sea_temperature(
         split: Training, validation and test part: three fractions, three row counts, or the two dates on which
             validation and test start.
         season: Half hours of one period of the seasonal naive forecast.
+        train_rows: Last half hours of the training part that are trained on; all of it if left out.
+        fold: Fold of a backtest and how many there are, [0,5]: all parts end at its origin; set by `seqkit backtest`.
         stride: Half hours between the starts of neighbouring training windows.
         mirror: Also train on every window upside down, so that the warming of spring is not learnt as a rule.
         batch_size: Windows per batch.
@@ -294,6 +308,8 @@ def sea_temperature(
         season=season,
         missing="interpolate",
         repeats="first",
+        train_rows=train_rows,
+        fold=fold,
         stride=stride,
         mirror=mirror,
         batch_size=batch_size,

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
+from seqkit.data.folds import Origin, check_fold, folded, time_of
 from seqkit.data.ordering import Order, sequential, shuffled
 from seqkit.data.scaling import Scaling, fitted
 from seqkit.data.series import check_split, edges
@@ -110,6 +111,8 @@ class SeriesTable:
         scaling: By the window alone, its own mean and deviation for targets and past (window: for series of different
             scale, and new ones); or by the training part of all series, mean and deviation (standard), smallest value
             and range (minmax), median and quartile range (robust).
+        train_rows: Last rows of the training part, of each series, that are trained on; all of it if left out.
+        fold: Fold of a backtest and how many there are, [0,5]: all parts end at its origin; set by `seqkit backtest`.
         stride: Rows between the starts of neighbouring training windows.
         eval_stride: Likewise in validation and test.
         separator: Between the cells; found if left out.
@@ -141,6 +144,8 @@ class SeriesTable:
         missing: Fill = "refuse",
         repeats: Literal["refuse", "first"] = "refuse",
         scaling: Literal["window"] | Scaling = "window",
+        train_rows: PositiveInt | None = None,
+        fold: list[int] | None = None,
         stride: PositiveInt = 1,
         eval_stride: PositiveInt = 1,
         separator: Separator | None = None,
@@ -150,6 +155,7 @@ class SeriesTable:
     ) -> None:
         self.path = existing_file(path, tables.FILE)
         check_split(split, time_column)
+        check_fold(fold)
         if not targets:
             raise ConfigError("data.targets=[]: name at least one column to predict")
         roles = {"targets": targets, "past": past, "known": known, "static": static, "categories": categories}
@@ -162,6 +168,8 @@ class SeriesTable:
         self.lookback = lookback
         self.horizon = horizon
         self.split = split
+        self.train_rows = train_rows
+        self.fold = fold
         self.season = season
         self.missing: Fill = missing
         self.repeats: Literal["refuse", "first"] = repeats
@@ -193,6 +201,9 @@ class SeriesTable:
         if own["calendar"] and times is not None and times.moment_R is None:
             raise DataError(f"{self.path}: column '{times.column}' holds numbers. data.calendar needs dates")
         edges_S = [edges(one.table, self.split) for one in table.series]
+        dated = isinstance(self.split[0], str)
+        moments_S = [one.table.times.moment_R for one in table.series if dated and one.table.times]
+        edges_S = folded(edges_S, self.fold, self.train_rows, self.horizon, self.path, moments_S)
         starts = list(accumulate((len(one.table.line_R) for one in table.series), initial=0))
         spans = {name: self._spans(number, starts, edges_S) for number, name in enumerate(SPLITS)}
         trained = [one for one, (first, end) in zip(table.series, spans["train"], strict=True) if first < end]
@@ -226,7 +237,7 @@ class SeriesTable:
         values_RI = np.concatenate([framed(one, names, frames.roles, frames.levels) for one in table.series])
         train_R = np.zeros(len(values_RI), dtype=bool)
         for start, edge in zip(starts, edges_S, strict=False):
-            train_R[start : start + edge[1]] = True
+            train_R[start + edge[0] : start + edge[1]] = True
         numbers = [column for column, levels in enumerate(frames.levels) if not levels]
         mean_I, scale_I = np.zeros(len(names)), np.ones(len(names))
         how: Scaling = "standard" if self.scaling == "window" else self.scaling
@@ -257,7 +268,10 @@ class SeriesTable:
         season = self.season or (times.season if times else None)
         targets_RC = torch.from_numpy(values_RI[:, : len(columns)])
         self._naive_SC2 = torch.tensor(
-            [naive_errors(targets_RC[at : at + edge[1]], season) for at, edge in zip(starts, edges_S, strict=False)]
+            [
+                naive_errors(targets_RC[at + edge[0] : at + edge[1]], season)
+                for at, edge in zip(starts, edges_S, strict=False)
+            ]
         )
         self.spec = DataSpec(
             frames,
@@ -275,6 +289,11 @@ class SeriesTable:
         )
         self.fingerprint = sha256_of([self.path])
         self.facts = self._describe(table, season, edges_S)
+        self.origins = [
+            Origin(row, time_of(one.table, row - at), one.name)
+            for one, at, rows in zip(table.series, starts, self._parts["test"].starts, strict=False)
+            for row in (rows if self.fold else ())
+        ]
 
     def part(self, split: Split) -> Dataset:
         return self._parts[split]
@@ -295,7 +314,7 @@ class SeriesTable:
         """Return of each series the first row that may be predicted in a part and the first after those."""
         spans = []
         for start, edge in zip(starts, edges_S, strict=False):
-            first = max(edge[part], self.lookback)
+            first = max(edge[part], edge[0] + self.lookback)
             last = edge[part + 1] if edge[part + 1] - first >= self.horizon else first  # no row where no window fits
             spans.append((start + first, start + last))
         return spans
