@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from seqkit.data.folds import folded
-from seqkit.data.series import SeriesCsv
 from seqkit.data.series_table import SeriesTable
 from seqkit.errors import ConfigError, DataError
 from tests.bad_files import hourly
@@ -14,7 +13,7 @@ ROWS = 60
 
 def single(**options):
     Path("t.csv").write_text(hourly(rows=ROWS))
-    data = SeriesCsv(path="t.csv", time_column="date", lookback=4, horizon=3, **options)
+    data = SeriesTable(path="t.csv", time_column="date", lookback=4, horizon=3, **options)
     data.setup()
     return data
 
@@ -52,10 +51,10 @@ def test_origins_lie_evenly_over_the_test_part_however_it_is_given(split):
     for number in range(4):
         data = single(split=split, fold=[number, 4])
         assert len(data.part("test")) == 1
-        assert data.part("valid").starts[0] == data.origins[0].row - 12  # its length stays
-        assert data.part("valid").starts[-1] + 3 == data.origins[0].row  # and it ends where the forecast starts
-        assert data.part("train").starts[-1] + 3 == data.part("valid").starts[0]
-        assert data.part("train").starts[0] == 4
+        assert data.part("valid").starts[0][0] == data.origins[0].row - 12  # its length stays
+        assert data.part("valid").starts[0][-1] + 3 == data.origins[0].row  # and it ends where the forecast starts
+        assert data.part("train").starts[0][-1] + 3 == data.part("valid").starts[0][0]
+        assert data.part("train").starts[0][0] == 4
         rows.append(data.origins[0].row)
     assert rows == [42, 47, 52, 57]  # of 60 rows, the last three for the last forecast
     assert data.origins[0].time == "2024-01-03 09:00"
@@ -70,7 +69,7 @@ def test_the_first_fold_trains_on_what_a_training_without_folds_does():
 
 def test_a_rolling_origin_keeps_the_last_rows_alone():
     data = single(split=[30, 12, 18], fold=[1, 4], train_rows=20)
-    assert data.part("train").starts == range(35 - 20 + 4, 35 - 3 + 1)  # the training part ends at row 47 - 12
+    assert data.part("train").starts[0] == range(35 - 20 + 4, 35 - 3 + 1)  # the training part ends at row 47 - 12
     load = [float(line.split(",")[1]) for line in hourly(rows=ROWS).splitlines()[16:36]]
     assert data.spec.task.mean[0] == pytest.approx(sum(load) / 20)
 
