@@ -26,7 +26,7 @@ ANSWER = {
     "levels": [0.1, 0.5, 0.9],
     "quantiles": [[[0.5, 1.0, 1.5]], [[1.25, 2.0, 7 / 3]]],
 }
-TRAIN = ["data=series_csv", "data.path=t.csv", "data.time_column=date", "data.lookback=8", "data.horizon=3",
+TRAIN = ["data=series_table", "data.path=t.csv", "data.time_column=date", "data.lookback=8", "data.horizon=3",
          "data.targets=[load]", "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=1", "id=x"]  # fmt: skip
 
 
@@ -64,6 +64,17 @@ def test_a_run_forecasts_what_follows_its_file_or_another(tmp_path, monkeypatch,
     )
     (tmp_path / "t.csv").unlink()
     refused(["forecast", str(folder)], "t.csv: no such file", capsys)
+
+
+def test_a_wide_table_gives_rows_by_the_names_of_its_columns(tmp_path, capsys):
+    (tmp_path / "t.csv").write_text(hourly())
+    assert run(["train", *(word.replace("[load]", "[heat,load]") for word in TRAIN), "data.wide=true"]) == 0
+    [folder] = (tmp_path / "runs").glob("*/x")
+    assert (folder / "errors.csv").read_text().count("\n") == 3
+    assert run(["forecast", str(folder), "--output", "out.csv"]) == 0
+    frame = pl.read_csv("out.csv")
+    assert frame.columns[:3] == ["series", "date", "value"]
+    assert frame["series"].to_list() == ["heat"] * 3 + ["load"] * 3
 
 
 def test_quantiles_are_columns(tmp_path):

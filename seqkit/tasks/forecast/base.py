@@ -77,6 +77,12 @@ class ForecastHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         columns = 1 if rows_per_sequence > 1 else len(series.names)
         self.output = nn.Linear(output_size, series.horizon * columns * numbers)
+        # Of a single target the rows are the steps, whatever its name: a run may start from one of another series.
+        of = [f" of {name}" for name in series.names] if columns > 1 else [""]
+        each = [f"number {number}{target}" for target in of for number in range(numbers)]
+        steps = [f"{row}, step {step}" for step in range(series.horizon) for row in each]
+        self.row_names = dict.fromkeys(("output.weight", "output.bias"), tuple(steps))
+        self.row_names |= dict.fromkeys(("known.output.weight", "known.output.bias"), tuple(each))
         frames = spec.inputs
         ahead = isinstance(frames, Frames) and frames.columns("known", "calendar")
         self.known = KnownAhead(frames, output_size, columns * numbers) if ahead else None
