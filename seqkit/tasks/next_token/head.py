@@ -6,6 +6,7 @@ import math
 from typing import Any, Literal
 
 import torch
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
@@ -33,6 +34,10 @@ class NextTokenHead(nn.Module):
         dropout: Probability of dropping an output of the model in training.
         tied: Use the embedding's vectors as the weights of the linear layer too (Press and Wolf 2017, Inan et al.
             2017); the model's output has to be as large as a vector.
+        ar: Activation regularisation (Merity et al. 2017, 2018; alpha there): factor of the mean square of the model's
+            output after dropout, which is added to the loss of each token in training.
+        tar: Temporal activation regularisation (beta there): the same of the change of the model's output since the
+            step before; the first step of a chunk has none.
 
     Raises:
         ConfigError: The data has another task, or the model sees the token it is to predict.
@@ -42,7 +47,15 @@ class NextTokenHead(nn.Module):
     meaning = "logits of the token after each token, in the order of spec.inputs.tokenizer.vocabulary"
 
     def __init__(
-        self, output_size: int, spec: DataSpec, causal: bool, *, dropout: Probability = 0.0, tied: bool = False
+        self,
+        output_size: int,
+        spec: DataSpec,
+        causal: bool,
+        *,
+        dropout: Probability = 0.0,
+        tied: bool = False,
+        ar: NonNegativeFloat = 0.0,
+        tar: NonNegativeFloat = 0.0,
     ) -> None:
         super().__init__()
         if not isinstance(spec.task, NextToken):
@@ -63,6 +76,8 @@ class NextTokenHead(nn.Module):
         self.tied = tied
         self.linear = nn.Linear(output_size, len(spec.inputs.vocabulary))
         self.row_names = dict.fromkeys(("linear.weight", "linear.bias"), spec.inputs.vocabulary)
+        self.ar, self.tar = ar, tar
+        self._penalty: Tensor | None = None  # of the outputs of the last call, for the loss
 
     def tie(self, frontend: Any) -> None:
         """Take the embedding of ``frontend`` as the weights, if asked to.
@@ -86,10 +101,14 @@ class NextTokenHead(nn.Module):
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
         """Return logits_BTV."""
-        return self.linear(self.dropout(y_BTH))
+        dropped_BTH = self.dropout(y_BTH)
+        self._penalty = None
+        if self.training and (self.ar or self.tar):
+            self._penalty = activation_penalty(y_BTH, dropped_BTH, lengths_B, self.ar, self.tar)
+        return self.linear(dropped_BTH)
 
     def loss(self, logits_BTV: Tensor, lengths_B: Tensor | None, batch: Batch) -> tuple[Tensor, int | Tensor]:
-        """Return the cross entropy in nats, summed over the valid tokens, and their number."""
+        """Return the cross entropy in nats and the penalties, summed over the valid tokens, and their number."""
         targets_BT = batch.targets
         assert targets_BT is not None
         if lengths_B is None:
@@ -101,6 +120,8 @@ class NextTokenHead(nn.Module):
         nats = nn.functional.cross_entropy(
             logits_BTV.flatten(0, 1), targets_BT.reshape(-1), ignore_index=-100, reduction="sum"
         )
+        if self._penalty is not None:
+            nats, self._penalty = nats + self._penalty, None
         return nats, count
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> TokenPrediction:
@@ -125,3 +146,21 @@ class NextTokenHead(nn.Module):
         if characters:
             answer["bits_per_character"] = nats / characters / math.log(2)
         return logits_TV[None], answer, (logits_TV[-1:].clone(), nats, characters, count)
+
+
+def activation_penalty(y_BTH: Tensor, dropped_BTH: Tensor, lengths_B: Tensor | None, ar: float, tar: float) -> Tensor:
+    """Return AR and TAR of a model's outputs, summed over the valid steps (Merity et al. 2018, section 4.6).
+
+    Args:
+        y_BTH: The outputs.
+        dropped_BTH: The same after dropout.
+        lengths_B: Valid steps of each row, None where all are.
+        ar: Factor of the mean square of ``dropped_BTH`` at each step.
+        tar: Factor of the mean square of the change of ``y_BTH`` since the step before.
+    """
+    squares_BT = ar * dropped_BTH.float().square().mean(2)
+    changes_BT = tar * y_BTH.float().diff(dim=1).square().mean(2)
+    if lengths_B is not None:
+        padding_BT = ~valid(lengths_B, squares_BT)
+        squares_BT, changes_BT = squares_BT.masked_fill(padding_BT, 0), changes_BT.masked_fill(padding_BT[:, 1:], 0)
+    return squares_BT.sum() + changes_BT.sum()
