@@ -17,7 +17,8 @@ from seqkit.data.loading import evaluation_loader
 from seqkit.errors import ConfigError, PluginError
 from seqkit.faults import said
 from seqkit.joining import States, beside_states, join, only_where_asked, refuse_undeclared, states
-from seqkit.network import Network, carry, float32_eval
+from seqkit.network import Network, carry
+from seqkit.precision import float32_eval
 from seqkit.ranks import group
 
 LOG = logging.getLogger("seqkit")

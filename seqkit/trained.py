@@ -16,7 +16,8 @@ from seqkit.data.loading import set_up
 from seqkit.errors import ConfigError, DataError, SeqkitError
 from seqkit.evaluation import evaluate, rounded
 from seqkit.files import disk_reason, working_in
-from seqkit.network import Network, device_of, float32_eval
+from seqkit.network import Network, device_of
+from seqkit.precision import float32_eval
 from seqkit.ranks import group
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint

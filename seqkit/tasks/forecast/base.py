@@ -13,7 +13,8 @@ from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec, wrong_task
 from seqkit.errors import ConfigError
 from seqkit.inputs.frames.spec import Frames
-from seqkit.padding import last_valid, sequence_summary, widened
+from seqkit.padding import last_valid, sequence_summary
+from seqkit.precision import widened
 from seqkit.tasks.forecast.known import KnownAhead
 from seqkit.tasks.forecast.spec import Series
 

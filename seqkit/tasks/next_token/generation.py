@@ -58,7 +58,7 @@ class Sampling:
         ids = None
         if self.top_k or self.top_p < 1:
             logits_V, ids = logits_V.topk(min(self.top_k or len(logits_V), len(logits_V)))
-        probabilities = ((logits_V - logits_V.max()) / self.temperature).softmax(0)
+        probabilities = (logits_V / self.temperature).softmax(0)
         up_to = probabilities.cumsum(0)  # of a token and those before it
         if self.top_p < 1:
             up_to = up_to[: int((up_to - probabilities < self.top_p).sum())]
