@@ -8,7 +8,7 @@ truncated backpropagation over 35 words, batches of 20, stochastic gradient desc
 runs its whole training (Lightning, loader, callbacks); the peer is a loop of a dozen lines on ``torch.nn``. With
 ``adaptive`` the output is an adaptive softmax with clusters from ids 2,000 and 10,000 on, untied on both sides, since
 that of ``torch.nn`` cannot be tied. They take turns; the figures are medians over the rounds of tokens per second, and
-of their ratios. Peak memory is that of a process per side, above what it holds before its first step. Without
+of their ratios. Peak memory (on Linux) is that of a process per side, above what it holds before it starts. Without
 ``--data`` the text is the source of this Python's library, cut at white space.
 """
 
@@ -16,7 +16,6 @@ import argparse
 import json
 import logging
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -132,8 +131,14 @@ def bare_rate(config: dict[str, Any], data: Any) -> float:
 
 
 def peak() -> float:
-    """Return the most memory that this process has held so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    """Return the most memory that this process has held since ``forget_peak``, in MB."""
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 2**10
+
+
+def forget_peak() -> None:
+    """Let the peak be what is held now; Linux only."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def processor() -> str:
@@ -223,6 +228,7 @@ def set_up(path: Path, output: str, arguments: argparse.Namespace) -> tuple[dict
 def memory(path: Path, arguments: argparse.Namespace) -> float:
     """Return the peak memory of one side's training in MB, above what the process holds before."""
     config, data = set_up(path, arguments.output[0], arguments)
+    forget_peak()
     before = peak()
     if arguments.memory_of == "seqkit":
         seqkit_rate(config, data, [])

@@ -91,7 +91,7 @@ def test_the_text_ends_before_the_first_stop_and_not_in_the_prompt():
 
 def test_pieces_are_whole_characters_and_together_the_text():
     tokenizer, pieces = Bytes(), []
-    ids = tokenizer.encode("a\u00e9\u20ac\U0001f600b").tolist() + [0xFF, ord("c"), 0xE2]
+    ids = [*tokenizer.encode("a\u00e9\u20ac\U0001f600b").tolist(), 0xFF, ord("c"), 0xE2]
     settled = Settled(pieces.append, "p", ())
     for number in range(1, len(ids) + 1):
         settled.update(tokenizer.continued("p", ids[:number]))
