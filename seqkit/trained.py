@@ -130,13 +130,14 @@ class Trained:
         top_p: float = 1.0,
         seed: int = 1,
         stop: Sequence[str] = (),
+        write: Callable[[str], None] | None = None,
     ) -> str:
         """Continue a text; see ``seqkit.inference.generate.generate``."""
         from seqkit.inference.generate import generate
 
         sampling = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed, "stop": stop}
         with float32_eval(next(self.network.parameters()).device):
-            return generate(self.network, self.spec, prompt, length, **sampling)
+            return generate(self.network, self.spec, prompt, length, write=write, **sampling)
 
     def surprise(self, source: Any) -> Iterator[tuple[str, float | None]]:
         """Yield each token of a text and its loss in nats; see ``seqkit.inference.surprise.surprise``."""
