@@ -81,18 +81,21 @@ class Trained:
         with float32_eval(next(self.network.parameters()).device):
             yield from predict_each(self.network, self.spec, sources, batch_size, skipped)
 
-    def forecast(self, data: str | Path | None = None, known: str | Path | None = None) -> "Future":
+    def forecast(
+        self, data: str | Path | None = None, known: str | Path | None = None, horizon: int | None = None
+    ) -> "Future":
         """Forecast the rows after the end of a file; see ``seqkit.inference.forecast.forecast``.
 
         Args:
             data: The file; None for the one that the run was trained on, as it is now.
             known: The columns that are known ahead, for the rows to come.
+            horizon: Rows to forecast; as many as were trained if None.
         """
         from seqkit.inference.forecast import forecast, refuse_without_future
 
         refuse_without_future(self.spec)
         with float32_eval(next(self.network.parameters()).device):
-            return forecast(self.network, self.spec, self._own_file() if data is None else data, known)
+            return forecast(self.network, self.spec, self._own_file() if data is None else data, known, horizon)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return one answer of ``predict`` as a person reads it."""

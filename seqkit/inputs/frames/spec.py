@@ -2,7 +2,7 @@
 
 # T time (rows), I numbers per frame
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from logging import getLogger
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from seqkit.errors import DataError, shortened
+from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file
 from seqkit.inputs.chunks import as_numbers
 from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
@@ -203,6 +203,33 @@ class Frames:
                 table.path, f"{least:,}", listed(short),
             )  # fmt: skip
         return found
+
+    def continued(self, inputs: Tensor, answers: Sequence[Mapping[str, Any]], extras: Mapping[str, Tensor]) -> Tensor:
+        """Return rows (B, T, I) with those of a forecast after them, as if they had been seen.
+
+        Args:
+            inputs: Rows before the forecast.
+            answers: Of each series ``names`` and ``values`` (F, C) of the columns that were forecast.
+            extras: What is ``known`` ahead of these rows (B, F, K), where something is.
+
+        Raises:
+            ConfigError: A column of the past was not forecast.
+        """
+        names = list(answers[0]["names"])
+        others = [self.names[column] for column in self.columns("past") if self.names[column] not in names]
+        if others:
+            raise ConfigError(
+                f"the model reads {listed(others)}, which it does not forecast, and so cannot go on from its forecast. "
+                "Train with a longer data.horizon, or with these among data.targets"
+            )
+        values_BFC = torch.tensor([answer["values"] for answer in answers], dtype=inputs.dtype)
+        rows_BFI = inputs[:, -1:].repeat(1, values_BFC.shape[1], 1)
+        read = [name for name in names if name in self.names]
+        rows_BFI[:, :, [self.names.index(name) for name in read]] = values_BFC[:, :, [names.index(n) for n in read]]
+        rows_BFI[:, :, self.columns("observed")] = 1
+        if "known" in extras:
+            rows_BFI[:, :, self.columns("known", "calendar")] = extras["known"].to(inputs)
+        return torch.cat((inputs, rows_BFI), 1)
 
     def _table(self, source: Any, lookback: int | None) -> LongTable:
         """Return the series of a file, of which at least the last ``lookback`` rows are in even steps and filled."""

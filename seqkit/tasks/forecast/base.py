@@ -4,7 +4,7 @@
 # P numbers that a head needs per step and target, I input columns
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,9 @@ class ForecastHead(nn.Module):
     Raises:
         ConfigError: The data is no series, or does not have what an option needs.
     """
+
+    feeds_back: ClassVar[bool] = False
+    """Whether a forecast is fed back beyond the horizon: not where it would have to spread."""
 
     def __init__(
         self,

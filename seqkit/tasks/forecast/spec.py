@@ -163,6 +163,16 @@ class Series:
                 row |= {"levels": list(prediction.levels), "quantiles": quantiles_FCQ}
         return rows
 
+    def joined(self, answers: Sequence[dict[str, Any]], count: int) -> dict[str, Any]:
+        """Return the first ``count`` steps of answers that follow each other; of several without quantiles.
+
+        What is known of the spread is known of the trained horizon only.
+        """
+        joined = {**answers[0], "values": [row for answer in answers for row in answer["values"]][:count]}
+        if len(answers) > 1:
+            return {name: value for name, value in joined.items() if name not in ("levels", "quantiles")}
+        return joined | {name: joined[name][:count] for name in ("quantiles",) if name in joined}
+
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a row per step: its number from 1, the value of each target, and its quantiles if there are any."""
         rows: list[dict[str, Any]] = []
