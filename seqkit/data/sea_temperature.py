@@ -17,6 +17,8 @@ def sea_temperature(
     horizon: PositiveInt = 24,
     split: list[float] | list[int] | list[str] = [0.4, 0.1, 0.5],  # noqa: B006  never written to
     season: PositiveInt = 48,
+    train_rows: PositiveInt | None = None,
+    fold: list[int] | None = None,
     stride: PositiveInt = 1,
     mirror: bool = False,
     batch_size: PositiveInt = 64,
@@ -37,6 +39,8 @@ def sea_temperature(
         split: Training, validation and test part: three fractions, three row counts, or the two dates on which
             validation and test start.
         season: Half hours of one period of the seasonal naive forecast.
+        train_rows: Last half hours of the training part that are trained on; all of it if left out.
+        fold: Fold of a backtest and how many there are, [0,5]: all parts end at its origin; set by `seqkit backtest`.
         stride: Half hours between the starts of neighbouring training windows.
         mirror: Also train on every window upside down, so that the warming of spring is not learnt as a rule.
         batch_size: Windows per batch.
@@ -50,6 +54,8 @@ def sea_temperature(
         season=season,
         missing="interpolate",
         repeats="first",
+        train_rows=train_rows,
+        fold=fold,
         stride=stride,
         mirror=mirror,
         batch_size=batch_size,

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
+from seqkit.data.folds import Origin, check_fold, folded, time_of
 from seqkit.data.ordering import Order, sequential, shuffled
 from seqkit.data.scaling import Scaling, fitted
 from seqkit.data.windows import Sample, Windows, check_split, edges
@@ -78,6 +79,8 @@ class SeriesTable:
         transform: What the model reads and learns of targets and inputs, before they are scaled: the values (none),
             their logarithms (log), or their differences from the row before (difference). Predictions, scores and
             baselines are of the values.
+        train_rows: Last rows of the training part, of each series, that are trained on; all of it if left out.
+        fold: Fold of a backtest and how many there are, [0,5]: all parts end at its origin; set by `seqkit backtest`.
         stride: Rows between the starts of neighbouring training windows.
         eval_stride: Likewise in validation and test.
         mirror: Also train on every window upside down, mirrored about its last row before the horizon, so that no
@@ -113,6 +116,8 @@ class SeriesTable:
         repeats: Literal["refuse", "first"] = "refuse",
         scaling: Literal["window", "series"] | Scaling | None = None,
         transform: Transform = "none",
+        train_rows: PositiveInt | None = None,
+        fold: list[int] | None = None,
         stride: PositiveInt = 1,
         eval_stride: PositiveInt = 1,
         mirror: bool = False,
@@ -123,6 +128,7 @@ class SeriesTable:
     ) -> None:
         self.path = existing_file(path, tables.FILE)
         check_split(split, time_column)
+        check_fold(fold)
         if wide:
             _check_wide({"series": series, "inputs": inputs, "static": static}, known, categories)
             series = SERIES
@@ -155,6 +161,8 @@ class SeriesTable:
         self.lookback = lookback
         self.horizon = horizon
         self.split = split
+        self.train_rows = train_rows
+        self.fold = fold
         self.season = season
         self.missing: Gaps = missing
         self.repeats: Literal["refuse", "first"] = repeats
@@ -177,6 +185,9 @@ class SeriesTable:
         if self.calendar and times is not None and times.moment_R is None:
             raise DataError(f"{self.path}: column '{times.column}' holds numbers. data.calendar needs dates")
         edges_S = [edges(one.table, self.split, one.name) for one in table.series]
+        dated = isinstance(self.split[0], str)
+        moments_S = [one.table.times.moment_R for one in table.series if dated and one.table.times]
+        edges_S = folded(edges_S, self.fold, self.train_rows, self.horizon, self.path, moments_S)
         starts = list(accumulate((len(one.table.line_R) for one in table.series), initial=0))
         spans = {name: self._spans(number, starts, edges_S) for number, name in enumerate(SPLITS)}
         for number, name in enumerate(SPLITS):
@@ -195,7 +206,7 @@ class SeriesTable:
         values_RA = np.concatenate([framed(one, names, list(roles.values()), levels) for one in table.series])
         train_R = np.zeros(len(values_RA), dtype=bool)
         for start, edge in zip(starts, edges_S, strict=False):
-            train_R[start : start + edge[1]] = True
+            train_R[start + edge[0] : start + edge[1]] = True
         _check_changing(self.path, names, values_RA, columns, train_R)
         mean_A, scale_A = self._fitted(roles, levels, values_RA[train_R])
         transformed_RA = values_RA
@@ -224,7 +235,7 @@ class SeriesTable:
         )
         values_RI = values_RA[:, :read]
         if self.scaling == "series":
-            frames, own_SX = _with_own_scales(frames, table, [edge[1] for edge in edges_S], values_RI, starts)
+            frames, own_SX = _with_own_scales(frames, table, edges_S, values_RI, starts)
             values_RI = np.hstack((values_RI, np.repeat(own_SX, np.diff(starts), 0)))
         targets_RC = torch.from_numpy(values_RA[:, columns])
         self._parts = {
@@ -241,7 +252,10 @@ class SeriesTable:
             for name in SPLITS
         }
         season = self.season or (times.season if times else None)
-        naive = [naive_errors(targets_RC[at : at + edge[1]], season) for at, edge in zip(starts, edges_S, strict=False)]
+        naive = [
+            naive_errors(targets_RC[at + edge[0] : at + edge[1]], season)
+            for at, edge in zip(starts, edges_S, strict=False)
+        ]
         self._naive_SC2 = torch.tensor(naive)
         self.spec = DataSpec(
             frames,
@@ -266,6 +280,11 @@ class SeriesTable:
         )
         self.fingerprint = sha256_of([self.path])
         self.facts = self._describe(table, season, edges_S)
+        self.origins = [
+            Origin(row, time_of(one.table, row - at), one.name if self.series else "")
+            for one, at, rows in zip(table.series, starts, self._parts["test"].starts, strict=False)
+            for row in (rows if self.fold else ())
+        ]
         if unread:
             self.facts["not read"] = f"{listed(unread)}, predicted from the other columns alone"
 
@@ -381,7 +400,7 @@ class SeriesTable:
         """Return of each series the first row that may be predicted in a part and the first after those."""
         spans = []
         for start, edge in zip(starts, edges_S, strict=False):
-            first = max(edge[part], self.lookback)
+            first = max(edge[part], edge[0] + self.lookback)
             last = edge[part + 1] if edge[part + 1] - first >= self.horizon else first  # no row where no window fits
             spans.append((start + first, start + last))
         return spans
@@ -434,22 +453,22 @@ def _has_gaps(table: LongTable, name: str) -> bool:
 
 
 def _with_own_scales(
-    frames: Frames, table: LongTable, train_rows: Sequence[int], values_RI: np.ndarray, starts: Sequence[int]
+    frames: Frames, table: LongTable, edges_S: Sequence[Sequence[int]], values_RI: np.ndarray, starts: Sequence[int]
 ) -> tuple[Frames, np.ndarray]:
     """Return frames with columns for mean and scale of each series, and those columns (S, X).
 
     Args:
         frames: Without them.
         table: The series.
-        train_rows: Of each series; one that has none is scaled by the training part of all.
+        edges_S: Parts of each series; one that has no training part is scaled by that of all.
         values_RI: Columns of all series, below each other.
         starts: First row of each series.
     """
     past = frames.columns("past")
     usual = tuple(frames.mean[column] for column in past), tuple(frames.scale[column] for column in past)
     own = [
-        own_mean_and_scale(values_RI[start : start + rows, past], usual[1]) if rows else usual
-        for start, rows in zip(starts, train_rows, strict=False)
+        own_mean_and_scale(values_RI[start + first : start + last, past], usual[1]) if first < last else usual
+        for start, (first, last, *_) in zip(starts, edges_S, strict=False)
     ]
     members = tuple((one.name, *numbers) for one, numbers in zip(table.series, own, strict=True))
     return frames.scaled_by_series(members), np.array([[*mean, *scale] for mean, scale in own])

@@ -73,8 +73,8 @@ class DistributionForecast(ForecastHead):
             )
         if self.counts and series.transform != "none":
             raise ConfigError(
-                f"head.distribution=negative_binomial is of counts, not of what data.transform={series.transform} makes "
-                "of them; use gaussian or student_t"
+                "head.distribution=negative_binomial is of counts, not of what data.transform="
+                f"{series.transform} makes of them; use gaussian or student_t"
             )
         if distribution == "student_t":
             self.freedom_FC = nn.Parameter(torch.full((series.horizon, len(series.names)), 8.0))

@@ -2,7 +2,7 @@
 
 # B batch, F steps of the forecast (horizon), C target columns, Q quantiles
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -245,6 +245,21 @@ class Series:
 
         ends = interval_ends(answers[0].get("levels", ()))
         return figure(answers, pasts, getattr(spec.inputs, "names", ()), ends)
+
+    def best(self, metric: str, scores: Mapping[str, float]) -> str | None:
+        """Return whose score is the best: the lowest, of a coverage the nearest; None where it has no direction."""
+        kind, _, share = metric.partition("_")
+        if kind == "width":
+            return None
+        return min(
+            scores, key=lambda name: abs(scores[name] - float(share) / 100) if kind == "coverage" else scores[name]
+        )
+
+    def backtest_figure(self, folds: Sequence[Any], spec: DataSpec, baseline: str | None) -> Any:
+        """Draw the truth, the forecasts from each origin and a baseline's; see ``seqkit.sweeping.backtest.Fold``."""
+        from seqkit.tasks.forecast.figures import backtest
+
+        return backtest(folds, getattr(spec.inputs, "names", ()), self.names, baseline)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return a table of one line per step: each target, and the ends of its interval where there is one."""
