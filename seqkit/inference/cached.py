@@ -31,7 +31,7 @@ def cached_scores(
     cached = spec.task.cached(network.head, size)
     beside = Network(network.frontend, network.model, cached)
     evaluate(beside, spec, data, "valid", batch_size, baselines=False)
-    cached.choose(group().sum(cached.nats))
+    cached.choose(sum(group().gather(cached.nats)))
     theta, weight = cached.chosen
     scores = evaluate(beside, spec, data, split, batch_size, baselines=False).model
     return f"model with cache (theta {theta:g}, weight {weight:g})", scores
