@@ -81,18 +81,21 @@ class Trained:
         with float32_eval(next(self.network.parameters()).device):
             yield from predict_each(self.network, self.spec, sources, batch_size, skipped)
 
-    def forecast(self, data: str | Path | None = None, known: str | Path | None = None) -> "Future":
+    def forecast(
+        self, data: str | Path | None = None, known: str | Path | None = None, horizon: int | None = None
+    ) -> "Future":
         """Forecast the rows after the end of a file; see ``seqkit.inference.forecast.forecast``.
 
         Args:
             data: The file; None for the one that the run was trained on, as it is now.
             known: The columns that are known ahead, for the rows to come.
+            horizon: Rows to forecast; as many as were trained if None.
         """
         from seqkit.inference.forecast import forecast, refuse_without_future
 
         refuse_without_future(self.spec)
         with float32_eval(next(self.network.parameters()).device):
-            return forecast(self.network, self.spec, self._own_file() if data is None else data, known)
+            return forecast(self.network, self.spec, self._own_file() if data is None else data, known, horizon)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return one answer of ``predict`` as a person reads it."""
@@ -182,16 +185,9 @@ class Trained:
             from seqkit.inference.cached import cached_scores, refuse_cache
 
             refuse_cache(self.spec, cache)
-        config = self._data_config(overrides)
-        started_in = self.facts["started_in"]
-        # The paths in the config are relative to where the training started; some data read their files late.
-        with working_in(Path(started_in)):
-            data = build("data", config)
-            set_up(data)
-            if data.spec != self.spec:
-                raise DataError("the data differ in kind, vocabulary or scale from those the network was trained on")
-            if not overrides and data.fingerprint != self.facts["fingerprint"]:
-                raise DataError("the data have changed since the training, so its numbers cannot be made again")
+        # Some data read their files late.
+        with working_in(Path(self.facts["started_in"])):
+            data = self.data(overrides)
             same = {name: self.facts[name] for name in ("version", "hash", "step")}
             group().refuse_if_unequal({**same, "fingerprint": data.fingerprint, "torch": str(torch.__version__)})
             batch_size = batch_size or data.batch_size
@@ -200,6 +196,18 @@ class Trained:
                 name, beside = cached_scores(self.network, self.spec, data, split, batch_size, cache)
                 scores = {MODEL: scores[MODEL], name: beside, **scores}
             return scores
+
+    def data(self, overrides: Sequence[str] = ()) -> Any:
+        """Return the data that the network was trained on, set up; raises as ``evaluate``."""
+        config = self._data_config(overrides)
+        with working_in(Path(self.facts["started_in"])):  # that the paths in the config are relative to
+            data = build("data", config)
+            set_up(data)
+        if data.spec != self.spec:
+            raise DataError("the data differ in kind, vocabulary or scale from those the network was trained on")
+        if not overrides and data.fingerprint != self.facts["fingerprint"]:
+            raise DataError("the data have changed since the training, so its numbers cannot be made again")
+        return data
 
     def export(self, path: str | Path | None = None, format: "Format" = "onnx") -> dict[str, Any]:
         """Write the network to a file that needs no seqkit; see ``seqkit.export.exporting.export``."""

@@ -11,7 +11,7 @@ import pytest
 
 from seqkit.__main__ import run
 from seqkit.commands.list import inventory
-from seqkit.data.series import SAMPLE
+from seqkit.data.sea_temperature import SAMPLE
 from tests.bad_files import many
 
 FEW = ["trainer.max_steps=3", "trainer.val_check_interval=2", "trainer.accelerator=cpu", "id=x"]
