@@ -26,6 +26,7 @@ COMMANDS = {
     "lr-find": "find a learning rate: the loss of a short training while the rate grows",
     "verify-resume": "prove for your config that a killed training goes on exactly",
     "evaluate": "evaluate a run on a split of its data, beside the baselines",
+    "backtest": "forecast from several origins in the past, beside the baselines, before trusting a model",
     "predict": "predict for new text, rows or recordings",
     "forecast": "forecast the rows after the end of a file, with their dates",
     "generate": "continue a text with a language model",
@@ -40,7 +41,7 @@ COMMANDS = {
 }
 
 
-STOPPABLE = ("train", "resume")  # commands that a signal stops and that go on later
+STOPPABLE = ("train", "resume", "backtest")  # commands that a signal stops and that go on later
 
 PLUGIN_HELP = (
     "--plugin NAME, with any command, loads a .py file, a folder or a module first; SEQKIT_PLUGINS names some for all."

@@ -57,6 +57,8 @@ class TrainerOptions:
             the weights themselves; null is none.
         average_last: Last share of the training, 0.25 say, over whose steps the weights are averaged evenly, to be used
             so; null is none.
+        average_when_stalled: Validations, 5 say: the first score that is worse than the best before the last so many
+            starts an even average of the weights, to be used so (NT-ASGD, Merity et al. 2018); null is none.
         early_stopping_patience: Validations without a better score after which training stops; null is never.
         checkpoint_every_n_steps: Optimizer steps between checkpoints; one is also saved after each validation.
         keep_checkpoints: Last checkpoints to keep, of which the one before stands in for a damaged one.
@@ -83,6 +85,7 @@ class TrainerOptions:
     gradient_clip_val: PositiveFloat | None = 1.0
     ema: Share | None = None
     average_last: Share | None = None
+    average_when_stalled: PositiveInt | None = None
     early_stopping_patience: PositiveInt | None = None
     checkpoint_every_n_steps: PositiveInt | None = 500
     keep_checkpoints: PositiveInt = 2
@@ -153,8 +156,10 @@ def check(config: Config) -> Config:
         checked["name"] = checked["data"]["name"]
     if checked["trainer"]["max_steps"] is None and checked["trainer"]["max_epochs"] is None:
         raise ConfigError("how long to train is not said; give trainer.max_steps=N or trainer.max_epochs=N")
-    if checked["trainer"]["ema"] and checked["trainer"]["average_last"]:
-        raise ConfigError("trainer.ema and trainer.average_last are two averages of the weights; give one of them")
+    averages = [name for name in ("ema", "average_last", "average_when_stalled") if checked["trainer"][name]]
+    if len(averages) > 1:
+        names = " and ".join(f"trainer.{name}" for name in averages)
+        raise ConfigError(f"{names} are {len(averages)} averages of the weights; give one of them")
     return checked
 
 

@@ -17,7 +17,8 @@ from seqkit.data.loading import evaluation_loader
 from seqkit.errors import ConfigError, PluginError
 from seqkit.faults import said
 from seqkit.joining import States, beside_states, join, only_where_asked, refuse_undeclared, states
-from seqkit.network import Network, carry, float32_eval
+from seqkit.network import Network, carry
+from seqkit.precision import float32_eval
 from seqkit.ranks import group
 
 LOG = logging.getLogger("seqkit")
@@ -268,7 +269,7 @@ def evaluate(
     data: Data,
     split: Split,
     batch_size: int,
-    baselines: bool = True,
+    baselines: bool | Mapping[str, Baseline] = True,
     forgiving: bool = False,
 ) -> Evaluation:
     """Score a network, and baselines beside it, over every sample of ``split`` exactly once.
@@ -279,16 +280,16 @@ def evaluate(
         data: Set up.
         split: "train", "valid" or "test".
         batch_size: Samples or streams side by side; does not change the scores.
-        baselines: Whether to score the task's baselines too.
+        baselines: Whether to score the task's baselines too; or those to score.
         forgiving: Whether to leave out metrics of the network that fail; baselines that fail always are.
     """
     network.eval()
     only_where_asked()
 
     def scored() -> Scorer:
-        beside: dict[str, Baseline] = {}
+        beside = {} if isinstance(baselines, bool) else baselines
         fault = ""
-        if baselines and hasattr(spec.task, "baselines"):
+        if baselines is True and hasattr(spec.task, "baselines"):
             try:
                 beside = spec.task.baselines(spec, data, split)
             except Exception as error:

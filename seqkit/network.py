@@ -2,8 +2,8 @@
 
 # B batch, T time, I input size of the model, H its output size
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -170,25 +170,6 @@ def device_of(name: str, number: int = 0) -> torch.device:
     if number >= torch.cuda.device_count():
         raise ConfigError(f"rank {number} of this machine has no GPU of its own: there are {torch.cuda.device_count()}")
     return torch.device("cuda", number) if number else torch.device("cuda")
-
-
-def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """Return the context that a training step runs in under ``trainer.precision``."""
-    half = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}.get(precision)
-    return torch.autocast(device.type, dtype=half, enabled=half is not None)
-
-
-@contextmanager
-def float32_eval(device: torch.device) -> Iterator[None]:
-    """Compute in plain float32 on any device, whatever precision training uses."""
-    precision, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn
-    flags = {"benchmark": cudnn.benchmark, "deterministic": cudnn.deterministic, "allow_tf32": False}
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.autocast(device.type, enabled=False), cudnn.flags(enabled=True, **flags):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
 
 
 def example(network: nn.Module, spec: DataSpec) -> Tensor:

@@ -24,6 +24,11 @@ def pad(rows: Sequence[Tensor], value: float = 0) -> tuple[Tensor, Tensor | None
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value), lengths
 
 
+def stacked(parts: Sequence[Tensor]) -> Tensor:
+    """Return tensors of one shape along a new first axis; a single one as a view."""
+    return torch.stack(list(parts)) if len(parts) > 1 else parts[0][None]
+
+
 def valid(lengths_B: Tensor | None, like_BT: Tensor) -> Tensor:
     """Return mask_BT, True at the valid steps of ``like_BT`` (B, T, ...)."""
     rows, steps = like_BT.shape[:2]
@@ -79,8 +84,3 @@ def after_last(part_TBH: Tensor, lengths_B: Tensor | None, initial_BH: Tensor) -
 def beside(mask: Tensor, values: Tensor) -> Tensor:
     """Return ``mask`` with axes of size 1 at its end, as many as ``values`` has further axes."""
     return mask.view(*mask.shape, *[1] * (values.dim() - mask.dim()))
-
-
-def widened(tensor: Tensor) -> Tensor:
-    """Return a tensor of half precision in float32, any other as it is."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

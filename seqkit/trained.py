@@ -16,7 +16,8 @@ from seqkit.data.loading import set_up
 from seqkit.errors import ConfigError, DataError, SeqkitError
 from seqkit.evaluation import evaluate, rounded
 from seqkit.files import disk_reason, working_in
-from seqkit.network import Network, device_of, float32_eval
+from seqkit.network import Network, device_of
+from seqkit.precision import float32_eval
 from seqkit.ranks import group
 from seqkit.registry import build
 from seqkit.runs.checkpoint import Checkpoint
@@ -80,18 +81,21 @@ class Trained:
         with float32_eval(next(self.network.parameters()).device):
             yield from predict_each(self.network, self.spec, sources, batch_size, skipped)
 
-    def forecast(self, data: str | Path | None = None, known: str | Path | None = None) -> "Future":
+    def forecast(
+        self, data: str | Path | None = None, known: str | Path | None = None, horizon: int | None = None
+    ) -> "Future":
         """Forecast the rows after the end of a file; see ``seqkit.inference.forecast.forecast``.
 
         Args:
             data: The file; None for the one that the run was trained on, as it is now.
             known: The columns that are known ahead, for the rows to come.
+            horizon: Rows to forecast; as many as were trained if None.
         """
         from seqkit.inference.forecast import forecast, refuse_without_future
 
         refuse_without_future(self.spec)
         with float32_eval(next(self.network.parameters()).device):
-            return forecast(self.network, self.spec, self._own_file() if data is None else data, known)
+            return forecast(self.network, self.spec, self._own_file() if data is None else data, known, horizon)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return one answer of ``predict`` as a person reads it."""
@@ -129,13 +133,14 @@ class Trained:
         top_p: float = 1.0,
         seed: int = 1,
         stop: Sequence[str] = (),
+        write: Callable[[str], None] | None = None,
     ) -> str:
         """Continue a text; see ``seqkit.inference.generate.generate``."""
         from seqkit.inference.generate import generate
 
         sampling = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed, "stop": stop}
         with float32_eval(next(self.network.parameters()).device):
-            return generate(self.network, self.spec, prompt, length, **sampling)
+            return generate(self.network, self.spec, prompt, length, write=write, **sampling)
 
     def surprise(self, source: Any) -> Iterator[tuple[str, float | None]]:
         """Yield each token of a text and its loss in nats; see ``seqkit.inference.surprise.surprise``."""
@@ -170,19 +175,24 @@ class Trained:
         """
         if batch_size is not None and batch_size < 1:
             raise ConfigError(f"batch size {batch_size}: must be 1 or more")
-        config = self._data_config(overrides)
-        started_in = self.facts["started_in"]
-        # The paths in the config are relative to where the training started; some data read their files late.
-        with working_in(Path(started_in)):
-            data = build("data", config)
-            set_up(data)
-            if data.spec != self.spec:
-                raise DataError("the data differ in kind, vocabulary or scale from those the network was trained on")
-            if not overrides and data.fingerprint != self.facts["fingerprint"]:
-                raise DataError("the data have changed since the training, so its numbers cannot be made again")
+        # Some data read their files late.
+        with working_in(Path(self.facts["started_in"])):
+            data = self.data(overrides)
             same = {name: self.facts[name] for name in ("version", "hash", "step")}
             group().refuse_if_unequal({**same, "fingerprint": data.fingerprint, "torch": str(torch.__version__)})
             return evaluate(self.network, self.spec, data, split, batch_size or data.batch_size).scores
+
+    def data(self, overrides: Sequence[str] = ()) -> Any:
+        """Return the data that the network was trained on, set up; raises as ``evaluate``."""
+        config = self._data_config(overrides)
+        with working_in(Path(self.facts["started_in"])):  # that the paths in the config are relative to
+            data = build("data", config)
+            set_up(data)
+        if data.spec != self.spec:
+            raise DataError("the data differ in kind, vocabulary or scale from those the network was trained on")
+        if not overrides and data.fingerprint != self.facts["fingerprint"]:
+            raise DataError("the data have changed since the training, so its numbers cannot be made again")
+        return data
 
     def export(self, path: str | Path | None = None, format: "Format" = "onnx") -> dict[str, Any]:
         """Write the network to a file that needs no seqkit; see ``seqkit.export.exporting.export``."""

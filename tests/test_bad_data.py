@@ -8,7 +8,7 @@ from seqkit.__main__ import run
 from tests.bad_files import SMALL, TEXT, command, folder, hourly, make, manifest, no_rate, refused, sounds, stacked, wav
 
 PREFIX = {
-    "series": "train data=series_csv data.path=t.csv data.time_column=date data.lookback=8 data.horizon=2",
+    "series": "train data=series_table data.path=t.csv data.time_column=date data.lookback=8 data.horizon=2",
     "texts": "train data=text_files data.seq_len=8",
     "sounds": "train data=audio_folder frontend=logmel",
 }
@@ -54,7 +54,7 @@ SERIES = {
     "falling times": ({"t.csv": "\n".join([hourly().splitlines()[0], *reversed(hourly().splitlines()[1:])])}, "", "turn the file upside down"),
     "one falling time": ({"t.csv": hourly({9: "2024-01-01 01:30,0.1,1"})}, "", "line 9, column 'date': an earlier time than the row before"),
     "a time twice": ({"t.csv": hourly({9: "2024-01-01 06:00,0.1,1"})}, "", "data.repeats=first keeps the first"),
-    "several series": ({"t.csv": stacked()}, "", "as of several series in one table. data=series_table data.series=COLUMN reads those"),
+    "several series": ({"t.csv": stacked()}, "", "as of several series in one table. data.series=COLUMN reads those"),
     "mixed time zones": ({"t.csv": hourly({9: "2024-01-01 07:00+03:00,0.1,1", **{n: f"2024-01-01 {n - 2:02d}:00+01:00,0.{n},1" for n in (2, 3, 4, 5, 6, 7, 8)}}, rows=8)}, "", "time zones are mixed (+01:00, +03:00)"),
     "some with a time zone": ({"t.csv": hourly({9: "2024-01-01 07:00Z,0.1,1"})}, "", "line 9, column 'date': time zone +00:00, the first row has none"),
     "uneven steps": ({"t.csv": hourly({9: "2024-01-01 07:20,0.1,1"})}, "", "line 9, column 'date': 1:20:00 after the row before"),
@@ -156,9 +156,9 @@ SOUNDS = {
 ACCEPTED = {
     "copies in train and test": ({f"sounds/{label}/{n}.wav": wav(pitch) for label, pitch in (("low", 300), ("high", 900)) for n in range(4)}, "data=audio_folder data.path=sounds", "sounds: 4 files to be scored are byte for byte files that are trained on, such as "),
     "some files silent": ({**sounds(), "sounds/low/0.wav": wav(level=0)}, "data=audio_folder data.path=sounds", "sounds: 1 of 8 files are silent, such as sounds/low/0.wav"),
-    "a constant column": ({"t.csv": "load,heat\n" + "".join(f"{n % 7},3\n" for n in range(60))}, "data=series_csv data.path=t.csv data.lookback=8 data.horizon=2", "t.csv: never changing in the training part, so that nothing can be learned from it: heat"),
+    "a constant column": ({"t.csv": "load,heat\n" + "".join(f"{n % 7},3\n" for n in range(60))}, "data=series_table data.path=t.csv data.lookback=8 data.horizon=2", "t.csv: never changing in the training part, so that nothing can be learned from it: heat"),
     "line ends of Windows": ({"a.txt": TEXT.replace("\n", "\r\n")}, "data=text_files data.path=a.txt data.seq_len=8 data.split=[0.6,0.2,0.2]", "data line ends: 60 of Windows (\\r\\n) read as \\n"),
-    "a column of words": ({"t.csv": "load,place\n" + "".join(f"{n % 7},here\n" for n in range(60))}, "data=series_csv data.path=t.csv data.lookback=8 data.horizon=2", "data left out: columns without numbers: place"),
+    "a column of words": ({"t.csv": "load,place\n" + "".join(f"{n % 7},here\n" for n in range(60))}, "data=series_table data.path=t.csv data.lookback=8 data.horizon=2", "data left out: columns without numbers: place"),
 }  # fmt: skip
 
 TABLES = {"series": SERIES, "texts": TEXTS, "sounds": SOUNDS}

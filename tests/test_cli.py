@@ -56,8 +56,8 @@ REFUSALS = {
     "model=gru,lstm": "model=gru,lstm gives several values: add -m to train each, or write [a,b] for a list",
     "--experiment=text": "no flag --experiment; write experiment=text",
     "experiment=morse head=classify": "head=classify needs classes, this data has Transcript; use head=transcribe",
-    "data=series_csv data.path=x data.targets=y": "data.targets=y: not a list; write 'data.targets=[y]'",
-    "data=series_csv": "data.path is required; say data.path=VALUE",
+    "data=series_table data.path=x data.targets=y": "data.targets=y: not a list; write 'data.targets=[y]'",
+    "data=series_table": "data.path is required; say data.path=VALUE",
     "optimizer.nesterov=true optimizer=sgd": "optimizer.nesterov=true needs optimizer.momentum above 0, such as 0.9",
 }
 

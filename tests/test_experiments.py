@@ -11,7 +11,7 @@ import pytest
 
 from seqkit.__main__ import run
 from seqkit.commands.list import inventory
-from seqkit.data.series import SAMPLE
+from seqkit.data.sea_temperature import SAMPLE
 from tests.bad_files import many
 
 FEW = ["trainer.max_steps=3", "trainer.val_check_interval=2", "trainer.accelerator=cpu", "id=x"]
@@ -68,6 +68,9 @@ TINY = {
                         "data.test_size=8", "model.hidden_size=8"], None),
     "text": (lambda: [f"data.path={text_file()}", "data.split=[0.8,0.1,0.1]", "data.batch_size=4", "data.seq_len=16",
                       "data.eval_streams=4", "model.hidden_size=8"], lambda: "book.txt"),
+    "awd_lstm": (lambda: [f"data.path={text_file()}", "data.split=[0.8,0.1,0.1]", "data.batch_size=4", "data.seq_len=16",
+                          "data.eval_streams=4", "frontend.size=8", "model.hidden_size=8", "head.cutoffs=[3,5]"],
+                 lambda: "book.txt"),
     "forecast": (lambda: [f"data.path={table()}", "data.time_column=date", "data.lookback=48", "data.horizon=4",
                           "model.hidden_size=8"], lambda: "table.csv"),
     "series_table": (lambda: [f"data.path={shops()}", "data.series=shop", "data.time_column=date", "data.targets=[sales]",

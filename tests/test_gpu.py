@@ -25,6 +25,19 @@ def test_a_model_computes_the_same_on_both_devices(name):
         torch.testing.assert_close(second.cpu(), first, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["diagonal_lstm", "diagonal_gru"])
+def test_all_steps_at_once_are_the_steps_one_by_one(name):
+    found = []
+    for backend in ("reference", "parallel"):
+        torch.manual_seed(0)
+        options = {"name": name, "hidden_size": 40, "backend": backend}
+        model = registry.build("model", options, 5).double().cuda()
+        x_BTI = torch.randn(3, 1000, 5).double().cuda().requires_grad_()
+        y_BTH, _ = model(x_BTI)
+        found.append([y_BTH, *torch.autograd.grad(y_BTH.square().sum(), [x_BTI, *model.parameters()])])
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("experiment", ["python_source", "sea_temperature", "morse", "adding"])
 def test_an_experiment_trains_and_evaluates_there(experiment, precision, capsys):

@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a run (its best checkpoint is taken), or a checkpoint")
     parser.add_argument("--data", metavar="FILE", help="forecast what follows this file (default: the run's own)")
     parser.add_argument("--known", metavar="FILE", help="the columns that are known ahead, for the rows to come")
+    parser.add_argument("--horizon", metavar="N", type=int, help="forecast N rows (default: as many as were trained)")
     parser.add_argument("--output", metavar="FILE", help="write the rows there, ending in .csv or .parquet")
     parser.add_argument("--plot", metavar="FILE", help="draw them there, ending in .png, .svg or .pdf")
     parser.add_argument(
@@ -25,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     from seqkit.report.text import text_table
     from seqkit.trained import load
 
-    future = load(arguments.run, arguments.device).forecast(arguments.data, arguments.known)
+    future = load(arguments.run, arguments.device).forecast(arguments.data, arguments.known, arguments.horizon)
     written = [str(future.write(arguments.output))] if arguments.output else []
     written += [str(future.plot(arguments.plot))] if arguments.plot else []
     if arguments.json:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 
@@ -23,14 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the prompt and what follows it, once for each sample."""
+    """Print the prompt and what follows it, once for each sample; in a terminal as it is written."""
     from seqkit.errors import ConfigError
     from seqkit.trained import load
 
     if arguments.samples < 1:
         raise ConfigError(f"--samples={arguments.samples}: give 1 text or more to write")
     trained = load(arguments.run, arguments.device)
+    write = _show if sys.stdout.isatty() and not arguments.json else None
     for seed in range(arguments.seed, arguments.seed + arguments.samples):
+        if arguments.samples > 1 and not arguments.json:
+            print(f"--- seed {seed}", flush=True)
         text = trained.generate(
             arguments.prompt,
             arguments.length,
@@ -39,8 +43,13 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.top_p,
             seed,
             arguments.stop,
+            write,
         )
         if arguments.json:
             print(json.dumps({"prompt": arguments.prompt, "seed": seed, "text": text}))
         else:
-            print(f"--- seed {seed}\n{text}" if arguments.samples > 1 else text)
+            print("" if write else text)
+
+
+def _show(piece: str) -> None:
+    print(piece, end="", flush=True)

@@ -57,7 +57,7 @@ def _resume(arguments: argparse.Namespace, flags: Flags) -> int:
     """Go on with a sweep as its ledger describes it."""
     from seqkit.files import working_in
     from seqkit.runs.provenance import provide
-    from seqkit.runs.sweep import Ledger, find_sweep
+    from seqkit.runs.sweep import TRAIN, Ledger, find_sweep
     from seqkit.sweeping.sweep import Sweep
 
     others = [word for word in arguments.overrides if word not in ("-m", "--multirun")]
@@ -66,6 +66,8 @@ def _resume(arguments: argparse.Namespace, flags: Flags) -> int:
             f"--resume goes on with the sweep as it is; leave out {' '.join(others) or '--fresh'}, or train a new one"
         )
     ledger = Ledger.read(find_sweep(arguments.resume))
+    if ledger.command != TRAIN:
+        raise ConfigError(f"--resume {arguments.resume}: goes on by `{ledger.again}`")
     if reason := provide(ledger.components):
         raise ConfigError(reason)
     with working_in(Path(ledger.started_in)), Sweep(ledger.words, flags, arguments.json, ledger.path) as sweep:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import torch
 
 from seqkit.rng import generator
@@ -109,6 +110,68 @@ class Streams(Sequence[list[int]]):
         even, longer = divmod(self.size, self.streams)
         start = number * even + min(number, longer)
         return range(start, start + even + (number < longer))
+
+
+class CutStreams(Sequence[list[Any]]):
+    """Streams as of ``Streams``, of tokens, of which a sample is a range that is cut anew for each pass.
+
+    All rows of a batch are equally long; in the last one the longer streams have a token more. The number of batches is
+    the same for every pass.
+
+    Args:
+        size: Tokens.
+        count: Streams.
+        batch_size: Streams side by side.
+        ends: Where the samples end in a stream, in tokens from its start, up to the length of the shortest stream.
+        steps: Batches to hand out; None is all.
+    """
+
+    def __init__(self, size: int, count: int, batch_size: int, ends: np.ndarray, steps: Streams | None = None) -> None:
+        self.size, self.streams, self.batch_size, self.ends = size, min(count, size), batch_size, ends
+        self._steps = Streams(self.streams * len(ends), self.streams, batch_size) if steps is None else steps
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._steps[index]
+        if isinstance(index, slice):
+            return CutStreams(self.size, self.streams, self.batch_size, self.ends, found)
+        return [self._tokens(*divmod(number, len(self.ends))) for number in found]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def _tokens(self, stream: int, step: int) -> range:
+        even, longer = divmod(self.size, self.streams)
+        start, last = stream * even + min(stream, longer), step == len(self.ends) - 1
+        first = int(self.ends[step - 1]) if step else 0
+        return range(start + first, start + int(self.ends[step]) + (last and stream < longer))
+
+
+def random_streams(size: int, count: int, batch_size: int, seq_len: int, seed: int, epoch: int) -> CutStreams:
+    """Return consecutive tokens as streams, cut into samples of random lengths (Merity et al. 2018, section 4.1).
+
+    A length is drawn about ``seq_len``, or one time in twenty about half of it, with a standard deviation of a
+    fourteenth (5 for 70); all are then stretched alike, so that every pass has as many of them.
+
+    Args:
+        size: Tokens.
+        count: Streams.
+        batch_size: Streams side by side.
+        seq_len: Nominal length.
+        seed: Of the run.
+        epoch: Pass over the data, from 0.
+    """
+    even = size // min(count, size)
+    number = min(even, max(1, round(even / (0.975 * seq_len))))
+    draw = np.random.default_rng(generator("random_streams", seed, epoch).initial_seed())
+    mean = np.where(draw.random(number) < 0.95, seq_len, seq_len / 2)
+    beyond = np.maximum(draw.normal(mean, seq_len / 14) - 1, 0)  # tokens after the first, which every sample has
+    reached = beyond.cumsum()
+    ends = np.arange(1, number + 1) + np.rint(reached * ((even - number) / max(reached[-1], 1e-9)))
+    ends[-1] = even
+    return CutStreams(size, count, batch_size, ends.astype(np.int64))
 
 
 def streams(size: int, count: int, batch_size: int) -> Streams:

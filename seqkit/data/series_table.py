@@ -1,26 +1,26 @@
-"""Tables of many series: windows of all of them for one model."""
+"""Tables of series, one or many: windows of all of them for one model."""
 
 # R rows of all series, below each other, I input columns, C target columns, K columns known ahead
-# L look-back, F horizon, S series
+# L look-back, F horizon, S series, A all columns that are read or predicted
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import accumulate
+from logging import getLogger
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from pydantic import PositiveInt
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
+from seqkit.data.folds import Origin, check_fold, folded, time_of
 from seqkit.data.ordering import Order, sequential, shuffled
 from seqkit.data.scaling import Scaling, fitted
-from seqkit.data.series import check_split, edges
-from seqkit.errors import ConfigError, DataError
+from seqkit.data.windows import Sample, Windows, check_split, edges
+from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file, sha256_of
 from seqkit.inputs.delimited import Separator
 from seqkit.inputs.frames import calendar as cycles
@@ -28,70 +28,34 @@ from seqkit.inputs.frames import tables
 from seqkit.inputs.frames.calendar import Cycle
 from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
+from seqkit.inputs.frames.scaling import own_mean_and_scale
 from seqkit.inputs.frames.spec import Frames, Role
-from seqkit.inputs.frames.tables import Fill, Notation
+from seqkit.inputs.frames.tables import Gaps, Notation, observed
+from seqkit.inputs.frames.wide import SERIES, VALUE, read_wide
 from seqkit.registry import register_data
 from seqkit.tasks.forecast.facts import are_counts, naive_errors
 from seqkit.tasks.forecast.spec import Series
 
-Sample = tuple[Tensor, Tensor, Tensor, int]
-
-
-class SeriesWindows(Dataset):
-    """Samples (inputs_LI, targets_FC, known_FK, number of the series): views, in the units of the data.
-
-    Args:
-        values_RI: Columns of all series, below each other.
-        targets: Columns that are predicted.
-        known: Columns that are known ahead.
-        spans_S: Of each series the first row that may be predicted, and the first after those.
-        lookback: Rows L before the first predicted one.
-        horizon: Rows F to predict.
-        stride: Rows between the starts of neighbouring windows.
-    """
-
-    def __init__(
-        self,
-        values_RI: Tensor,
-        targets: Sequence[int],
-        known: Sequence[int],
-        spans_S: Sequence[tuple[int, int]],
-        lookback: int,
-        horizon: int,
-        stride: int = 1,
-    ) -> None:
-        self.values_RI = values_RI
-        self.targets_RC = values_RI[:, list(targets)]
-        self.known_RK = values_RI[:, list(known)]
-        self.lookback = lookback
-        self.horizon = horizon
-        self.starts = [range(first, end - horizon + 1, stride) for first, end in spans_S]
-        self.ends = list(accumulate(len(starts) for starts in self.starts))  # windows up to the end of each series
-
-    def __len__(self) -> int:
-        return self.ends[-1]
-
-    def __getitem__(self, index: int) -> Sample:
-        series = bisect_right(self.ends, index)
-        start = self.starts[series][index - self.ends[series]]  # counted from the end
-        ahead = slice(start, start + self.horizon)
-        return self.values_RI[start - self.lookback : start], self.targets_RC[ahead], self.known_RK[ahead], series
-
 
 @register_data("series_table")
 class SeriesTable:
-    """Your own CSV or Parquet file of many series, one row per series and step, for one model over all.
+    """Your own table of numbers over time, CSV, Parquet or Excel: one series, or many for one model over all.
 
-    The series may differ in scale, length and start. Each is cut into parts by itself, or all on the same dates; a
-    series too short for a window of a part is left out of it. The model reads all columns named here; the targets are
-    among them.
+    One series has one row per step. Of many there is one row per series and step (long), or one column per series
+    (wide); they may differ in scale, length and start. Each is cut into parts by itself, or all on the same dates; a
+    series too short for a window of a part is left out of it. Validation and test part read back over their border by
+    the look-back. What is scaled is scaled by the training part only.
 
     Args:
-        path: CSV file with a header line (also .csv.gz), or Parquet file.
-        series: Column that names the series of each row.
-        time_column: Column of ISO 8601 times or whole numbers; if left out, the rows of each series count as even.
-        targets: Columns to predict.
-        past: Further columns of numbers, known up to the last row read.
+        path: CSV or TSV file with a header line (also .csv.gz), Parquet file, or Excel workbook of one sheet.
+        series: Column that names the series of each row; if left out, all rows are one series.
+        wide: Whether each column is a series of its own, from its first value to its last; ``targets`` lists them. What
+            is known ahead is the same for all.
+        time_column: Column of times or whole numbers, to check that steps are even and to split by date; if left out,
+            the rows of a series count as even.
+        targets: Columns to predict; if left out, all columns of numbers that no other option names.
+        inputs: Columns of numbers that the model reads up to the last row before the forecast; if left out, the targets
+            and, of one series, all other columns of numbers that no other option names.
         known: Further columns of numbers that are known ahead, such as prices, promotions and holidays.
         static: Columns of numbers that are the same at every step of a series.
         categories: Columns of any text, the same at every step of a series; each text gets a learned vector. May name
@@ -100,18 +64,24 @@ class SeriesTable:
             (weekday), in the month (day), in the year (month, yearday).
         lookback: Rows the model reads before the first predicted one.
         horizon: Rows to predict.
-        split: Training, validation and test part: three fractions of each series, or the two dates on which
-            validation and test start.
+        split: Training, validation and test part of each series: three fractions, three row counts, or the two dates on
+            which validation and test start.
         season: Rows of one period of the seasonal naive forecast; if left out, taken from the step of time_column: a
             day, a week of daily rows, a year of monthly ones.
-        missing: What to do about empty cells and left-out rows: refuse, fill forward from the last value, or
-            interpolate (a filled cell then knows the value after it).
+        missing: What to do about empty cells and left-out rows: refuse, fill forward from the last value, interpolate
+            (a filled cell then knows the value after it), or mask: fill forward, and let the model read beside each
+            column of the past that has gaps where it was observed. Filled targets count as any others.
         repeats: What to do about rows with the time of the row before in their series: refuse, or keep the first.
-        scaling: By the window alone, its own mean and deviation for targets and past (window: for series of different
-            scale, and new ones); or by the training part of all series, mean and deviation (standard), smallest value
-            and range (minmax), median and quartile range (robust).
+        scaling: By the training part of all series: mean and population standard deviation (standard), smallest value
+            and range (minmax), median and quartile range (robust); targets and inputs by mean and deviation of the
+            training part of their own series (series), a new one by the rows that are given of it; or by mean and
+            deviation of the window alone (window). If left out, standard for one series and window for many.
+        train_rows: Last rows of the training part, of each series, that are trained on; all of it if left out.
+        fold: Fold of a backtest and how many there are, [0,5]: all parts end at its origin; set by `seqkit backtest`.
         stride: Rows between the starts of neighbouring training windows.
         eval_stride: Likewise in validation and test.
+        mirror: Also train on every window upside down, mirrored about its last row before the horizon, so that no
+            drift of the training part is learnt as a rule.
         separator: Between the cells; found if left out.
         decimal: Decimal mark of the numbers; found if left out.
         date_format: Of the times, as %d/%m/%Y; found if left out.
@@ -126,23 +96,27 @@ class SeriesTable:
         self,
         *,
         path: str,
-        series: str,
-        targets: list[str],
+        series: str | None = None,
+        wide: bool = False,
         time_column: str | None = None,
-        past: list[str] = [],  # noqa: B006  none of these is ever written to
-        known: list[str] = [],  # noqa: B006
+        targets: list[str] | None = None,
+        inputs: list[str] | None = None,
+        known: list[str] = [],  # noqa: B006  none of these is ever written to
         static: list[str] = [],  # noqa: B006
         categories: list[str] = [],  # noqa: B006
         calendar: list[Cycle] = [],  # noqa: B006
         lookback: PositiveInt = 96,
         horizon: PositiveInt = 24,
-        split: list[float] | list[str] = [0.7, 0.1, 0.2],  # noqa: B006
+        split: list[float] | list[int] | list[str] = [0.7, 0.1, 0.2],  # noqa: B006
         season: PositiveInt | None = None,
-        missing: Fill = "refuse",
+        missing: Gaps = "refuse",
         repeats: Literal["refuse", "first"] = "refuse",
-        scaling: Literal["window"] | Scaling = "window",
+        scaling: Literal["window", "series"] | Scaling | None = None,
+        train_rows: PositiveInt | None = None,
+        fold: list[int] | None = None,
         stride: PositiveInt = 1,
         eval_stride: PositiveInt = 1,
+        mirror: bool = False,
         separator: Separator | None = None,
         decimal: Decimal | None = None,
         date_format: str | None = None,
@@ -150,24 +124,42 @@ class SeriesTable:
     ) -> None:
         self.path = existing_file(path, tables.FILE)
         check_split(split, time_column)
-        if not targets:
-            raise ConfigError("data.targets=[]: name at least one column to predict")
-        roles = {"targets": targets, "past": past, "known": known, "static": static, "categories": categories}
-        _check_columns(roles, series, time_column)
+        check_fold(fold)
+        if wide:
+            _check_wide({"series": series, "inputs": inputs, "static": static}, known, categories)
+            series = SERIES
+        _check_columns(
+            {"targets": targets, "inputs": inputs, "known": known, "static": static, "categories": categories},
+            series,
+            time_column,
+        )
+        if scaling == "series" and series is None:
+            raise ConfigError(
+                "data.scaling=series needs data.series; of a single series data.scaling=standard is the same"
+            )
         if calendar and time_column is None:
             raise ConfigError(f"data.calendar=[{','.join(calendar)}] needs data.time_column")
         self.series = series
+        self.wide = wide
         self.time_column = time_column
-        self.columns: dict[str, list[str]] = {**roles, "calendar": cycles.names(list(dict.fromkeys(calendar)))}
+        self.targets = targets
+        self.inputs = inputs
+        self.known = known
+        self.static = static
+        self.categories = categories
+        self.calendar = cycles.names(list(dict.fromkeys(calendar)))
         self.lookback = lookback
         self.horizon = horizon
         self.split = split
+        self.train_rows = train_rows
+        self.fold = fold
         self.season = season
-        self.missing: Fill = missing
+        self.missing: Gaps = missing
         self.repeats: Literal["refuse", "first"] = repeats
-        self.scaling = scaling
+        self.scaling = scaling or ("window" if series else "standard")
         self.stride = stride
         self.eval_stride = eval_stride
+        self.mirror = mirror
         self.notation = Notation(separator, decimal, date_format)
         self.batch_size = batch_size
 
@@ -177,40 +169,48 @@ class SeriesTable:
         Raises:
             DataError: The file has not what the options name, or no series is long enough for a window of a part.
         """
-        own = self.columns
-        table = read_long(
-            self.path,
-            self.series,
-            self.time_column,
-            [*own["targets"], *own["past"], *own["known"]],
-            own["static"],
-            own["categories"],
-            self.missing,
-            self.repeats,
-            notation=self.notation,
-        )
+        table = self._read()
         times = table.times
-        if own["calendar"] and times is not None and times.moment_R is None:
+        if self.calendar and times is not None and times.moment_R is None:
             raise DataError(f"{self.path}: column '{times.column}' holds numbers. data.calendar needs dates")
-        edges_S = [edges(one.table, self.split) for one in table.series]
+        edges_S = [edges(one.table, self.split, one.name) for one in table.series]
+        dated = isinstance(self.split[0], str)
+        moments_S = [one.table.times.moment_R for one in table.series if dated and one.table.times]
+        edges_S = folded(edges_S, self.fold, self.train_rows, self.horizon, self.path, moments_S)
         starts = list(accumulate((len(one.table.line_R) for one in table.series), initial=0))
         spans = {name: self._spans(number, starts, edges_S) for number, name in enumerate(SPLITS)}
-        trained = [one for one, (first, end) in zip(table.series, spans["train"], strict=True) if first < end]
-        if not trained:
-            self._refuse_short(table, "train", max(last[1] for last in edges_S))
+        for number, name in enumerate(SPLITS):
+            if not any(first < end for first, end in spans[name]):
+                self._refuse_short(name, max(edge[number + 1] - edge[number] for edge in edges_S))
 
-        by_role: dict[Role, list[str]] = {
-            "past": [*own["targets"], *own["past"]],
-            "known": own["known"],
-            "calendar": own["calendar"],
-            "static": [*own["static"], *own["categories"]],
-        }
-        names = tuple(name for group in by_role.values() for name in group)
-        levels = {name: tuple(sorted({str(one.static[name]) for one in trained})) for name in own["categories"]}
+        targets, roles = self._targets_and_roles(table)
+        names = list(roles)
+        columns = [names.index(name) for name in targets]
+        unread = [name for name in targets if roles[name] is None]
+        trained = [one for one, (first, end) in zip(table.series, spans["train"], strict=True) if first < end]
+        levels = [
+            tuple(sorted({str(one.static[name]) for one in trained})) if name in self.categories else ()
+            for name in names
+        ]
+        values_RA = np.concatenate([framed(one, names, list(roles.values()), levels) for one in table.series])
+        train_R = np.zeros(len(values_RA), dtype=bool)
+        for start, edge in zip(starts, edges_S, strict=False):
+            train_R[start + edge[0] : start + edge[1]] = True
+        _check_changing(self.path, names, values_RA, columns, train_R)
+        numbers = [column for column, own in enumerate(levels) if not own and roles[names[column]] != "observed"]
+        mean_A, scale_A = np.zeros(len(levels)), np.ones(len(levels))
+        mean_A[numbers], scale_A[numbers] = fitted(
+            self.path,
+            [names[column] for column in numbers],
+            values_RA[train_R][:, numbers],
+            "standard" if self.scaling == "window" or self.scaling == "series" else self.scaling,
+        )
+        read = len(names) - len(unread)
+        plain = set(roles.values()) <= {"past", None}
         frames = Frames(
-            names,
-            (0.0,) * len(names),
-            (1.0,) * len(names),
+            tuple(names[:read]),
+            tuple(mean_A[:read].tolist()),
+            tuple(scale_A[:read].tolist()),
             rate=times.rate if times else None,
             time_column=self.time_column,
             missing=self.missing,
@@ -219,70 +219,70 @@ class SeriesTable:
             decimal=table.notation.decimal,
             date_format=table.notation.date_format,
             series=self.series,
-            roles=tuple(role for role, group in by_role.items() for _ in group),
-            levels=tuple(levels.get(name, ()) for name in names),
+            wide=tuple(self.targets or ()) if self.wide else None,
+            roles=() if plain else tuple(role for role in roles.values() if role),
+            levels=() if plain else tuple(levels[:read]),
             window=self.scaling == "window",
         )
-        values_RI = np.concatenate([framed(one, names, frames.roles, frames.levels) for one in table.series])
-        train_R = np.zeros(len(values_RI), dtype=bool)
-        for start, edge in zip(starts, edges_S, strict=False):
-            train_R[start : start + edge[1]] = True
-        numbers = [column for column, levels in enumerate(frames.levels) if not levels]
-        mean_I, scale_I = np.zeros(len(names)), np.ones(len(names))
-        how: Scaling = "standard" if self.scaling == "window" else self.scaling
-        mean_I[numbers], scale_I[numbers] = fitted(
-            self.path, [names[column] for column in numbers], values_RI[train_R][:, numbers], how
-        )
-        frames = replace(frames, mean=tuple(mean_I.tolist()), scale=tuple(scale_I.tolist()))
-
-        columns = list(range(len(own["targets"])))
-        known = frames.columns("known", "calendar")
-        values = torch.from_numpy(values_RI).float()
+        values_RI = values_RA[:, :read]
+        if self.scaling == "series":
+            frames, own_SX = _with_own_scales(frames, table, edges_S, values_RI, starts)
+            values_RI = np.hstack((values_RI, np.repeat(own_SX, np.diff(starts), 0)))
+        targets_RC = torch.from_numpy(values_RA[:, columns])
         self._parts = {
-            name: SeriesWindows(
-                values,
-                columns,
-                known,
+            name: Windows(
+                torch.from_numpy(values_RI).float(),
+                targets_RC.float(),
+                frames.columns("known", "calendar"),
                 spans[name],
                 self.lookback,
                 self.horizon,
                 self.stride if name == "train" else self.eval_stride,
+                frames.columns("past") if self.mirror and name == "train" else None,
             )
             for name in SPLITS
         }
-        for name in SPLITS:
-            if not len(self._parts[name]):
-                number = SPLITS.index(name)
-                self._refuse_short(table, name, max(edge[number + 1] - edge[number] for edge in edges_S))
         season = self.season or (times.season if times else None)
-        targets_RC = torch.from_numpy(values_RI[:, : len(columns)])
-        self._naive_SC2 = torch.tensor(
-            [naive_errors(targets_RC[at : at + edge[1]], season) for at, edge in zip(starts, edges_S, strict=False)]
-        )
+        naive = [
+            naive_errors(targets_RC[at + edge[0] : at + edge[1]], season)
+            for at, edge in zip(starts, edges_S, strict=False)
+        ]
+        self._naive_SC2 = torch.tensor(naive)
         self.spec = DataSpec(
             frames,
             Series(
                 self.horizon,
-                tuple(own["targets"]),
-                frames.mean[: len(columns)],
-                frames.scale[: len(columns)],
+                tuple(targets),
+                tuple(mean_A[columns].tolist()),
+                tuple(scale_A[columns].tolist()),
                 lookback=self.lookback,
                 season=season,
+                naive=() if self.series else naive[0],
                 window=tuple(columns) if frames.window else (),
+                own=frames.own_scales(columns),
                 counts=are_counts(targets_RC),
-                members=tuple(one.name for one in table.series),
+                members=tuple(one.name for one in table.series) if self.series else (),
             ),
         )
         self.fingerprint = sha256_of([self.path])
         self.facts = self._describe(table, season, edges_S)
+        self.origins = [
+            Origin(row, time_of(one.table, row - at), one.name if self.series else "")
+            for one, at, rows in zip(table.series, starts, self._parts["test"].starts, strict=False)
+            for row in (rows if self.fold else ())
+        ]
+        if unread:
+            self.facts["not read"] = f"{listed(unread)}, predicted from the other columns alone"
 
     def part(self, split: Split) -> Dataset:
         return self._parts[split]
 
     def collate(self, samples: Sequence[Sample]) -> Batch:
         inputs, targets, known, series = zip(*samples, strict=True)
-        series_B = torch.tensor(series)
-        extras = {"series": series_B, "naive": self._naive_SC2[series_B]}
+        extras = {}
+        if self.series:
+            series_B = torch.tensor(series)
+            extras = {"series": series_B, "naive": self._naive_SC2[series_B]}
         if known[0].shape[1]:
             extras["known"] = torch.stack(known)
         return Batch(torch.stack(inputs), targets=torch.stack(targets), extras=extras)
@@ -291,19 +291,75 @@ class SeriesTable:
         size = len(self._parts[split])
         return shuffled(size, batch_size, seed, epoch) if split == "train" else sequential(size, batch_size)
 
+    def _read(self) -> LongTable:
+        if self.wide:
+            return read_wide(
+                self.path,
+                self.time_column,
+                self.targets or (),
+                self.known,
+                self.missing,
+                self.repeats,
+                notation=self.notation,
+            )
+        return read_long(
+            self.path,
+            self.series,
+            self.time_column,
+            list(dict.fromkeys([*(self.targets or ()), *(self.inputs or ()), *self.known])),
+            self.static,
+            self.categories,
+            self.missing,
+            self.repeats,
+            notation=self.notation,
+            others=self.targets is None or (self.inputs is None and self.series is None),
+        )
+
+    def _targets_and_roles(self, table: LongTable) -> tuple[list[str], dict[str, Role | None]]:
+        """Return the targets, and the role of each column that is read; then, with none, of targets that are not.
+
+        Raises:
+            ConfigError: Targets are not read that have to be.
+            DataError: Two columns have one name.
+        """
+        held = table.series[0].table.names
+        held = held[: len(held) // 2] if self.missing == "mask" else held
+        found = [name for name in held if name not in self.known]
+        targets = [VALUE] if self.wide else self.targets or found
+        past = self.inputs or (found if self.series is None else targets)
+        by_role: dict[Role | None, list[str]] = {"past": past}
+        if self.missing == "mask":
+            by_role["observed"] = [observed(name) for name in past if _has_gaps(table, name)]
+        by_role |= {"known": self.known, "calendar": self.calendar, "static": [*self.static, *self.categories]}
+        by_role[None] = [name for name in targets if name not in past]
+        if by_role[None] and self.scaling in ("window", "series"):
+            raise ConfigError(
+                f"data.scaling={self.scaling} scales a target by what is read of it, and data.inputs leaves out "
+                f"'{by_role[None][0]}'. Name it there too, or use data.scaling=standard"
+            )
+        roles: dict[str, Role | None] = {}
+        for role, names in by_role.items():
+            for name in names:
+                if name in roles:
+                    raise DataError(f"{self.path}: column '{name}' has a name that seqkit makes. Rename it in the file")
+                roles[name] = role
+        return targets, roles
+
     def _spans(self, part: int, starts: Sequence[int], edges_S: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
         """Return of each series the first row that may be predicted in a part and the first after those."""
         spans = []
         for start, edge in zip(starts, edges_S, strict=False):
-            first = max(edge[part], self.lookback)
+            first = max(edge[part], edge[0] + self.lookback)
             last = edge[part + 1] if edge[part + 1] - first >= self.horizon else first  # no row where no window fits
             spans.append((start + first, start + last))
         return spans
 
-    def _refuse_short(self, table: LongTable, part: str, longest: int) -> None:
+    def _refuse_short(self, part: str, longest: int) -> None:
         needs = self.horizon + (self.lookback if part == "train" else 0)
         options = f"data.horizon={self.horizon}"
         options = f"data.lookback={self.lookback} and {options} need" if part == "train" else f"{options} needs"
+        if self.series is None:
+            raise DataError(f"{self.path}: the {part} part has {longest:,} rows. {options} at least {needs:,}")
         raise DataError(
             f"{self.path}: no series has a window in the {part} part; the longest has {longest:,} rows there. "
             f"{options} at least {needs:,}"
@@ -311,47 +367,113 @@ class SeriesTable:
 
     def _describe(self, table: LongTable, season: int | None, edges_S: Sequence[Sequence[int]]) -> dict[str, Any]:
         times = table.times
-        lengths = sorted(len(one.table.line_R) for one in table.series)
-        facts: dict[str, Any] = {
-            "file": str(self.path),
-            "rows": f"{table.rows:,}",
-            "series": f"{len(table.series):,}, of {lengths[0]:,} to {lengths[-1]:,} rows",
-        }
+        facts: dict[str, Any] = {"file": str(self.path), "rows": f"{table.rows:,}"}
+        if self.series:
+            lengths = sorted(len(one.table.line_R) for one in table.series)
+            facts["series"] = f"{len(table.series):,}, of {lengths[0]:,} to {lengths[-1]:,} rows"
         if table.notation.words:
             facts["read as"] = table.notation.words
         if times:
             facts["step"] = times.distance(times.step)
         if season:
             facts["season"] = f"{season} rows, {'as given' if self.season else 'by the step'}"
+        facts["scaling"] = self.scaling
         if self.missing != "refuse":
             facts["missing"] = (
                 f"{table.filled:,} cells filled ({self.missing}), {table.added:,} rows put in for times left out"
             )
         if self.repeats != "refuse":
             facts["repeats"] = f"{table.repeated:,} left out"
+        if table.text:
+            facts["left out"] = f"columns without numbers: {', '.join(table.text)}"
         for number, name in enumerate(SPLITS):
             part = self._parts[name]
             rows = sum(edge[number + 1] - edge[number] for edge in edges_S)
-            facts[name] = f"{rows:,} rows, {len(part):,} windows"
+            mirrored = ", half of them mirrored" if part.mirrored is not None else ""
+            facts[name] = f"{rows:,} rows, {len(part):,} windows{mirrored}"
             short = [one.name for one, starts in zip(table.series, part.starts, strict=True) if not starts]
             if short:
                 facts[name] += f"; none of {len(short):,} short series: {listed(short)}"
         return facts
 
 
-def _check_columns(roles: dict[str, list[str]], series: str, time_column: str | None) -> None:
-    """Refuse a column that is named for two things."""
-    taken = {series: "series"}
-    if time_column is not None:
+def _has_gaps(table: LongTable, name: str) -> bool:
+    return any(not one.table.values_RN[:, one.table.names.index(observed(name))].all() for one in table.series)
+
+
+def _with_own_scales(
+    frames: Frames, table: LongTable, edges_S: Sequence[Sequence[int]], values_RI: np.ndarray, starts: Sequence[int]
+) -> tuple[Frames, np.ndarray]:
+    """Return frames with columns for mean and scale of each series, and those columns (S, X).
+
+    Args:
+        frames: Without them.
+        table: The series.
+        edges_S: Parts of each series; one that has no training part is scaled by that of all.
+        values_RI: Columns of all series, below each other.
+        starts: First row of each series.
+    """
+    past = frames.columns("past")
+    usual = tuple(frames.mean[column] for column in past), tuple(frames.scale[column] for column in past)
+    own = [
+        own_mean_and_scale(values_RI[start + first : start + last, past], usual[1]) if first < last else usual
+        for start, (first, last, *_) in zip(starts, edges_S, strict=False)
+    ]
+    members = tuple((one.name, *numbers) for one, numbers in zip(table.series, own, strict=True))
+    return frames.scaled_by_series(members), np.array([[*mean, *scale] for mean, scale in own])
+
+
+def _check_wide(without: dict[str, Any], known: list[str], categories: list[str]) -> None:
+    """Refuse what a wide table has not; raises ``ConfigError``."""
+    for option, value in without.items():
+        if value:
+            raise ConfigError(f"data.{option} and data.wide=true: a wide table has its series and data.known, no more")
+    if categories not in ([], [SERIES]):
+        raise ConfigError(f"data.categories=[{','.join(categories)}]: of a wide table expected [{SERIES}], its names")
+    if VALUE in known:
+        raise ConfigError(f"data.known: '{VALUE}' is how the values of a wide table are called. Rename the column")
+
+
+def _check_columns(options: dict[str, list[str] | None], series: str | None, time_column: str | None) -> None:
+    """Refuse a column that is named for two things, and options that others are needed for."""
+    taken = {}
+    if series is not None:
         if time_column == series:
             raise ConfigError(f"data.time_column: column '{series}' is data.series; it cannot be both")
+        taken[series] = "series"
+    if time_column is not None:
         taken[time_column] = "time_column"
-    for option, names in roles.items():
-        for name in names:
-            if option == "categories" and taken.get(name) == "series":
-                continue
-            if taken.get(name) == option:
+    for option, names in options.items():
+        if names and series is None and option in ("static", "categories"):
+            raise ConfigError(
+                f"data.{option}=[{','.join(names)}] needs data.series: what is the same at every step of the only "
+                "series says nothing"
+            )
+        if names == [] and option in ("targets", "inputs"):
+            numbers = " for all columns of numbers" if option == "targets" or series is None else ""
+            raise ConfigError(f"data.{option}=[]: name at least one column, or leave it out{numbers}")
+        for name in names or ():
+            before = taken.get(name)
+            if (option, before) in (("categories", "series"), ("inputs", "targets")):
+                before = None
+            if before == option:
                 raise ConfigError(f"data.{option}: column '{name}' is named twice")
-            if name in taken:
-                raise ConfigError(f"data.{option}: column '{name}' is data.{taken[name]} too; it cannot be both")
+            if before:
+                raise ConfigError(f"data.{option}: column '{name}' is data.{before}; it cannot be both")
             taken[name] = option
+
+
+def _check_changing(
+    path: Path, names: Sequence[str], values_RA: np.ndarray, targets: Sequence[int], train_R: np.ndarray
+) -> None:
+    """Refuse targets of which none ever changes; warn of columns that never change in the training part."""
+    if (values_RA[:, targets] == values_RA[0, targets]).all():
+        named = f"column '{names[targets[0]]}'" if len(targets) == 1 else "every column to predict"
+        raise DataError(f"{path}, {named}: never changes. Expected something to predict")
+    train_RA = values_RA[train_R]
+    constant_A = (train_RA == train_RA[0]).all(0)
+    if constant_A.any():
+        constant = ", ".join(shortened(names[column]) for column in constant_A.nonzero()[0])
+        getLogger("seqkit").warning(
+            "%s: never changing in the training part, so that nothing can be learned from it: %s", path, constant
+        )

@@ -17,7 +17,7 @@ from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data import corpus
 from seqkit.data.corpus import unknown
-from seqkit.data.ordering import Order, stream_starts, streams
+from seqkit.data.ordering import Order, random_streams, stream_starts, streams
 from seqkit.errors import ConfigError, DataError
 from seqkit.files import existing, sha256_of
 from seqkit.inputs.tokens.reading import check_encoding, read_text
@@ -44,12 +44,22 @@ class PythonSource:
         batch_size: Batch size: streams read in parallel.
         seq_len: Characters per chunk (length of truncated backpropagation).
         eval_streams: Streams that the valid and test parts are cut into, whatever the batch size.
+        random_seq_len: Draw the length of each training chunk about ``seq_len``, anew in every pass, the same for all
+            rows of a batch (Merity et al. 2018; the learning rate is not scaled by it, as it is there).
     """
 
-    def __init__(self, *, batch_size: PositiveInt = 32, seq_len: PositiveInt = 64, eval_streams: PositiveInt = 32):
+    def __init__(
+        self,
+        *,
+        batch_size: PositiveInt = 32,
+        seq_len: PositiveInt = 64,
+        eval_streams: PositiveInt = 32,
+        random_seq_len: bool = False,
+    ):
         self.batch_size = batch_size
         self.seq_len = seq_len
         self.eval_streams = eval_streams
+        self.random_seq_len = random_seq_len
         folder = Path(sysconfig.get_path("stdlib"))
         self._files = sorted(folder.glob("*.py"))
         if not self._files:
@@ -73,7 +83,9 @@ class PythonSource:
         return collate(samples)
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Order:
-        return self._parts[split].order(batch_size)
+        part = self._parts[split]
+        cut_anew = split == "train" and self.random_seq_len
+        return part.random_order(batch_size, seed, epoch) if cut_anew else part.order(batch_size)
 
 
 @register_data("text_files")
@@ -100,6 +112,8 @@ class TextFiles:
         batch_size: Batch size: streams read in parallel.
         seq_len: Tokens per chunk (length of truncated backpropagation).
         eval_streams: Streams that the valid and test parts are cut into, whatever the batch size.
+        random_seq_len: Draw the length of each training chunk about ``seq_len``, anew in every pass, the same for all
+            rows of a batch (Merity et al. 2018; the learning rate is not scaled by it, as it is there).
     """
 
     renamed_options: ClassVar[dict[str, str]] = {"unit": "tokenizer"}
@@ -119,6 +133,7 @@ class TextFiles:
         batch_size: PositiveInt = 32,
         seq_len: PositiveInt = 64,
         eval_streams: PositiveInt = 32,
+        random_seq_len: bool = False,
     ):
         own = {"train": train, "valid": valid, "test": test}
         lacking = [f"data.{name}" for name, place in own.items() if place is None]
@@ -144,6 +159,7 @@ class TextFiles:
         self.batch_size = batch_size
         self.seq_len = seq_len
         self.eval_streams = eval_streams
+        self.random_seq_len = random_seq_len
         self._places = [place for place in (path, *own.values()) if place is not None]
         self._files = [_text_files(place) for place in self._places]
         _check_apart(self._places, self._files)
@@ -188,14 +204,16 @@ class TextFiles:
         return collate(samples)
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Order:
-        return self._parts[split].order(batch_size)
+        part = self._parts[split]
+        cut_anew = split == "train" and self.random_seq_len
+        return part.random_order(batch_size, seed, epoch) if cut_anew else part.order(batch_size)
 
 
 class Chunks(Dataset[Sample]):
     """One part of a text, as consecutive chunks that predict each token but the first exactly once.
 
     A sample is ``seq_len`` tokens and the one after them (the last sample may be shorter), and whether a stream starts
-    with it.
+    with it; or the tokens of a range and the one after them.
 
     Args:
         tokens: The part's token ids, in order: a tensor, or what gives one for a slice.
@@ -209,17 +227,24 @@ class Chunks(Dataset[Sample]):
         self.seq_len = seq_len
         self.count = count
         self._starts = stream_starts(len(self), count)
+        self._token_starts = stream_starts(len(tokens) - 1, count)
 
     def __len__(self) -> int:
         return -(-(len(self.tokens) - 1) // self.seq_len)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int | range) -> Sample:
+        if isinstance(index, range):
+            return self.tokens[index.start : index.stop + 1], index.start in self._token_starts
         start = index * self.seq_len
         return self.tokens[start : start + self.seq_len + 1], index in self._starts
 
     def order(self, batch_size: int) -> Order:
         """Return the batches of one pass: the streams in groups of ``batch_size``, chunk after chunk."""
         return streams(len(self), self.count, batch_size)
+
+    def random_order(self, batch_size: int, seed: int, epoch: int) -> Order:
+        """Return the batches of one pass over the streams, cut into ranges of random lengths about ``seq_len``."""
+        return random_streams(len(self.tokens) - 1, self.count, batch_size, self.seq_len, seed, epoch)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

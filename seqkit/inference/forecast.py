@@ -1,10 +1,11 @@
 """The future of a series: forecasts of the rows after the end of a file."""
 
-# T time (rows), I numbers per frame
+# B series, T time (rows), I numbers per frame, F steps of the trained horizon
 
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
 from seqkit.files import existing_folder, write_atomic
 from seqkit.network import Network
+
+LOG = getLogger("seqkit")
 
 ROWS = 64  # series that go through at once
 TABLES = (".csv", ".parquet")
@@ -67,32 +70,74 @@ class Future:
 
 
 @torch.no_grad()
-def forecast(network: Network, spec: DataSpec, source: str | Path, known: str | Path | None = None) -> Future:
+def forecast(
+    network: Network,
+    spec: DataSpec,
+    source: str | Path,
+    known: str | Path | None = None,
+    horizon: int | None = None,
+) -> Future:
     """Forecast the rows after the end of a file.
+
+    Beyond the trained horizon the forecast is fed back as rows that were seen, a whole horizon at a time.
 
     Args:
         network: In evaluation mode.
         spec: Of the data that it was trained on.
         source: CSV or Parquet file with the columns of the training data, of which the last rows are read.
         known: Likewise, with the columns that are known ahead for the rows to come; None where there are none.
+        horizon: Rows to forecast; as many as the network was trained for if None.
 
     Raises:
-        ConfigError: The network was trained for something that has no future.
+        ConfigError: The network was trained for something that has no future, or has none so far ahead.
         DataError: A file cannot be read or is not what the network was trained on.
     """
     refuse_without_future(spec)
-    series = spec.inputs.latest(source, spec.task.lookback, spec.task.horizon, known)
+    trained = spec.task.horizon
+    count = trained if horizon is None else horizon
+    if count < 1:
+        raise ConfigError(f"a forecast of {count} rows: expected 1 or more")
+    if count > trained:
+        _check_beyond(network, count, trained)
+    series = spec.inputs.latest(source, spec.task.lookback, count, known)
     device = next(network.parameters()).device
     rows = ROWS if spec.task.lookback else 1  # of one length
     answers: list[dict[str, Any]] = []
     for start in range(0, len(series), rows):
         group = series[start : start + rows]
-        extras = {name: torch.stack([one.extras[name] for one in group]) for name in group[0].extras}
-        batch = Batch(torch.stack([one.inputs for one in group]), extras=extras).to(device)
-        outputs, lengths_B, _ = network(batch)
-        found = spec.task.answers(network.head.predict(outputs, lengths_B, batch), spec)
+        inputs = torch.stack([one.inputs for one in group])
+        ahead = {name: torch.stack([one.extras[name] for one in group]) for name in group[0].extras}
+        parts: list[list[dict[str, Any]]] = []
+        for first in range(0, count, trained):
+            extras = {name: _steps(values, first, trained) for name, values in ahead.items()}
+            batch = Batch(inputs, extras=extras).to(device)
+            outputs, lengths_B, _ = network(batch)
+            parts.append(spec.task.answers(network.head.predict(outputs, lengths_B, batch), spec))
+            if first + trained < count:
+                inputs = spec.inputs.continued(inputs, parts[-1], extras)[:, -inputs.shape[1] :]
+        found = parts[0] if count == trained else [spec.task.joined(own, count) for own in zip(*parts, strict=True)]
         answers += [{**one.about, **answer} for one, answer in zip(group, found, strict=True)]
     return Future(answers, [one.inputs for one in series], spec)
+
+
+def _steps(values: Tensor, first: int, count: int) -> Tensor:
+    """Return ``count`` steps of values (B, N, ...); of steps beyond the last, which no answer keeps, the last one."""
+    steps = torch.arange(first, first + count).clamp(max=values.shape[1] - 1)
+    return values[:, steps]
+
+
+def _check_beyond(network: Network, count: int, trained: int) -> None:
+    """Refuse to forecast beyond the trained horizon by a head whose answers cannot be fed back; say what is missing."""
+    if not getattr(network.head, "feeds_back", False):
+        raise ConfigError(
+            f"a forecast of {count:,} rows: head={network.made_by['head'].name} forecasts the {trained:,} rows that it "
+            f"was trained for, and the spread of later ones is not known. Train with data.horizon={count}, or with "
+            "head=forecast"
+        )
+    LOG.warning(
+        "rows after the first %s, the trained horizon, are forecast from the forecast itself; no intervals are given",
+        f"{trained:,}",
+    )
 
 
 def refuse_without_future(spec: DataSpec) -> None:

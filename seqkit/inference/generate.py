@@ -16,7 +16,8 @@ def generate(network: Network, spec: DataSpec, prompt: str, length: int, **sampl
         prompt: Text to continue; an empty one starts a new line.
         length: Tokens to add at most.
         sampling: ``temperature``, ``top_k``, ``top_p``, ``seed``, ``stop``; see
-            ``seqkit.tasks.next_token.generation.Sampling``.
+            ``seqkit.tasks.next_token.generation.Sampling``; and ``write``, which takes the text piece by piece as it
+            is written.
 
     Raises:
         ConfigError: The network predicts something else, a character of the prompt is unknown to it, or an

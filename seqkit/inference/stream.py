@@ -10,7 +10,8 @@ from torch import Tensor
 from seqkit.contracts.batch import Batch, State
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
-from seqkit.network import Network, agree, chunks, example, float32_eval
+from seqkit.network import Network, agree, chunks, example
+from seqkit.precision import float32_eval
 
 
 class Stream:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seqkit.errors import PluginError
 from seqkit.models.once import once_differentiable
+from seqkit.precision import full_precision
 
 Arguments = list[tuple[Tensor, int]]
 """The h of each call, with its version then."""
@@ -84,7 +85,7 @@ class _DeferredGradient(torch.autograd.Function):
                 "a cell's step changes in place what it gave to a product, so its gradient would be wrong"
             )
         d_NG, h_NH = d_TBG[: len(ctx.arguments)].flatten(0, 1), torch.cat([h_BH for h_BH, _ in ctx.arguments])
-        with torch.autocast(d_NG.device.type, enabled=False):
+        with full_precision(d_NG.device):
             dweight = _weight_gradient(d_NG, h_NH, ctx.diagonal) if ctx.needs_input_grad[0] else None
         return dweight, d_NG.sum(0) if ctx.needs_input_grad[1] else None, None, None, None
 

@@ -15,6 +15,7 @@ from seqkit.errors import ConfigError, PluginError, unknown
 from seqkit.models.cell import faults_of, has_no_init, sizes_of
 from seqkit.models.layout import layout_of, shapes_of
 from seqkit.models.projections import Projections, Weights, rows_of
+from seqkit.precision import full_precision
 
 
 class Direction(nn.Module):
@@ -108,9 +109,9 @@ class Direction(nn.Module):
         if self.weight_hh is None or self.bias_hh is None:
             weights = Weights(self.weight_ih, self.weight_ih.new_empty(0), self.bias_ih, self.bias_ih.new_empty(0))
             return Projections(self.layout, weights, self.gain_ih)
-        weight = F.dropout(self.weight_hh, weight_dropout, self.training)
+        weight = F.dropout(self.weight_hh, weight_dropout) if self.training else self.weight_hh
         if self.weight_hr is not None:  # U (R h) as (U R) h: then every loop, and every library, knows projections
-            with torch.autocast(weight.device.type, enabled=False):
+            with full_precision(weight.device):
                 weight = weight @ self.weight_hr
         weights = Weights(self.weight_ih, weight, self.bias_ih, self.bias_hh)
         return Projections(self.layout, weights, self.gain_ih, self.gain_hh, mask_BH)

@@ -239,8 +239,8 @@ class Recurrent(nn.Module):
 
         after = []
         for number, layer in enumerate(self.layers):
-            if number > 0:
-                x_TBI = F.dropout(x_TBI, self.dropout, self.training)
+            if number > 0 and self.training:
+                x_TBI = F.dropout(x_TBI, self.dropout)
             rows = slice(number * self.directions, (number + 1) * self.directions)
             candidate = self._candidate(layer, x_TBI, lengths_B is not None)
             y_TBO, new = layer(self.run_layer, candidate, x_TBI, lengths_B, tuple(part[rows] for part in state))
@@ -248,6 +248,8 @@ class Recurrent(nn.Module):
                 y_TBO = y_TBO.masked_fill(padding_TB1, 0)
             x_TBI = y_TBO + x_TBI if self.residual and number > 0 else y_TBO
             after.append(new)
+        if len(after) == 1:
+            return x_TBI.transpose(0, 1), after[0]
         return x_TBI.transpose(0, 1), tuple(torch.cat(parts) for parts in zip(*after, strict=True))
 
     def _first(self) -> Direction:
@@ -256,17 +258,19 @@ class Recurrent(nn.Module):
     def _start(self, x_BTI: Tensor, state: State | None) -> State:
         if x_BTI.dim() != 3 or x_BTI.shape[1] == 0 or x_BTI.shape[2] != self.input_size:
             raise ValueError(f"input is {tuple(x_BTI.shape)}, not (batch, 1 step or more, {self.input_size} features)")
-        first = self._first()
-        if x_BTI.dtype != first.bias_ih.dtype and not torch.is_autocast_enabled(x_BTI.device.type):
-            raise ValueError(f"input is {x_BTI.dtype}; the model computes in {first.bias_ih.dtype}")
+        dtype = self._first().bias_ih.dtype
+        if x_BTI.dtype != dtype and not torch.is_autocast_enabled(x_BTI.device.type):
+            raise ValueError(f"input is {x_BTI.dtype}; the model computes in {dtype}")
         if state is None:
-            return self.initial_state(len(x_BTI))
-        shapes = self._state_shapes(len(x_BTI))
-        if [tuple(part.shape) for part in state] != shapes:
+            return self.initial_state(x_BTI.shape[0])
+        shapes = self._state_shapes(x_BTI.shape[0])
+        if [part.shape for part in state] != shapes:
             given = ", ".join(str(tuple(part.shape)) for part in state)
-            due = ", ".join(f"{name} {shape}" for name, shape in zip(first.cell.states, shapes, strict=True))
+            names = self._first().cell.states
+            due = ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
             raise ValueError(f"state is {given}, not {due}")
-        return tuple(part.to(first.bias_ih.dtype) for part in state)  # autocast may have left it in half precision
+        # autocast may have left it in half precision
+        return tuple(part if part.dtype == dtype else part.to(dtype) for part in state)
 
     def _state_shapes(self, batch_size: int) -> list[tuple[int, ...]]:
         """Return the shape of each state: (L*D, B, H), or with a shape of its own."""

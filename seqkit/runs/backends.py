@@ -11,7 +11,8 @@ from seqkit.contracts.components import Data
 from seqkit.data.ordering import rows_of_rank
 from seqkit.faults import said
 from seqkit.models.backends.choose import Choice, choices_to_json
-from seqkit.network import assemble, autocast
+from seqkit.network import assemble
+from seqkit.precision import autocast
 from seqkit.ranks import group
 from seqkit.rng import get_rng, set_rng
 from seqkit.runs.checkpoint import Checkpoint

@@ -21,6 +21,7 @@ from seqkit.runs.opening import put_aside
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 STATES = ("waiting", "running", "finished", "failed", "stopped")
 FOLDER = "sweeps"
+TRAIN = "train -m"
 
 
 @dataclass
@@ -52,11 +53,12 @@ class Ledger:
 
     Args:
         path: Folder of the sweep, ``RUNS/sweeps/ID``.
-        words: What was typed after ``seqkit train``.
+        words: What was typed after the command.
         started_in: Folder that paths in ``words`` are relative to.
         slurm_job: That started it, as ``slurm.job`` names it; empty outside SLURM.
         components: Provenance of the components of all jobs, by which ``--resume`` finds plugins.
         jobs: By number.
+        command: Which was typed, as far as it goes on with what it has begun by ``--resume``.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class Ledger:
     slurm_job: str = ""
     components: dict[str, dict[str, str]] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)
+    command: str = TRAIN
 
     @property
     def id(self) -> str:
@@ -102,7 +105,7 @@ class Ledger:
     @property
     def again(self) -> str:
         """Command that goes on with the sweep."""
-        return f"seqkit train -m --resume {shown(self.path)}"
+        return f"seqkit {self.command} --resume {shown(self.path)}"
 
     @classmethod
     def read(cls, path: Path) -> "Ledger":
@@ -119,6 +122,7 @@ class Ledger:
                 raise TypeError("a run or an override in it is no text")
             ledger = cls(path, list(content["words"]), str(content["folder"]), str(content.get("job", "")))
             ledger.components = dict(content["components"])
+            ledger.command = str(content.get("command", TRAIN))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(f"{file} is not the ledger of a sweep: {one_line(error)}") from None
         ledger.jobs = {job.number: job for job in jobs}
@@ -134,6 +138,7 @@ class Ledger:
         """
         content = {
             "seqkit": seqkit.__version__,
+            "command": self.command,
             "words": self.words,
             "folder": self.started_in,
             "job": self.slurm_job,
@@ -180,14 +185,15 @@ class Ledger:
 
 
 @contextmanager
-def open_sweep(runs: str, id: str | None, words: list[str], fresh: bool) -> Iterator[Ledger]:
+def open_sweep(runs: str, id: str | None, words: list[str], fresh: bool, command: str = TRAIN) -> Iterator[Ledger]:
     """Lock the ledger of the sweep that ``words`` describe, a new one or one to go on with, and yield it.
 
     Args:
         runs: Folder of all runs.
         id: Of the sweep; None takes it from the scheduler's job, else from the time.
-        words: What was typed after ``seqkit train``.
+        words: What was typed after the command.
         fresh: Start over where the sweep exists already; it is kept aside with its runs.
+        command: As of ``Ledger``.
 
     Raises:
         ConfigError: The folder cannot be written, or holds a sweep with other overrides.
@@ -203,7 +209,7 @@ def open_sweep(runs: str, id: str | None, words: list[str], fresh: bool) -> Iter
         raise ConfigError(f"runs={runs}: no folder can be made there ({disk_reason(error)})") from None
     with ExitStack() as locks:
         locks.enter_context(RunFolder(path).lock())
-        ledger = Ledger(path, words, os.getcwd(), slurm.job())
+        ledger = Ledger(path, words, os.getcwd(), slurm.job(), command=command)
         if ledger.file.exists():
             saved = Ledger.read(path)
             if fresh and not slurm.is_requeued(saved.slurm_job):
@@ -216,6 +222,8 @@ def open_sweep(runs: str, id: str | None, words: list[str], fresh: bool) -> Iter
                 return
             if fresh:
                 print(f"--fresh was done when this job first started; sweep {shown(path)} goes on", file=sys.stderr)
+            if saved.command != command:
+                raise ConfigError(f"sweep {shown(path)} exists, of another command ({saved.again}); give another id")
             if saved.words != words:
                 raise ConfigError(
                     f"sweep {shown(path)} exists with other overrides ({_difference(saved.words, words)}); go on with "

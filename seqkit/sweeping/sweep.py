@@ -18,7 +18,7 @@ from seqkit.report.terminal import terminal_summary
 from seqkit.runs import provenance
 from seqkit.runs.lock import is_held
 from seqkit.runs.opening import start_over
-from seqkit.runs.sweep import Job, Ledger, open_sweep
+from seqkit.runs.sweep import TRAIN, Job, Ledger, open_sweep
 from seqkit.sweeping.job import Flags, Outcome
 from seqkit.sweeping.runners import Runner, Task
 
@@ -27,14 +27,18 @@ class Sweep:
     """Runs the jobs of a sweep that the ledger does not know as finished; closed by ``with``.
 
     Args:
-        words: What was typed after ``seqkit train``.
+        words: What was typed after the command.
         flags: Of this start.
         as_json: Whether to print the reports as JSON, and nothing else to standard output.
         path: Folder of the sweep to go on with; None is said by the config.
+        command: As of ``Ledger``; of another one than `seqkit train` nothing goes to standard output, and no table is
+            made.
     """
 
-    def __init__(self, words: list[str], flags: Flags, as_json: bool = False, path: Path | None = None) -> None:
-        self.words, self.flags, self.as_json, self.path = words, flags, as_json, path
+    def __init__(
+        self, words: list[str], flags: Flags, as_json: bool = False, path: Path | None = None, command: str = TRAIN
+    ) -> None:
+        self.words, self.flags, self.as_json, self.path, self.command = words, flags, as_json, path, command
         self.reports: dict[int, dict[str, Any]] = {}
         self._ledger: Ledger | None = None
         self._lock = ExitStack()
@@ -55,7 +59,7 @@ class Sweep:
         if self._ledger is None:
             if self.path:
                 runs, id = str(self.path.parent.parent), self.path.name
-            self._ledger = self._lock.enter_context(open_sweep(runs, id, self.words, self.flags.fresh))
+            self._ledger = self._lock.enter_context(open_sweep(runs, id, self.words, self.flags.fresh, self.command))
             if done := sum(job.state == "finished" for job in self.ledger.jobs.values()):
                 _say(f"sweep {shown(self.ledger.path)} goes on: {done} of {len(self.ledger.jobs)} jobs are finished")
 
@@ -112,7 +116,7 @@ class Sweep:
         self.ledger.note(job, outcome.state, outcome.refusal, report)
         if report:
             self.reports[job.number] = report
-            if in_sight and not self.as_json:
+            if in_sight and not self.as_json and self.command == TRAIN:
                 print(terminal_summary(report), flush=True)
         self._say_end(job)
 
@@ -167,7 +171,7 @@ class Sweep:
     def _write_tables(self) -> str:
         """Write the tables as files, and return them for the terminal."""
         ledger = self.ledger
-        if not self.reports:
+        if not self.reports or self.command != TRAIN:
             return ""
         tables = sweep_tables(self._reports())
         with suppress(OSError):

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.errors import ConfigError
-from seqkit.padding import sequence_summary, valid, widened
+from seqkit.padding import sequence_summary, valid
+from seqkit.precision import widened
 
 Pooling = Literal["last", "mean", "max", "attention"]
 

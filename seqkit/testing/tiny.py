@@ -6,7 +6,7 @@ from typing import Any
 from seqkit import registry
 from seqkit.contracts.components import Data
 from seqkit.data.loading import set_up
-from seqkit.data.series import SAMPLE
+from seqkit.data.sea_temperature import SAMPLE
 from seqkit.errors import ConfigError, one_line
 from seqkit.network import Network, assemble
 

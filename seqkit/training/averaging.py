@@ -27,18 +27,50 @@ def even_from(start: int) -> Callable[[int], float | None]:
     return lambda step: 1 / (step - start) if step > start else None
 
 
+class NonMonotone:
+    """Weight of a step in the mean of all after a validation that was worse than the best of the earlier ones.
+
+    Earlier are those before the last ``interval``. It is the trigger of NT-ASGD (Merity et al. 2018, algorithm 1).
+
+    Args:
+        interval: Validations whose scores are not compared with (n in the paper).
+
+    Attributes:
+        scores: Of the validations so far, negated where higher is better.
+        start: Finished steps at the validation that triggered; None before it.
+    """
+
+    def __init__(self, interval: int) -> None:
+        self.interval = interval
+        self.scores: list[float] = []
+        self.start: int | None = None
+
+    def __call__(self, step: int) -> float | None:
+        return None if self.start is None else even_from(self.start)(step)
+
+    def validated(self, score: float, step: int) -> None:
+        """Take the score of a validation, lower is better, after ``step`` finished steps into account."""
+        earlier = self.scores[: -self.interval]
+        if self.start is None and earlier and score > min(earlier):
+            self.start = step
+            LOG.info("trainer.average_when_stalled=%d: weights are averaged from step %d on", self.interval, step + 1)
+        self.scores.append(score)
+
+
 class Averaging(pl.Callback):
     """Average the trained parameters; validate with the average, and save it beside the parameters themselves.
 
     Training never reads the average, and a checkpoint holds both, so that a resume is exact. Buffers are not averaged.
 
     Args:
-        weight: Of the parameters after a step in their average, by the number of the step; None starts it anew.
+        weight: Of the parameters after a step in their average, by the number of the step; None starts it anew. One
+            that also has ``validated`` is told each validation's score; its attributes are saved.
         name: Option that asked for it.
     """
 
     def __init__(self, weight: Callable[[int], float | None], name: str) -> None:
-        self.weight, self.name = weight, name
+        self.weight: Any = weight
+        self.name = name
         self.average: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -67,6 +99,16 @@ class Averaging(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._swap(module)  # before the checkpoints are saved: Lightning calls those that save them last
+        if hasattr(self.weight, "validated"):
+            owner: Any = module
+            sign = 1 if owner.monitor[1] == "min" else -1
+            self.weight.validated(sign * owner.monitored, trainer.global_step)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(vars(self.weight)) if hasattr(self.weight, "validated") else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        vars(self.weight).update(state_dict)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         if self.average:

@@ -21,7 +21,7 @@ from seqkit.runs.folder import RunFolder
 from seqkit.runs.length import planned_steps
 from seqkit.runs.metrics_csv import MetricsWriter
 from seqkit.stopping import StopRequest, current, time_limits
-from seqkit.training.averaging import Averaging, decaying, even_from
+from seqkit.training.averaging import Averaging, NonMonotone, decaying, even_from
 from seqkit.training.callbacks import CheckpointFiles, Checkpoints, ProgressBar
 from seqkit.training.interrupting import moments
 from seqkit.training.lengthening import NewLength
@@ -168,6 +168,8 @@ def _averaging(options: dict[str, Any], steps: int) -> list[pl.Callback]:
     if part := options["average_last"]:
         start = round(steps * (1 - part))
         return [Averaging(even_from(start), f"trainer.average_last={part:g}, from step {start + 1} on")]
+    if interval := options["average_when_stalled"]:
+        return [Averaging(NonMonotone(interval), f"trainer.average_when_stalled={interval}, once validation stalls")]
     return []
 
 

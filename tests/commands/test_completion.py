@@ -11,7 +11,7 @@ from seqkit.report import names as module
 
 NAMES = {
     "experiment": {"morse": {}},
-    "data": {"series_csv": {"path": [], "missing": ["refuse", "forward"]}, "morse": {"seed": []}},
+    "data": {"series_table": {"path": [], "missing": ["refuse", "forward"]}, "morse": {"seed": []}},
     "model": {"gru": {"hidden_size": []}, "lstm": {"hidden_size": [], "zoneout": []}},
 }
 
@@ -63,7 +63,7 @@ def test_names_are_found_once_for_what_is_installed(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     found = module.names()
     assert found["model"]["lstm"].keys() >= {"hidden_size", "zoneout"}
-    assert found["data"]["series_csv"]["missing"] == ["refuse", "forward", "interpolate"]
+    assert found["data"]["series_table"]["missing"] == ["refuse", "forward", "interpolate"]
     assert "auto" in found["trainer"]
     monkeypatch.setattr(module, "_found", lambda: pytest.fail("asked again"))
     assert module.names() == found

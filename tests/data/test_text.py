@@ -193,6 +193,46 @@ def test_collate_marks_the_short_last_chunk():
     assert text_module.collate([part[0], part[1]]).lengths is None
 
 
+# --- random lengths
+
+
+@pytest.mark.parametrize(("size", "seq_len", "rows"), [(101, 10, 1), (1000, 7, 8), (24, 23, 3), (57, 1, 4), (9, 2, 16)])
+def test_random_lengths_predict_every_token_once_in_every_pass(tmp_path, size, seq_len, rows):
+    symbols = "".join(chr(0x100 + i) for i in range(size))  # each its own, so that a pair is a place
+    held = symbols + symbols
+    data = ready(**three(tmp_path, symbols, held, held[::-1]), seq_len=seq_len, batch_size=rows, random_seq_len=True)
+    part, tokens = data.part("train"), data.part("train").tokens.tolist()
+    steps = set()
+    for epoch in range(3):
+        order, seen, last = data.order("train", rows, 3, epoch), [], None
+        steps.add(len(order))
+        for batch in (data.collate([part[index] for index in indices]) for indices in order):
+            lengths = [batch.inputs.shape[1]] * len(batch) if batch.lengths is None else batch.lengths.tolist()
+            assert max(lengths) - min(lengths) <= 1
+            for row, length in enumerate(lengths):
+                seen += zip(batch.inputs[row, :length].tolist(), batch.targets[row, :length].tolist(), strict=True)
+                assert batch.fresh_B[row] == (last is None)
+                assert last is None or batch.inputs[row, 0] == last.targets[row, -1]
+            last = batch
+        assert sorted(seen) == sorted(pairwise(tokens))
+        assert order[1:] == list(order)[1:]
+    assert len(steps) == 1  # trainer.max_epochs means as many passes
+
+
+def test_random_lengths_are_those_of_the_paper_a_function_of_seed_and_epoch(tmp_path):
+    data = ready(path=write(tmp_path, "ab" * 200_000), batch_size=2, seq_len=70, random_seq_len=True)
+    order = data.order("train", 2, 5, 0)
+    assert order == data.order("train", 2, 5, 0)
+    assert order != data.order("train", 2, 5, 1)
+    assert order != data.order("train", 2, 6, 0)
+    lengths = torch.tensor([len(batch[0]) for batch in order][:-1], dtype=torch.double)
+    long = lengths[lengths > 52]
+    assert len(long) / len(lengths) == pytest.approx(0.95, abs=0.02)
+    assert float(long.mean()) == pytest.approx(70, abs=1)
+    assert float(long.std()) == pytest.approx(5, abs=0.5)
+    assert data.order("valid", 2, 5, 0) == data.order("valid", 2, 6, 1)  # scores are not drawn
+
+
 # --- refusals
 
 
@@ -286,6 +326,7 @@ def test_options_are_checked_in_one_line(tmp_path):
         "batch_size": 32,
         "seq_len": 64,
         "eval_streams": 32,
+        "random_seq_len": False,
     }
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seqkit.data.series import SAMPLE
+from seqkit.data.sea_temperature import SAMPLE
 from seqkit.testing import CheckError, check_data
 from seqkit.testing.data.changes import with_another_end
 from seqkit.testing.tiny import READY
@@ -11,7 +11,6 @@ OWN_FILES = (
     "audio_folder",
     "labelled_text",
     "sequence_table",
-    "series_csv",
     "series_table",
     "tagged_text",
     "text_files",
@@ -62,7 +61,7 @@ def test_a_table(tmp_path):
     draw = np.random.default_rng(0)
     rows = "\n".join(f"{x:.4f},{y:.4f}" for x, y in draw.normal(size=(80, 2)))
     (tmp_path / "table.csv").write_text(f"x,y\n{rows}\n")
-    check_data("series_csv", path=str(tmp_path / "table.csv"), lookback=6, horizon=2, batch_size=8)
+    check_data("series_table", path=str(tmp_path / "table.csv"), lookback=6, horizon=2, batch_size=8)
 
 
 @pytest.mark.parametrize("target", ["label", "transcript"])

@@ -25,7 +25,7 @@ def two_columns() -> dict:
     """Return data whose targets are all of several columns, for a frontend that makes a row of each."""
     rows = [f"{hour % 7},{hour % 5}" for hour in range(90)]
     Path("two.csv").write_text("\n".join(["load,heat", *rows]))
-    return {"name": "series_csv", "path": "two.csv", "lookback": 8, "horizon": 2, "batch_size": 4}
+    return {"name": "series_table", "path": "two.csv", "lookback": 8, "horizon": 2, "batch_size": 4}
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.kind}={mutant.name}")

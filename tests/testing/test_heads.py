@@ -13,6 +13,7 @@ OPTIONS = [
     "head=forecast head.anchor=zero head.loss=huber head.dropout=0.5", "head=forecast data=adding",
     "head=tag head.crf=true", "head=tag head.dropout=0.5",
     "head=classify head.dropout=0.5 head.label_smoothing=0.1", "head=next_token data=python_source data.seq_len=200",
+    "head=next_token head.cutoffs=[3,9] head.ar=2 head.tar=1",
 ]  # fmt: skip
 
 

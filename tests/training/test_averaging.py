@@ -9,7 +9,7 @@ import seqkit
 from seqkit.errors import ConfigError
 from seqkit.experiment import resume
 from seqkit.runs.checkpoint import AVERAGED, Checkpoint
-from seqkit.training.averaging import decaying, even_from
+from seqkit.training.averaging import NonMonotone, decaying, even_from
 from tests.conftest import TINY
 from tests.training.test_lengthening import killed_at
 
@@ -60,6 +60,36 @@ def test_a_kill_does_not_change_the_average_nor_does_going_on_longer(monkeypatch
     whole, again = last("whole"), last("a")
     assert equal(whole.weights, again.weights)
     assert equal(raw(whole), raw(again))
+
+
+@pytest.mark.parametrize(("interval", "due"), [(1, 5), (2, 6), (3, None)])
+def test_the_average_starts_where_a_score_is_worse_than_the_best_before_the_last_few(interval, due):
+    """As ``len(best) > n and loss > min(best[:-n])`` of the authors' main.py, by hand."""
+    trigger = NonMonotone(interval)
+    for step, score in enumerate([5.0, 4.0, 3.0, 3.5, 3.2, 3.1], 1):
+        trigger.validated(score, step)
+    assert trigger.start == due
+    assert trigger(6) == (1.0 if due == 5 else None)
+    assert trigger(7) == {5: 1 / 2, 6: 1.0, None: None}[due]
+
+
+def test_a_kill_before_or_after_the_trigger_does_not_change_the_average(monkeypatch):
+    words = [*WORDS, "optimizer.lr=0.5", "trainer.average_when_stalled=1", "trainer.val_check_interval=1"]
+    words += ["trainer.max_steps=16", "trainer.keep_checkpoints=20"]
+    report = seqkit.train([*words, "id=whole"])
+    first = last("whole").content["callbacks"]["Averaging"]["start"] + 1
+    assert 3 < first < 15
+    folder = last("whole").path.parent
+    steps = {saved.step: raw(saved) for saved in map(Checkpoint.read, folder.glob("last*.ckpt"))}
+    for name, value in last("whole").content[AVERAGED].items():
+        due = torch.stack([steps[step][name] for step in range(first, 17)]).mean(0)
+        assert torch.allclose(value, due, rtol=1e-4, atol=1e-6)
+    for step in (first, first + 1):  # before the average begins, and within it
+        with killed_at(monkeypatch, step):
+            seqkit.train([*words, f"id=at{step}"])
+        assert resume(Path(f"runs/tiny/at{step}"))["valid"] == report["valid"]
+        assert equal(last("whole").weights, last(f"at{step}").weights)
+        assert equal(raw(last("whole")), raw(last(f"at{step}")))
 
 
 def test_one_average_at_a_time():

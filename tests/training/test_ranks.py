@@ -49,6 +49,7 @@ def test_two_ranks_train_as_one_does_also_where_one_has_no_row_and_the_run_goes_
     random = config(
         *text(tmp_path), *learned, "model.dropout=0.3", "trainer.checkpoint_every_n_steps=1", "trainer.ema=0.9",
         f"init_from={tmp_path}/ddp/checkpoints/best.ckpt", "freeze=[model.layers.0]", "optimizer.groups={head:0.5}",
+        "data.random_seq_len=true",
     )  # fmt: skip
     one_row = config(*text(tmp_path, rows=1), "trainer.max_steps=3", "trainer.val_check_interval=3")
     with_strategy = {

@@ -25,7 +25,7 @@ def text_file(folder: Path) -> list[str]:
     path.write_text("".join(f"line {i} of a text that is {i * i} long\n" for i in range(120)))
     return [
         "data=text_files", f"data.path={path}", "data.split=[0.7,0.15,0.15]", "data.batch_size=4", "data.seq_len=32",
-        "data.eval_streams=2", "model.hidden_size=6", "model.num_layers=2", "model.dropout=0.3",
+        "data.eval_streams=2", "data.random_seq_len=true", "model.hidden_size=6", "model.num_layers=2", "model.dropout=0.3",
         "trainer.accelerator=cpu", "trainer.max_steps=null", "trainer.max_epochs=2",
         "trainer.val_check_interval=9",
         "trainer.checkpoint_every_n_steps=4",

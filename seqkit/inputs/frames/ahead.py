@@ -12,7 +12,7 @@ from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file
 from seqkit.inputs.frames.latest import following, in_iso
 from seqkit.inputs.frames.long import LongTable, OneSeries, read_long
-from seqkit.inputs.frames.tables import Fill, Notation, Table
+from seqkit.inputs.frames.tables import Gaps, Notation, Table
 from seqkit.inputs.frames.times import Times
 
 
@@ -20,7 +20,7 @@ class KnownAhead:
     """Values of the columns that are known ahead, by series and time.
 
     Args:
-        series: Column that names the series of each row.
+        series: Column that names the series of each row; None where all rows are for every series.
         time_column: Column of their times; None where a file begins with the first row to come.
         names: Columns K; with none of them there is no file.
         path: Of the file; None where none was given.
@@ -35,11 +35,11 @@ class KnownAhead:
 
     def __init__(
         self,
-        series: str,
+        series: str | None,
         time_column: str | None,
         names: Sequence[str],
         path: Any,
-        missing: Fill,
+        missing: Gaps,
         repeats: Literal["refuse", "first"],
         notation: Notation,
     ) -> None:
@@ -51,6 +51,7 @@ class KnownAhead:
         if path is not None and not names:
             raise ConfigError(f"{path}: the model reads no columns that are known ahead. Leave the file out")
         self.names = tuple(names)
+        self.series = series
         self.long: LongTable | None = None
         self.by_name: dict[str, Table] = {}
         if names:
@@ -72,17 +73,18 @@ class KnownAhead:
         empty = Table(one.table.path, (), np.empty((count, 0)), line_R, times=ahead)
         if not self.names:
             return replace(one, table=empty)
-        own = self.by_name.get(one.name)
+        whose = one.name if self.series else ""
+        own = self.by_name.get(whose)
         if own is None:
             assert self.long is not None
             raise DataError(f"{self.long.path}: no rows of series '{shortened(one.name)}'. Expected the next {count:,}")
         if ahead is None:
             rows = np.arange(count)
             if len(own.line_R) < count:
-                raise self._ends_early(own, one.name, f"{count:,} rows", f"{len(own.line_R):,}")
+                raise self._ends_early(own, whose, f"{count:,} rows", f"{len(own.line_R):,}")
         else:
-            rows = self._rows(own, one.name, ahead)
-        return replace(one, table=replace(empty, names=self.names, values_RN=own.values_RN[rows]))
+            rows = self._rows(own, whose, ahead)
+        return replace(one, table=replace(empty, names=own.names, values_RN=own.values_RN[rows]))
 
     def _rows(self, own: Table, name: str, ahead: Times) -> np.ndarray:
         """Return the row of each time to come."""
@@ -101,12 +103,12 @@ class KnownAhead:
         first = at_F[missing_F.argmax()]
         if first > at_R[-1]:
             raise self._ends_early(own, name, said(at_F[-1]), said(at_R[-1]))
-        raise DataError(f"{own.path}: no row of series '{shortened(name)}' for {said(first)}")
+        whose = f" of series '{shortened(name)}'" if name else ""
+        raise DataError(f"{own.path}: no row{whose} for {said(first)}")
 
     def _ends_early(self, own: Table, name: str, due: str, last: str) -> DataError:
-        return DataError(
-            f"{own.where(-1)}: series '{shortened(name)}' ends at {last}. Expected {', '.join(self.names)} up to {due}"
-        )
+        whose = f"series '{shortened(name)}' ends" if name else "ends"
+        return DataError(f"{own.where(-1)}: {whose} at {last}. Expected {', '.join(self.names)} up to {due}")
 
 
 def _comparable(times: Times) -> np.ndarray:

@@ -42,6 +42,7 @@ class FramesFrontend(nn.Module):
     mean: Tensor
     scale: Tensor
     is_past: Tensor
+    own_2I: Tensor
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class FramesFrontend(nn.Module):
         if not isinstance(frames, Frames):
             raise wrong_inputs("frames", "frames", spec)
         past = frames.columns("past")
-        self.moving = frames.columns("past", "known", "calendar")
+        self.moving = frames.columns("past", "observed", "known", "calendar")
         self.constant = [column for column in frames.columns("static") if column not in frames.categories]
         self.categories = {column: len(levels) for column, levels in frames.categories.items()}
         if channels == "apart" and len(past) < len(frames.names):
@@ -76,6 +77,12 @@ class FramesFrontend(nn.Module):
         self.register_buffer("scale", torch.tensor(frames.scale), persistent=False)
         is_past = torch.tensor([column in past for column in range(len(frames.names))])
         self.register_buffer("is_past", is_past, persistent=False)
+        # Columns where mean and scale of each column of the past stand; of the others any.
+        self.by_series = bool(frames.columns("mean"))
+        own = torch.zeros(2, len(frames.names), dtype=torch.int64)
+        if self.by_series:
+            own[:, past] = torch.tensor([frames.columns("mean"), frames.columns("scale")])
+        self.register_buffer("own_2I", own, persistent=False)
         self.vectors = nn.ModuleList(nn.Embedding(levels + 1, category_size) for levels in self.categories.values())
         self.column_names = frames.names if channels == "together" else ()
         self.rows_per_sequence = len(frames.names) if channels == "apart" else 1
@@ -109,7 +116,7 @@ class FramesFrontend(nn.Module):
         if self.center == "last":
             last_BI = last_valid(x_BTI, lengths)
             x_BTI = x_BTI - torch.where(self.is_past, last_BI, 0.0)[:, None]
-        if fixed_B1S is not None:
+        if len(self.moving) < x_BTI.shape[2]:
             x_BTI = x_BTI[:, :, self.moving]
         if self.channels == "apart":
             rows, steps, channels = x_BTI.shape
@@ -122,9 +129,12 @@ class FramesFrontend(nn.Module):
         return self.project(x_BTI), lengths
 
     def _scaled(self, inputs: Tensor, lengths: Tensor | None) -> Tensor:
-        if not self.window:
+        if self.by_series:
+            mean_BI, scale_BI = (inputs[:, 0, own_I] for own_I in self.own_2I)
+        elif self.window:
+            mean_BI, scale_BI = window_mean_and_scale(inputs, lengths, self.scale)
+        else:
             return (inputs - self.mean) / self.scale
-        mean_BI, scale_BI = window_mean_and_scale(inputs, lengths, self.scale)
         mean_BI = torch.where(self.is_past, mean_BI, self.mean)
         scale_BI = torch.where(self.is_past, scale_BI, self.scale)
         return (inputs - mean_BI[:, None]) / scale_BI[:, None]

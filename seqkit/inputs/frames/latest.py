@@ -20,7 +20,7 @@ class Latest:
 
     Attributes:
         inputs: The rows (T, I).
-        extras: Further tensors by name, as in ``Batch`` without its first axis.
+        extras: Further tensors by name, as in ``Batch`` without its first axis, each with a row per row to come.
         about: Of the rows to come, as plain JSON: ``times``, one per row, where they are known, and the name of the
             ``series``, where there are several.
     """

@@ -1,4 +1,4 @@
-"""Long tables: many series below each other or interleaved, one row per series and step."""
+"""Tables of series: one, or many below each other or interleaved, one row per series and step."""
 
 # R rows, N columns of numbers, S series
 
@@ -17,13 +17,15 @@ from seqkit.inputs.frames import calendar
 from seqkit.inputs.frames.latest import local
 from seqkit.inputs.frames.tables import (
     UNKNOWN,
-    Fill,
+    Gaps,
     Notation,
     Table,
+    columns_of_numbers,
     fill,
     last_rows,
     numbers_of,
     open_table,
+    read_table,
     select,
     times_of,
     without_repeats,
@@ -38,7 +40,7 @@ class OneSeries:
     """The rows of one series.
 
     Attributes:
-        name: As the table gives it.
+        name: As the table gives it; empty where it is the only one.
         table: Its rows, in even steps.
         static: Its value in each column that is the same at every step: a number, or the text of a category.
     """
@@ -50,7 +52,7 @@ class OneSeries:
 
 @dataclass(frozen=True)
 class LongTable:
-    """Many series, in the order of their first rows.
+    """Series, in the order of their first rows.
 
     Attributes:
         path: Where they were read.
@@ -60,6 +62,7 @@ class LongTable:
         filled: Cells that were filled.
         added: Rows that were put in for times left out.
         repeated: Rows left out because they had the time of the row before.
+        text: Columns that hold no numbers and were left out.
     """
 
     path: Path
@@ -69,6 +72,7 @@ class LongTable:
     filled: int = 0
     added: int = 0
     repeated: int = 0
+    text: tuple[str, ...] = ()
 
     @property
     def times(self) -> Times | None:
@@ -78,21 +82,22 @@ class LongTable:
 
 def read_long(
     path: Path,
-    series: str,
+    series: str | None,
     time_column: str | None,
     numbers: Sequence[str],
     static: Sequence[str] = (),
     categories: Sequence[str] = (),
-    missing: Fill = "refuse",
+    missing: Gaps = "refuse",
     repeats: Literal["refuse", "first"] = "refuse",
     last: int | None = None,
     notation: Notation = UNKNOWN,
+    others: bool = False,
 ) -> LongTable:
     """Read the rows of each series, its gaps filled or refused.
 
     Args:
         path: As of ``read_table``.
-        series: Column that names the series of each row.
+        series: Column that names the series of each row; None where all rows are of one, which has nothing static.
         time_column: Column of their times; None where the rows of a series count as even.
         numbers: Columns of numbers that change from step to step.
         static: Columns of numbers that are the same at every step of a series.
@@ -101,18 +106,27 @@ def read_long(
         repeats: What to do about rows with the time of the row before in their series.
         last: Rows of each series at the end of which gaps matter; None for all.
         notation: How the file is written, as far as it is known.
+        others: Whether to read all other columns of numbers too.
 
     Raises:
         DataError: As ``read_table`` and ``fill``; or times do not rise within a series, series have different steps,
             or a static column changes within one.
     """
-    others = [series, *((time_column,) if time_column else ()), *categories]
-    frame, table = open_table(path, [*numbers, *static], others, notation)
+    counts = Counter[str]()
+    if series is None:
+        whole = read_table(path, time_column, numbers, others, notation)
+        own = prepared(whole, missing, repeats, last, counts, alone=True)
+        return LongTable(path, (OneSeries("", own, {}),), len(whole.line_R), whole.notation, text=whole.text, **counts)
+    beside = [series, *((time_column,) if time_column else ()), *categories]
+    frame, table = open_table(path, [*numbers, *static], beside, notation, others)
     first_S, series_R = _codes(frame[series])
     names = _names(table, frame[series], first_S)
-    values = [numbers_of(table, frame[name], required=True) for name in numbers]
+    left = [name for name in frame.columns if name not in (*beside, *static)] if others else numbers
+    values, text = columns_of_numbers(table, frame, left, numbers)
+    if not values:
+        raise DataError(f"{path}: no column of numbers beside {', '.join([*beside, *static])}. Expected one to predict")
     times = _times(table, frame[time_column]) if time_column else None
-    whole = replace(table, names=tuple(numbers), values_RN=np.stack(values, 1), times=times)  # type: ignore[arg-type]
+    whole = replace(table, names=tuple(values), values_RN=np.stack([*values.values()], 1), times=times)
     fixed: dict[str, Callable[[int], float | str]] = {}
     for name in static:
         fixed[name] = _static(table, name, numbers_of(table, frame[name], required=True), first_S, series_R)
@@ -122,33 +136,35 @@ def read_long(
 
     order_R = np.argsort(series_R, kind="stable")
     ends = np.searchsorted(series_R[order_R], np.arange(len(names) + 1))
-    found, counts = [], Counter[str]()
+    found = []
     for number, name in enumerate(names):
         own = select(whole, order_R[ends[number] : ends[number + 1]])
         try:
-            own = _prepared(own, missing, repeats, last, counts)
+            own = prepared(own, missing, repeats, last, counts)
         except DataError as error:
             raise DataError(f"{error} (series '{shortened(name)}')") from None
         found.append(OneSeries(name, own, {column: value(number) for column, value in fixed.items()}))
     _refuse_other_steps(found)
     written = replace(table.notation, date_format=times.format if times else None, found=False)
-    return LongTable(path, tuple(found), frame.height, written, **counts)
+    return LongTable(path, tuple(found), frame.height, written, text=text, **counts)
 
 
-def framed(one: OneSeries, names: Sequence[str], roles: Sequence[str], levels: Sequence[Sequence[str]]) -> np.ndarray:
+def framed(
+    one: OneSeries, names: Sequence[str], roles: Sequence[str | None], levels: Sequence[Sequence[str]]
+) -> np.ndarray:
     """Return the rows of a series as frames, (R, I) in the units of the data.
 
     Args:
         one: With all columns that are not made from the time.
         names: Of the I columns.
-        roles: Of each, as in ``Frames``.
+        roles: Of each, as in ``Frames``; None of one that is not read.
         levels: Of each, likewise.
     """
     table = one.table
     rows = len(table.line_R)
     columns = []
     for name, role, own in zip(names, roles, levels, strict=True):
-        if role == "static":
+        if role in ("static", "mean", "scale"):
             value = one.static[name]
             columns.append(np.full(rows, own.index(value) + 1 if value in own else 0 if own else value, dtype=float))
         elif role == "calendar":
@@ -165,14 +181,28 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(f"'{shortened(name)}'" for name in names[:NAMED]) + more
 
 
-def _prepared(own: Table, missing: Fill, repeats: str, last: int | None, counts: Counter[str]) -> Table:
-    """Return the rows of a series in even steps and without gaps, and count what was done for that."""
+def prepared(
+    own: Table, missing: Gaps, repeats: str, last: int | None, counts: Counter[str], alone: bool = False
+) -> Table:
+    """Return the rows of a series in even steps and without gaps.
+
+    Args:
+        own: Its rows as read.
+        missing: As of ``fill``.
+        repeats: As of ``read_long``.
+        last: Likewise.
+        counts: What was ``filled``, ``added`` and ``repeated`` is added there.
+        alone: Whether its rows are all rows of the file.
+
+    Raises:
+        DataError: As ``fill``; or times do not rise.
+    """
     if repeats == "first":
         own, repeated = without_repeats(own)
         counts["repeated"] += repeated
-    if own.times is not None:
+    if own.times is not None and not alone:  # of the only series ``fill`` knows more reasons
         _refuse_not_rising(own, own.times)
-    if missing == "refuse" and last:
+    if missing == "refuse" and last:  # rows before those that are read may have gaps
         own = last_rows(own, max(last, 2))  # one alone has no step
     rows = len(own.line_R)
     own, filled = fill(own, missing)
@@ -250,8 +280,8 @@ def _names(table: Table, cells: Any, first_S: np.ndarray) -> list[str]:
     if len(first_S) > 10 and 2 * len(first_S) > len(cells):
         raise DataError(
             f"{table.path}, column '{column}': {len(first_S):,} different values in {len(cells):,} rows, so most are "
-            "no series. Expected the column that names the series of each row; data=series_csv reads a file with one "
-            "column per series"
+            "no series. Expected the column that names the series of each row; without data.series all rows are one "
+            "series, and with data.wide=true each column is one"
         )
     if words and spelled and (few := min(len(words), len(spelled))) * 10 <= len(first_S):
         row = words[0][0] if few == len(words) else int(first_S[texts.to_list().index(next(iter(spelled.values())))])
@@ -295,6 +325,6 @@ def _static(
         raise DataError(
             f"{table.where(row)}, column '{name}': '{shortened(cells_R[row])}', and '"
             f"{shortened(cells_S[series_R[row]])}' in line {before} of the same series. Expected one value per series; "
-            "columns that change are listed in data.past or data.known"
+            "columns that change are listed in data.inputs or data.known"
         )
     return lambda series: float(cells_S[series]) if number else str(cells_S[series])

@@ -1,7 +1,10 @@
-"""Scaling by the window alone: instance normalisation."""
+"""Scaling by the window alone (instance normalisation), or by the rows of one series."""
 
-# B batch, T time, C columns
+# B batch, T time, C columns, R rows
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,3 +33,10 @@ def window_mean_and_scale(values_BTC: Tensor, lengths_B: Tensor | None, usual_C:
     size_BC = mean_BC.abs()
     constant_BC = torch.where(size_BC > 0, size_BC, usual_C.to(size_BC))
     return mean_BC, torch.where(scale_BC > SMALLEST * size_BC, scale_BC, constant_BC)
+
+
+def own_mean_and_scale(values_RC: np.ndarray, usual_C: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each column over the rows of one series, as of a window."""
+    usual = torch.tensor(usual_C, dtype=torch.float64)
+    mean_BC, scale_BC = window_mean_and_scale(torch.from_numpy(values_RC)[None], None, usual)
+    return tuple(mean_BC[0].tolist()), tuple(scale_BC[0].tolist())

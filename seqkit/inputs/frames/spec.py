@@ -2,33 +2,37 @@
 
 # T time (rows), I numbers per frame
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from logging import getLogger
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from seqkit.errors import DataError
+from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file
 from seqkit.inputs.chunks import as_numbers
 from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
 from seqkit.inputs.frames.ahead import KnownAhead
 from seqkit.inputs.frames.decimals import Decimal
-from seqkit.inputs.frames.latest import Latest, following, texts
-from seqkit.inputs.frames.long import OneSeries, framed, listed, read_long
-from seqkit.inputs.frames.reading import read_array, read_end, read_rows, rows_of
+from seqkit.inputs.frames.latest import Latest, texts
+from seqkit.inputs.frames.long import LongTable, OneSeries, framed, listed, read_long
+from seqkit.inputs.frames.reading import last, read_array
+from seqkit.inputs.frames.scaling import own_mean_and_scale
 from seqkit.inputs.frames.sequences import TS, read_ts
-from seqkit.inputs.frames.tables import FILE, Fill, Notation
+from seqkit.inputs.frames.tables import FILE, Gaps, Notation
 from seqkit.inputs.frames.times import SECOND, Times
+from seqkit.inputs.frames.wide import read_wide
 from seqkit.registry import register_inputs
 
 LOG = getLogger("seqkit")
 
-Role = Literal["past", "known", "calendar", "static"]
-"""What is known of a column: up to the last row read; ahead, from a file or from the times; the same at every step."""
+Role = Literal["past", "observed", "known", "calendar", "static", "mean", "scale"]
+"""What a column is: known up to the last row read, and where it was observed; known ahead, from a file or from the
+times; the same at every step; or mean and scale, in its series, of each column of the past."""
 
 
 @register_inputs("frames")
@@ -49,10 +53,14 @@ class Frames:
         decimal: Decimal mark of that file.
         date_format: Of its times, None for ISO 8601.
         series: Column that names the series of each row of a table; None where a table is one series.
+        wide: Columns of a table that are a series each; all of numbers where there are none; None where a table is not
+            wide.
         roles: Of each column; all are of the past where left out.
         levels: Of each column the categories that its numbers stand for, from 1, 0 being one that the training split
             has not; none for a column of numbers, and for all columns where left out.
         window: Whether columns of the past are scaled by mean and deviation of each window instead.
+        members: Of each series of the training data its name, and mean and scale of its columns of the past, where
+            these scale it; new ones are scaled by the rows that are given of them.
     """
 
     frontend: ClassVar[str] = "frames"
@@ -66,15 +74,17 @@ class Frames:
     scale: tuple[float, ...]
     rate: float | None = None
     time_column: str | None = field(default=None, compare=False)
-    missing: Fill = field(default="refuse", compare=False)
+    missing: Gaps = field(default="refuse", compare=False)
     repeats: Literal["refuse", "first"] = field(default="refuse", compare=False)
     separator: Separator | None = field(default=None, compare=False)
     decimal: Decimal | None = field(default=None, compare=False)
     date_format: str | None = field(default=None, compare=False)
     series: str | None = None
+    wide: tuple[str, ...] | None = None
     roles: tuple[Role, ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
     window: bool = False
+    members: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = field(default=(), compare=False)
 
     @property
     def notation(self) -> Notation:
@@ -86,17 +96,43 @@ class Frames:
         own = self.roles or ("past",) * len(self.names)
         return [column for column, role in enumerate(own) if role in roles]
 
+    def scaled_by_series(self, members: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...]) -> "Frames":
+        """Return frames of which the columns of the past are scaled by series; see ``members``."""
+        past = [self.names[column] for column in self.columns("past")]
+        count = len(self.names)
+        own: list[Role] = [*["mean"] * len(past), *["scale"] * len(past)]  # type: ignore[list-item]
+        return replace(
+            self,
+            names=(*self.names, *(f"{name} {part}" for part in ("mean", "scale") for name in past)),
+            mean=(*self.mean, *[0.0] * 2 * len(past)),
+            scale=(*self.scale, *[1.0] * 2 * len(past)),
+            roles=(*(self.roles or ("past",) * count), *own),  # type: ignore[arg-type]
+            levels=(*(self.levels or ((),) * count), *[()] * 2 * len(past)),
+            members=members,
+        )
+
+    def own_scales(self, columns: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Return the columns that hold mean and scale of some columns of the past in their series; () if none do."""
+        pairs = zip(self.columns("mean"), self.columns("scale"), strict=True)
+        own = dict(zip(self.columns("past"), pairs, strict=False))
+        return tuple(own[column] for column in columns) if own else ()
+
     @property
     def categories(self) -> dict[int, tuple[str, ...]]:
         """The levels of each column of categories."""
         return {column: levels for column, levels in enumerate(self.levels) if levels}
 
     def read(self, source: Any, lookback: int | None = None) -> Tensor:
-        """Return rows_TI of a CSV or Parquet file with these columns, or of an array (T, I)."""
+        """Return rows_TI of a CSV or Parquet file with these columns, or of an array (T, I).
+
+        Raises:
+            DataError: The file cannot be read, lacks a column or has too few rows; or the array has another shape.
+        """
         if isinstance(source, str) or hasattr(source, "__fspath__"):
             if self.series:
                 raise DataError(f"{source}: the model reads tables of many series; use `seqkit forecast`")
-            return read_rows(source, self.names, lookback, self.time_column, self.missing, self.repeats, self.notation)
+            table = self._table(source, lookback)
+            return self._past(table.series[0], lookback)
         return read_array(source, self.names, lookback)
 
     def sequences(self, path: Path, lookback: int | None) -> Iterator[tuple[str, Tensor]] | None:
@@ -112,6 +148,7 @@ class Frames:
         return None
 
     def _cases(self, path: Path) -> Iterator[tuple[str, Tensor]]:
+        assert self.missing != "mask"  # which series have, and no sequences
         for number, case in enumerate(read_ts(path, self.missing).cases, 1):
             if case.table.names != self.names:
                 raise DataError(
@@ -127,6 +164,8 @@ class Frames:
     def latest(self, source: Any, lookback: int | None, horizon: int, known: Any = None) -> list[Latest]:
         """Return the last rows of each series of a file, with the ``horizon`` times that follow them.
 
+        Of many series those with too few rows are left out with a warning.
+
         Args:
             source: Path of a CSV or Parquet file.
             lookback: Rows to return; None is all.
@@ -134,58 +173,103 @@ class Frames:
             known: Path of a file with the columns that are known ahead, of the rows to come.
 
         Raises:
+            ConfigError: ``known`` is needed, or is not.
             DataError: A file cannot be read, or has another step than the training data.
         """
-        if self.series:
-            return self._latest_of_each(existing_file(source, FILE), lookback, horizon, known)
-        if known is not None:
-            raise DataError(f"{known}: the model reads no columns that are known ahead. Leave the file out")
-        table = read_end(source, self.names, lookback, self.time_column, self.missing, self.repeats, self.notation)
-        rows_TI = rows_of(table, self.names, lookback)
-        if table.times is None:
-            return [Latest(rows_TI)]
-        self._refuse_other_step(table.path, table.times)
-        ahead = following(table.times, horizon, str(table.path))
-        return [Latest(rows_TI, about={"times": texts(ahead, table.times)})]
-
-    def _latest_of_each(self, path: Path, lookback: int | None, horizon: int, known: Any) -> list[Latest]:
-        """Return the last rows of each series of a long table; those with too few are left out with a warning."""
-        assert self.series is not None
-        needed = lookback or 1
-        by_role = {role: [self.names[column] for column in self.columns(role)] for role in get_args(Role)}
-        categories = [self.names[column] for column in self.categories]
-        static = [name for name in by_role["static"] if name not in categories]
-        numbers = [*by_role["past"], *by_role["known"]]
-        levels = self.levels or ((),) * len(self.names)
-        table = read_long(
-            path, self.series, self.time_column, numbers, static, categories, self.missing, self.repeats, lookback,
-            self.notation,
-        )  # fmt: skip
-        ahead = KnownAhead(
-            self.series, self.time_column, by_role["known"], known, self.missing, self.repeats, self.notation
-        )
+        names = [self.names[column] for column in self.columns("known")]
+        series = self.series if self.wide is None else None
+        ahead = KnownAhead(series, self.time_column, names, known, self.missing, self.repeats, self.notation)
+        table = self._table(source, lookback)
         if table.times is not None:
-            self._refuse_other_step(path, table.times)
+            self._refuse_other_step(table.path, table.times)
+        least = max(lookback or 1, 2 if self.time_column else 1)
         found, short = [], []
         for one in table.series:
-            if len(one.table.line_R) < max(needed, 2 if self.time_column else 1):
+            if self.series and len(one.table.line_R) < least:
                 short.append(one.name)
                 continue
+            past_TI = self._past(one, lookback)
             coming = ahead.of(one, horizon)
-            about: dict[str, Any] = {"series": one.name}
+            about: dict[str, Any] = {"series": one.name} if self.series else {}
             if coming.table.times and one.table.times:
                 about["times"] = texts(coming.table.times, one.table.times)
-            past_TI = torch.from_numpy(framed(one, self.names, self.roles, levels)[-needed:]).float()
             extras = {"known": self._known(coming)} if self.columns("known", "calendar") else {}
             found.append(Latest(past_TI, extras, about))
         if not found:
-            raise DataError(f"{path}: no series has the {needed:,} rows that the model was trained to read")
+            raise DataError(f"{table.path}: no series has the {least:,} rows that the model was trained to read")
         if short:
             LOG.warning(
                 "%s: without a forecast, having less than the %s rows that the model reads: series %s",
-                path, f"{needed:,}", listed(short),
+                table.path, f"{least:,}", listed(short),
             )  # fmt: skip
         return found
+
+    def continued(self, inputs: Tensor, answers: Sequence[Mapping[str, Any]], extras: Mapping[str, Tensor]) -> Tensor:
+        """Return rows (B, T, I) with those of a forecast after them, as if they had been seen.
+
+        Args:
+            inputs: Rows before the forecast.
+            answers: Of each series ``names`` and ``values`` (F, C) of the columns that were forecast.
+            extras: What is ``known`` ahead of these rows (B, F, K), where something is.
+
+        Raises:
+            ConfigError: A column of the past was not forecast.
+        """
+        names = list(answers[0]["names"])
+        others = [self.names[column] for column in self.columns("past") if self.names[column] not in names]
+        if others:
+            raise ConfigError(
+                f"the model reads {listed(others)}, which it does not forecast, and so cannot go on from its forecast. "
+                "Train with a longer data.horizon, or with these among data.targets"
+            )
+        values_BFC = torch.tensor([answer["values"] for answer in answers], dtype=inputs.dtype)
+        rows_BFI = inputs[:, -1:].repeat(1, values_BFC.shape[1], 1)
+        read = [name for name in names if name in self.names]
+        rows_BFI[:, :, [self.names.index(name) for name in read]] = values_BFC[:, :, [names.index(n) for n in read]]
+        rows_BFI[:, :, self.columns("observed")] = 1
+        if "known" in extras:
+            rows_BFI[:, :, self.columns("known", "calendar")] = extras["known"].to(inputs)
+        return torch.cat((inputs, rows_BFI), 1)
+
+    def _table(self, source: Any, lookback: int | None) -> LongTable:
+        """Return the series of a file, of which at least the last ``lookback`` rows are in even steps and filled."""
+        if self.wide is not None:
+            shared = [self.names[column] for column in self.columns("known")]
+            columns = ", ".join([*self.wide, *shared]) or "of numbers"
+            return read_wide(
+                existing_file(source, f"{FILE} with columns {columns}"), self.time_column, self.wide, shared,
+                self.missing, self.repeats, lookback, self.notation,
+            )  # fmt: skip
+        categories = [self.names[column] for column in self.categories]
+        static = [name for column in self.columns("static") if (name := self.names[column]) not in categories]
+        numbers = [self.names[column] for column in self.columns("past", "known")]
+        path = existing_file(source, f"{FILE} with columns {', '.join([*numbers, *static, *categories])}")
+        return read_long(
+            path, self.series, self.time_column, numbers, static, categories, self.missing, self.repeats, lookback,
+            self.notation,
+        )  # fmt: skip
+
+    def _past(self, one: OneSeries, lookback: int | None) -> Tensor:
+        """Return the last rows of a series (T, I)."""
+        count = len(self.names)
+        if self.columns("mean"):
+            one = replace(one, static={**one.static, **self._own_scale(one)})
+        frames_TI = framed(one, self.names, self.roles or ("past",) * count, self.levels or ((),) * count)
+        return last(torch.from_numpy(frames_TI).float(), lookback, str(one.table.path))
+
+    def _own_scale(self, one: OneSeries) -> dict[str, float]:
+        """Return mean and scale of the columns of the past of a series, by the names of the columns that hold them."""
+        past = self.columns("past")
+        known = {name: (mean, scale) for name, mean, scale in self.members}
+        if one.name not in known:
+            LOG.warning(
+                "%s: series '%s' is none of the training data; it is scaled by mean and deviation of its %s rows here",
+                one.table.path, shortened(one.name), f"{len(one.table.line_R):,}",
+            )  # fmt: skip
+            values_RP = one.table.values_RN[:, [one.table.names.index(self.names[column]) for column in past]]
+            known[one.name] = own_mean_and_scale(values_RP, [self.scale[column] for column in past])
+        columns = [*self.columns("mean"), *self.columns("scale")]
+        return dict(zip([self.names[column] for column in columns], chain(*known[one.name]), strict=True))
 
     def _known(self, coming: OneSeries) -> Tensor:
         """Return the columns that are known ahead of the rows to come (F, K)."""
@@ -210,6 +294,10 @@ class Frames:
         frames = torch.tensor(self.mean) + noise * torch.tensor(self.scale)
         for column in self.columns("static"):
             frames[:, :, column] = frames[:, :1, column]
+        for past, own in zip(self.columns("past"), self.own_scales(self.columns("past")), strict=False):
+            frames[:, :, list(own)] = torch.tensor((self.mean[past], self.scale[past]))
+        for column in self.columns("observed"):
+            frames[:, :, column] = (frames[:, :, column] > 0).float()
         for column, levels in self.categories.items():
             frames[:, :, column] = torch.randint(len(levels) + 1, (rows, 1), generator=draw).float()
         return frames

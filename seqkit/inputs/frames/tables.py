@@ -36,6 +36,7 @@ from seqkit.inputs.frames.decimals import (
 from seqkit.inputs.frames.times import Times, moment, months, offset, whole_number
 
 Fill = Literal["refuse", "forward", "interpolate"]
+Gaps = Literal["refuse", "forward", "interpolate", "mask"]
 
 FILE = "a CSV, TSV, Parquet or Excel file"
 LARGEST = float(np.finfo(np.float32).max)
@@ -120,25 +121,8 @@ def read_table(
     """
     known_time = () if time_column is None else (time_column,)
     frame, table = open_table(path, wanted, known_time, notation, others)
-    known = [name for name in frame.columns if name != time_column]
-    columns, text = {}, []
-    for name in known if others else [name for name in known if name in wanted]:
-        values = numbers_of(table, frame[name], required=name in wanted)
-        if values is None:
-            text.append(name)
-        elif name == "":
-            number = frame.columns.index(name) + 1
-            raise DataError(
-                f"{path}: column {number} has no name in the header. Name it there, or list the columns to read in "
-                "data.inputs and data.targets"
-            )
-        elif np.isnan(values).all():
-            raise DataError(
-                f"{path}, column '{shortened(name)}': no value in any row. Leave it out of the file, or out of "
-                "data.inputs and data.targets"
-            )
-        else:
-            columns[name] = values
+    left = [name for name in frame.columns if name != time_column]
+    columns, text = columns_of_numbers(table, frame, left if others else [n for n in left if n in wanted], wanted)
     if not columns:
         raise DataError(f"{path}: no column of numbers. Columns: {listed(frame.columns)}")
     times = None if time_column is None else times_of(table, frame[time_column])
@@ -146,10 +130,45 @@ def read_table(
         table,
         names=tuple(columns),
         values_RN=np.stack([*columns.values()], 1),
-        text=tuple(text),
+        text=text,
         times=times,
         notation=replace(table.notation, date_format=times.format if times else None, found=False),
     )
+
+
+def columns_of_numbers(
+    table: Table, frame: Any, names: Sequence[str], wanted: Sequence[str]
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Return the numbers of columns by name, nan where empty, and the names of those that hold text.
+
+    Args:
+        table: See ``open_table``.
+        frame: Likewise.
+        names: Of the columns.
+        wanted: Those that must hold numbers.
+
+    Raises:
+        DataError: A column has no name or no value, or a cell is not what its column holds.
+    """
+    columns, text = {}, []
+    for name in names:
+        values = numbers_of(table, frame[name], required=name in wanted)
+        if values is None:
+            text.append(name)
+        elif name == "":
+            number = frame.columns.index(name) + 1
+            raise DataError(
+                f"{table.path}: column {number} has no name in the header. Name it there, or list the columns to read "
+                "in data.inputs and data.targets"
+            )
+        elif np.isnan(values).all():
+            raise DataError(
+                f"{table.path}, column '{shortened(name)}': no value in any row. Leave it out of the file, or out of "
+                "data.inputs and data.targets"
+            )
+        else:
+            columns[name] = values
+    return columns, tuple(text)
 
 
 def open_table(
@@ -189,13 +208,20 @@ def open_table(
     return frame, replace(table, notation=replace(notation, separator=separator, decimal=decimal), settled=settled)
 
 
-def fill(table: Table, how: Fill) -> tuple[Table, int]:
+def observed(name: str) -> str:
+    """Return the name of the column that says where a column was observed."""
+    return f"{name} observed"
+
+
+def fill(table: Table, how: Gaps) -> tuple[Table, int]:
     """Make the steps even and every cell a number.
 
     Args:
         table: As read.
         how: ``refuse`` what is not so already; put in rows that are missing between even times, and fill every empty
-            cell with the last value before it (``forward``) or on the line between its neighbours (``interpolate``).
+            cell with the last value before it (``forward``) or on the line between its neighbours (``interpolate``); or
+            fill forward, and follow the columns by one each that is 1 where the cell was there and 0 where it was not
+            (``mask``).
 
     Returns:
         The table and how many of its cells were filled.
@@ -219,17 +245,20 @@ def fill(table: Table, how: Fill) -> tuple[Table, int]:
             )
     table = _even(table, how)
     empty_RN = np.isnan(table.values_RN)
-    if not empty_RN.any():
+    if not empty_RN.any() and how != "mask":
         return table, 0
     row_R = np.arange(len(table.values_RN))
     values_RN = table.values_RN.copy()
     for column, empty_R in enumerate(empty_RN.T):
-        if how == "forward":
+        if how == "interpolate":
+            values_RN[empty_R, column] = np.interp(row_R[empty_R], row_R[~empty_R], values_RN[~empty_R, column])
+        else:
             last_R = np.maximum.accumulate(np.where(empty_R, 0, row_R))
             values_RN[:, column] = values_RN[last_R, column]
-        else:
-            values_RN[empty_R, column] = np.interp(row_R[empty_R], row_R[~empty_R], values_RN[~empty_R, column])
-    return replace(table, values_RN=values_RN), int(empty_RN.sum())
+    names = table.names
+    if how == "mask":
+        names, values_RN = (*names, *map(observed, names)), np.hstack((values_RN, ~empty_RN))
+    return replace(table, names=names, values_RN=values_RN), int(empty_RN.sum())
 
 
 def last_rows(table: Table, count: int) -> Table:
@@ -486,7 +515,7 @@ def _check_zones(table: Table, column: str, cells: Sequence[Any], at_R: np.ndarr
         )
 
 
-def _even(table: Table, how: Fill) -> Table:
+def _even(table: Table, how: Gaps) -> Table:
     """Check that times rise in even steps, putting in rows of nan for whole steps left out unless ``how`` refuses."""
     times = table.times
     if times is None or len(times.at_R) < 2:
@@ -537,8 +566,8 @@ def _not_rising_reason(at_R: np.ndarray, row: int) -> str:
     if (copies > 1 and copies < len(at_R)) or (row > 1 and at_R[row] == at_R[0]):
         goes = "goes back to its start" if at_R[row] == at_R[0] and row > 1 else f"has each time {copies} times"
         return (
-            f"the column {goes}, as of several series in one table. data=series_table data.series=COLUMN reads those, "
-            "COLUMN naming the series of each row"
+            f"the column {goes}, as of several series in one table. data.series=COLUMN reads those, COLUMN "
+            "naming the series of each row"
         )
     if (np.diff(at_R) < 0).all() and len(at_R) > 2:
         return "an earlier time than the row before, as all rows. Expected rising times; turn the file upside down"

@@ -13,6 +13,7 @@ from seqkit.errors import ConfigError
 from seqkit.inputs.waveform.mel import filters_for_window
 from seqkit.inputs.waveform.spec import Waveform
 from seqkit.padding import valid
+from seqkit.precision import full_precision
 from seqkit.registry import register_frontend
 
 FLOOR = 1e-8  # added to the power of a band: 80 dB below a full-scale square wave, so that silence has a logarithm
@@ -132,7 +133,7 @@ class LogMel(nn.Module):
             waveform_BS = waveform_BS.masked_fill(~valid(lengths_B, waveform_BS), 0)
             lengths_B = self._frame_count(lengths_B)
         waveform_BS = nn.functional.pad(waveform_BS, (0, max(0, self.window - waveform_BS.shape[1])))
-        with torch.autocast(waveform_BS.device.type, enabled=False):  # powers span more than half precision holds
+        with full_precision(waveform_BS.device):  # powers span more than half precision holds
             windowed_BTW = waveform_BS.to(self.shape.dtype).unfold(1, self.window, self.hop) * self.shape
             power_BTF = torch.view_as_real(torch.fft.rfft(windowed_BTW, self.fft)).square().sum(-1)
             x_BTM = (power_BTF @ self.filters + FLOOR).log()

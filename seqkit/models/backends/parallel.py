@@ -24,6 +24,7 @@ from seqkit.models.backends.linear_recurrence import solve, solve_transposed
 from seqkit.models.backends.reference import StepError, check_state
 from seqkit.models.projections import GateNames, Projection, Projections
 from seqkit.models.regularisation import ZoneoutMask, apply_zoneout
+from seqkit.precision import full_precision
 
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-14}
 """Largest difference, relative to 1 + |s|, between the states and one step from those before them, by dtype."""
@@ -50,7 +51,7 @@ def run_parallel(
     """
     inputs, system = projections.step_inputs(x_TBI), _System(cell, projections, masks)
     system.refuse_unknown(inputs.dtype)
-    with torch.autocast(inputs.device.type, enabled=False):
+    with full_precision(inputs.device):
         solved = _solved(system, inputs, state)
         if not torch.is_grad_enabled():
             return tuple(torch.cat([states[number, 1:] for states, _ in solved]) for number in range(len(state)))

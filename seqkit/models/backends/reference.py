@@ -13,6 +13,8 @@ from seqkit.errors import PluginError
 from seqkit.models.deferred import refuse_double_backward
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import ZoneoutMask, apply_zoneout
+from seqkit.padding import stacked
+from seqkit.precision import full_precision
 
 
 class StepError(Exception):
@@ -44,8 +46,8 @@ def run_reference(
     zoneout = any(mask is not None for mask in masks)
     inputs = projections.step_inputs(x_TBI)
     every = []
-    with torch.autocast(x_TBI.device.type, enabled=False):
-        products = projections.step_products(len(inputs))
+    with full_precision(x_TBI.device):
+        products = projections.step_products(inputs.shape[0])
         for t, x in enumerate(inputs.unbind(0)):
             new = cell.step(x, *products, state)
             if t == 0:
@@ -56,7 +58,7 @@ def run_reference(
                 )
             state = new
             every.append(state)
-    states = tuple(torch.stack(parts) for parts in zip(*every, strict=True))
+    states = tuple(stacked(parts) for parts in zip(*every, strict=True))
     if torch.is_grad_enabled() and projections.needs_deferring:
         for part_TBH in states:
             if part_TBH.requires_grad:
@@ -77,13 +79,8 @@ def check_state(cell: Any, new: Any, old: State) -> None:
     for state, part, before in zip(states, new, old, strict=True):
         if not isinstance(part, Tensor):
             raise PluginError(f"{name}.step returned {type(part).__name__} for the state '{state}', not a tensor")
-        given, due = _properties(part), _properties(before)
-        for what in given:
-            if given[what] != due[what]:
-                raise PluginError(
-                    f"{name}.step returned the state '{state}' with {what} {given[what]}, not {due[what]}"
-                )
-
-
-def _properties(part: Tensor) -> dict[str, Any]:
-    return {"shape": tuple(part.shape), "dtype": part.dtype, "device": part.device}
+        for what in ("shape", "dtype", "device"):
+            given, due = getattr(part, what), getattr(before, what)
+            if given != due:
+                given, due = (tuple(value) if what == "shape" else value for value in (given, due))
+                raise PluginError(f"{name}.step returned the state '{state}' with {what} {given}, not {due}")

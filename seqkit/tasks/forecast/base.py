@@ -4,7 +4,7 @@
 # P numbers that a head needs per step and target, I input columns
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,8 @@ from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec, wrong_task
 from seqkit.errors import ConfigError
 from seqkit.inputs.frames.spec import Frames
-from seqkit.padding import last_valid, sequence_summary, widened
+from seqkit.padding import last_valid, sequence_summary
+from seqkit.precision import widened
 from seqkit.tasks.forecast.known import KnownAhead
 from seqkit.tasks.forecast.spec import Series
 
@@ -40,6 +41,9 @@ class ForecastHead(nn.Module):
     Raises:
         ConfigError: The data is no series, or does not have what an option needs.
     """
+
+    feeds_back: ClassVar[bool] = False
+    """Whether a forecast is fed back beyond the horizon: not where it would have to spread."""
 
     def __init__(
         self,
@@ -76,6 +80,12 @@ class ForecastHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         columns = 1 if rows_per_sequence > 1 else len(series.names)
         self.output = nn.Linear(output_size, series.horizon * columns * numbers)
+        # Of a single target the rows are the steps, whatever its name: a run may start from one of another series.
+        of = [f" of {name}" for name in series.names] if columns > 1 else [""]
+        each = [f"number {number}{target}" for target in of for number in range(numbers)]
+        steps = [f"{row}, step {step}" for step in range(series.horizon) for row in each]
+        self.row_names = dict.fromkeys(("output.weight", "output.bias"), tuple(steps))
+        self.row_names |= dict.fromkeys(("known.output.weight", "known.output.bias"), tuple(each))
         frames = spec.inputs
         ahead = isinstance(frames, Frames) and frames.columns("known", "calendar")
         self.known = KnownAhead(frames, output_size, columns * numbers) if ahead else None

@@ -72,6 +72,8 @@ class DistributionForecast(ForecastHead):
             )
         if distribution == "student_t":
             self.freedom_FC = nn.Parameter(torch.full((series.horizon, len(series.names)), 8.0))
+            targets = ",".join(series.names) if len(series.names) > 1 else "the target"
+            self.row_names["freedom_FC"] = tuple(f"step {step} of {targets}" for step in range(series.horizon))
         self.meaning = (
             "mean and dispersion (variance = mean + dispersion * mean^2) of the next rows, the last axis"
             if self.counts

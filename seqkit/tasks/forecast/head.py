@@ -3,7 +3,7 @@
 # B batch, T time, H output size of the model, F steps of the forecast (horizon), C target columns
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -38,6 +38,7 @@ class Forecast(ForecastHead):
     """
 
     monitor: tuple[str, Literal["min", "max"]] = ("mse", "min")
+    feeds_back: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 # B batch, F steps of the forecast (horizon), C target columns, Q quantiles
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -33,6 +33,7 @@ class Series:
         counts: Whether each target holds whole numbers from 0 only; empty where unknown.
         window: Input column of each target whose mean and deviation over the window scale it; none where the training
             split's do.
+        own: Input columns that hold mean and scale of each target in its series; none where these do not scale it.
         members: Names of the series, where there are several; a batch says by ``extras["series"]`` which of them each
             row is of, and by ``extras["naive"]`` (B, C, 2) what ``naive`` says of one.
         levels: Of the quantiles that the forecast is corrected to have, after a training.
@@ -50,6 +51,7 @@ class Series:
     naive: tuple[tuple[float, float], ...] = ()
     counts: tuple[bool, ...] = ()
     window: tuple[int, ...] = ()
+    own: tuple[tuple[int, int], ...] = ()
     members: tuple[str, ...] = field(default=(), compare=False)
     levels: tuple[float, ...] = field(default=(), compare=False)
     shifts: tuple[tuple[tuple[float, ...], ...], ...] = field(default=(), compare=False)
@@ -69,6 +71,8 @@ class Series:
         """How a value is had from a deviation, for the description of an exported file."""
         if self.window:
             return "value = output * deviation + mean of the window's valid rows of the column"
+        if self.own:
+            return "value = output * scale + mean, which are columns of the input"
         return "value = output * spec.task.scale + spec.task.mean"
 
     def scaled(self, values: Tensor, batch: Batch) -> Tensor:
@@ -90,6 +94,11 @@ class Series:
             usual_C = torch.tensor(self.scale, dtype=past_BTC.dtype, device=past_BTC.device)
             found = window_mean_and_scale(past_BTC, batch.lengths, usual_C)
             mean, scale = (part_BC.to(values.dtype).view(len(batch), *shape[1:]) for part_BC in found)
+            return mean, scale
+
+        if self.own:
+            own_BC2 = batch.inputs[:, 0, torch.tensor(self.own, device=batch.inputs.device)]
+            mean, scale = (part_BC.to(values.dtype).view(len(batch), *shape[1:]) for part_BC in own_BC2.unbind(-1))
             return mean, scale
 
         def constant(numbers: tuple[float, ...]) -> Tensor:
@@ -154,6 +163,16 @@ class Series:
                 row |= {"levels": list(prediction.levels), "quantiles": quantiles_FCQ}
         return rows
 
+    def joined(self, answers: Sequence[dict[str, Any]], count: int) -> dict[str, Any]:
+        """Return the first ``count`` steps of answers that follow each other; of several without quantiles.
+
+        What is known of the spread is known of the trained horizon only.
+        """
+        joined = {**answers[0], "values": [row for answer in answers for row in answer["values"]][:count]}
+        if len(answers) > 1:
+            return {name: value for name, value in joined.items() if name not in ("levels", "quantiles")}
+        return joined | {name: joined[name][:count] for name in ("quantiles",) if name in joined}
+
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a row per step: its number from 1, the value of each target, and its quantiles if there are any."""
         rows: list[dict[str, Any]] = []
@@ -182,6 +201,21 @@ class Series:
 
         ends = interval_ends(answers[0].get("levels", ()))
         return figure(answers, pasts, getattr(spec.inputs, "names", ()), ends)
+
+    def best(self, metric: str, scores: Mapping[str, float]) -> str | None:
+        """Return whose score is the best: the lowest, of a coverage the nearest; None where it has no direction."""
+        kind, _, share = metric.partition("_")
+        if kind == "width":
+            return None
+        return min(
+            scores, key=lambda name: abs(scores[name] - float(share) / 100) if kind == "coverage" else scores[name]
+        )
+
+    def backtest_figure(self, folds: Sequence[Any], spec: DataSpec, baseline: str | None) -> Any:
+        """Draw the truth, the forecasts from each origin and a baseline's; see ``seqkit.sweeping.backtest.Fold``."""
+        from seqkit.tasks.forecast.figures import backtest
+
+        return backtest(folds, getattr(spec.inputs, "names", ()), self.names, baseline)
 
     def text(self, answer: dict[str, Any]) -> str:
         """Return a table of one line per step: each target, and the ends of its interval where there is one."""

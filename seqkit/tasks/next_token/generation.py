@@ -3,7 +3,7 @@
 # T time, V vocabulary
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from seqkit.rng import generator
 
 STARTS = ("<eos>", "\n", " ")  # tokens after which a text can start, the first that there is
 UNKNOWN = "<unk>"
+PARTIAL = "\ufffd"  # stands for bytes that are no whole character, or not yet
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Sampling:
         ids = None
         if self.top_k or self.top_p < 1:
             logits_V, ids = logits_V.topk(min(self.top_k or len(logits_V), len(logits_V)))
-        probabilities = ((logits_V - logits_V.max()) / self.temperature).softmax(0)
+        probabilities = (logits_V / self.temperature).softmax(0)
         up_to = probabilities.cumsum(0)  # of a token and those before it
         if self.top_p < 1:
             up_to = up_to[: int((up_to - probabilities < self.top_p).sum())]
@@ -72,12 +73,58 @@ class Sampling:
         return min((place for place in map(text.find, self.stop) if place >= 0), default=None)
 
 
+class Settled:
+    """Passes on a text that is being written, as far as no further token changes it.
+
+    A last character that may be a part of one is held back, and so is what may be the start of a text to stop at.
+
+    Args:
+        write: Takes the pieces, which together are the whole text.
+        prompt: Start of the text; it is passed on at once.
+        stop: As of ``Sampling``.
+    """
+
+    def __init__(self, write: Callable[[str], None], prompt: str, stop: Sequence[str]) -> None:
+        self.write, self.prompt, self.stop, self.shown = write, prompt, stop, ""
+        self.finish(prompt)
+
+    def update(self, text: str) -> None:
+        """Take the text so far, in which nothing to stop at is whole."""
+        new = text[len(self.prompt) :].rstrip(PARTIAL)
+        starts = (size for stop in self.stop for size in range(1, len(stop)) if new.endswith(stop[:size]))
+        settled = self.prompt + new[: len(new) - max(starts, default=0)]
+        if settled.startswith(self.shown):
+            self.finish(settled)
+
+    def finish(self, text: str) -> None:
+        """Take the whole text."""
+        if text[len(self.shown) :]:
+            self.write(text[len(self.shown) :])
+            self.shown = text
+
+
 @torch.no_grad()
-def continue_text(network: Any, spec: DataSpec, prompt: str, length: int, sampling: Sampling) -> str:
+def continue_text(
+    network: Any,
+    spec: DataSpec,
+    prompt: str,
+    length: int,
+    sampling: Sampling,
+    write: Callable[[str], None] | None = None,
+) -> str:
     """Return the prompt and the text, of at most ``length`` tokens, that the network continues it with.
 
     A network that cannot go on from a state reads the whole text so far for every token.
+
+    Args:
+        network: Trained to predict the next token.
+        spec: Of the data that it was trained on.
+        prompt: Start of the text.
+        length: Tokens to add at most.
+        sampling: How they are drawn.
+        write: Takes the text piece by piece as it is written, whole characters only.
     """
+    settled = None if write is None else Settled(write, prompt, sampling.stop)
     tokenizer = spec.inputs.tokenizer
     device = next(network.parameters()).device
     source = generator("generate", sampling.seed)
@@ -94,15 +141,22 @@ def continue_text(network: Any, spec: DataSpec, prompt: str, length: int, sampli
             if unknown is not None:
                 logits_V[unknown] = -torch.inf
             ids.append(sampling.draw(logits_V, source))
-            if sampling.stop:
+            if sampling.stop or settled:
                 text = tokenizer.continued(prompt, ids)
                 if (end := sampling.end(text[len(prompt) :])) is not None:
-                    return text[: len(prompt) + end]
+                    text = text[: len(prompt) + end]
+                    break
+                if settled:
+                    settled.update(text)
             new = torch.tensor([[ids[-1]]])
             read = new if goes_on else torch.cat((read, new), 1)
+        else:
+            text = tokenizer.continued(prompt, ids)
     finally:
         network.train(was_training)
-    return tokenizer.continued(prompt, ids)
+    if settled:
+        settled.finish(text)
+    return text
 
 
 def _start(tokenizer: Any) -> Tensor:

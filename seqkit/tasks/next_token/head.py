@@ -6,6 +6,7 @@ import math
 from typing import Any, Literal
 
 import torch
+from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
@@ -15,6 +16,7 @@ from seqkit.inputs.tokens.spec import Tokens
 from seqkit.padding import valid
 from seqkit.registry import register_head
 from seqkit.schema import Probability
+from seqkit.tasks.next_token.adaptive import AdaptiveSoftmax
 from seqkit.tasks.next_token.prediction import TokenPrediction
 from seqkit.tasks.next_token.spec import NextToken
 
@@ -33,6 +35,13 @@ class NextTokenHead(nn.Module):
         dropout: Probability of dropping an output of the model in training.
         tied: Use the embedding's vectors as the weights of the linear layer too (Press and Wolf 2017, Inan et al.
             2017); the model's output has to be as large as a vector.
+        cutoffs: Adaptive softmax (Grave et al. 2017), for a large vocabulary: ids at which its clusters of rarer tokens
+            begin, `[2000,10000]` say; none for the full softmax. Tokens are to be numbered by frequency, as characters
+            and words are.
+        ar: Activation regularisation (Merity et al. 2017, 2018; alpha there): factor of the mean square of the model's
+            output after dropout, which is added to the loss of each token in training.
+        tar: Temporal activation regularisation (beta there): the same of the change of the model's output since the
+            step before; the first step of a chunk has none.
 
     Raises:
         ConfigError: The data has another task, or the model sees the token it is to predict.
@@ -42,7 +51,16 @@ class NextTokenHead(nn.Module):
     meaning = "logits of the token after each token, in the order of spec.inputs.tokenizer.vocabulary"
 
     def __init__(
-        self, output_size: int, spec: DataSpec, causal: bool, *, dropout: Probability = 0.0, tied: bool = False
+        self,
+        output_size: int,
+        spec: DataSpec,
+        causal: bool,
+        *,
+        dropout: Probability = 0.0,
+        tied: bool = False,
+        cutoffs: tuple[PositiveInt, ...] = (),
+        ar: NonNegativeFloat = 0.0,
+        tar: NonNegativeFloat = 0.0,
     ) -> None:
         super().__init__()
         if not isinstance(spec.task, NextToken):
@@ -61,8 +79,16 @@ class NextTokenHead(nn.Module):
         self.characters = spec.inputs.tokenizer.sizes()[:, 0].tolist()
         self.dropout = nn.Dropout(dropout)
         self.tied = tied
-        self.linear = nn.Linear(output_size, len(spec.inputs.vocabulary))
-        self.row_names = dict.fromkeys(("linear.weight", "linear.bias"), spec.inputs.vocabulary)
+        vocabulary = spec.inputs.vocabulary
+        self.linear: nn.Linear | AdaptiveSoftmax
+        if cutoffs:
+            self.linear = AdaptiveSoftmax(output_size, vocabulary, cutoffs, tied)
+            self.row_names = {f"linear.{name}": tokens for name, tokens in self.linear.row_names.items()}
+        else:
+            self.linear = nn.Linear(output_size, len(vocabulary))
+            self.row_names = dict.fromkeys(("linear.weight", "linear.bias"), vocabulary)
+        self.ar, self.tar = ar, tar
+        self._penalty: Tensor | None = None  # of the outputs of the last call, for the loss
 
     def tie(self, frontend: Any) -> None:
         """Take the embedding of ``frontend`` as the weights, if asked to.
@@ -85,11 +111,18 @@ class NextTokenHead(nn.Module):
         self.linear.weight = embedding.weight
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
-        """Return logits_BTV."""
-        return self.linear(self.dropout(y_BTH))
+        """Return logits_BTV; with an adaptive softmax in training the nats (B, T) of the targets."""
+        dropped_BTH = self.dropout(y_BTH)
+        self._penalty = None
+        if self.training and (self.ar or self.tar):
+            self._penalty = activation_penalty(y_BTH, dropped_BTH, lengths_B, self.ar, self.tar)
+        if isinstance(self.linear, AdaptiveSoftmax) and self.training and batch.targets is not None:
+            nats_N = self.linear.nats(dropped_BTH.flatten(0, 1), batch.targets.flatten())
+            return nats_N.view(batch.targets.shape)
+        return self.linear(dropped_BTH)
 
-    def loss(self, logits_BTV: Tensor, lengths_B: Tensor | None, batch: Batch) -> tuple[Tensor, int | Tensor]:
-        """Return the cross entropy in nats, summed over the valid tokens, and their number."""
+    def loss(self, outputs: Tensor, lengths_B: Tensor | None, batch: Batch) -> tuple[Tensor, int | Tensor]:
+        """Return the cross entropy in nats and the penalties, summed over the valid tokens, and their number."""
         targets_BT = batch.targets
         assert targets_BT is not None
         if lengths_B is None:
@@ -98,9 +131,14 @@ class NextTokenHead(nn.Module):
             # Marking the targets, a small array, spares a copy of the logits.
             targets_BT = targets_BT.masked_fill(~valid(lengths_B, targets_BT), -100)
             count = lengths_B.sum()
-        nats = nn.functional.cross_entropy(
-            logits_BTV.flatten(0, 1), targets_BT.reshape(-1), ignore_index=-100, reduction="sum"
-        )
+        if outputs.dim() == 2:
+            nats = outputs.masked_fill(targets_BT == -100, 0).sum()
+        else:
+            nats = nn.functional.cross_entropy(
+                outputs.flatten(0, 1), targets_BT.reshape(-1), ignore_index=-100, reduction="sum"
+            )
+        if self._penalty is not None:
+            nats, self._penalty = nats + self._penalty, None
         return nats, count
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> TokenPrediction:
@@ -125,3 +163,21 @@ class NextTokenHead(nn.Module):
         if characters:
             answer["bits_per_character"] = nats / characters / math.log(2)
         return logits_TV[None], answer, (logits_TV[-1:].clone(), nats, characters, count)
+
+
+def activation_penalty(y_BTH: Tensor, dropped_BTH: Tensor, lengths_B: Tensor | None, ar: float, tar: float) -> Tensor:
+    """Return AR and TAR of a model's outputs, summed over the valid steps (Merity et al. 2018, section 4.6).
+
+    Args:
+        y_BTH: The outputs.
+        dropped_BTH: The same after dropout.
+        lengths_B: Valid steps of each row, None where all are.
+        ar: Factor of the mean square of ``dropped_BTH`` at each step.
+        tar: Factor of the mean square of the change of ``y_BTH`` since the step before.
+    """
+    squares_BT = ar * dropped_BTH.float().square().mean(2)
+    changes_BT = tar * y_BTH.float().diff(dim=1).square().mean(2)
+    if lengths_B is not None:
+        padding_BT = ~valid(lengths_B, squares_BT)
+        squares_BT, changes_BT = squares_BT.masked_fill(padding_BT, 0), changes_BT.masked_fill(padding_BT[:, 1:], 0)
+    return squares_BT.sum() + changes_BT.sum()

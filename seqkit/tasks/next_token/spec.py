@@ -2,7 +2,7 @@
 
 # B batch, T time, V vocabulary
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,11 +35,19 @@ class NextToken:
 
         return baselines(spec.inputs.tokenizer, data, split)
 
-    def continue_text(self, network: Any, spec: DataSpec, prompt: str, length: int, **sampling: Any) -> str:
+    def continue_text(
+        self,
+        network: Any,
+        spec: DataSpec,
+        prompt: str,
+        length: int,
+        write: Callable[[str], None] | None = None,
+        **sampling: Any,
+    ) -> str:
         """Return the prompt and the text that the network continues it with; ``sampling`` as ``Sampling`` has it."""
         from seqkit.tasks.next_token.generation import Sampling, continue_text
 
-        return continue_text(network, spec, prompt, length, Sampling(**sampling))
+        return continue_text(network, spec, prompt, length, Sampling(**sampling), write)
 
     def sample(self, results: Results) -> str:
         """Return a text that the network writes from a line's start."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec, wrong_task
-from seqkit.padding import widened
+from seqkit.precision import widened
 from seqkit.registry import register_head
 from seqkit.schema import Probability
 from seqkit.tasks.pooling import Pooling, pool, pool_stream, refuse_odd

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec, wrong_task
 from seqkit.errors import ConfigError
-from seqkit.padding import valid, widened
+from seqkit.padding import valid
+from seqkit.precision import widened
 from seqkit.registry import register_head
 from seqkit.schema import Probability
 from seqkit.tasks.tag.crf import ConditionalRandomField

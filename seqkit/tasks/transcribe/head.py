@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec, wrong_task
-from seqkit.padding import widened
+from seqkit.precision import widened
 from seqkit.registry import register_head
 from seqkit.tasks.transcribe.ctc import ctc
 from seqkit.tasks.transcribe.decoding import DECODERS

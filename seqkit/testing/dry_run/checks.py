@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from seqkit.contracts.batch import Batch
-from seqkit.network import Network, float32_eval
+from seqkit.network import Network
+from seqkit.precision import float32_eval
 from seqkit.testing.check import cheap_outcomes
 from seqkit.testing.dry_run.trial import Trial
 from seqkit.testing.line import SUITES, suite

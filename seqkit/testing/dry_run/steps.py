@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
-from seqkit.network import Network, autocast
+from seqkit.network import Network
+from seqkit.precision import autocast
 from seqkit.registry import build
 from seqkit.rng import get_rng, set_rng
 from seqkit.testing.dry_run.state import Saved

@@ -62,6 +62,35 @@ def test_rows_without_times_take_the_first_that_are_known():
     assert ends[0].about == {"series": "a"}
 
 
+def test_columns_of_one_series_may_stand_in_another_order():
+    Path("t.csv").write_text("x,a,b\n" + "".join(f"{n},0,0\n" for n in range(9)))
+    Path("k.csv").write_text("b,a\n1,2\n3,4\n")
+    frames = Frames(("x", "a", "b"), (0.0,) * 3, (1.0,) * 3, roles=("past", "known", "known"))
+    [end] = frames.latest("t.csv", 3, 2, "k.csv")
+    assert end.extras["known"].tolist() == [[2, 1], [4, 3]]
+    assert end.about == {}
+
+
+def test_one_series_whose_known_columns_end_too_early_is_refused():
+    Path("t.csv").write_text("t,x,a\n" + "".join(f"{n},{n},0\n" for n in range(9)))
+    frames = Frames(("x", "a"), (0.0,) * 2, (1.0,) * 2, time_column="t", roles=("past", "known"))
+    for rows, message in (("9,2\n", "k.csv, line 2: ends at 9. Expected a up to 10"), ("10,2\n", "no row for 9")):
+        Path("k.csv").write_text(f"t,a\n{rows}")
+        with pytest.raises(DataError, match=message):
+            frames.latest("t.csv", 3, 2, "k.csv")
+
+
+def test_a_series_is_scaled_by_what_is_known_of_it_and_a_new_one_by_its_rows(caplog):
+    frames = Frames(("sales",), (0.0,), (1.0,), 1 / 3600, "date", series="shop")
+    frames = frames.scaled_by_series((("a", (3.0,), (4.0,)), ("b", (5.0,), (6.0,))))
+    a, b, c = latest(frames=frames)
+    assert a.inputs[:, 1:].tolist() == [[3, 4]] * 8
+    assert b.inputs[:, 1:].tolist() == [[5, 6]] * 8
+    values = [100 * (2 + torch.tensor(hour / 3.8).sin().item()) for hour in range(32, 40)]
+    assert c.inputs[0, 1].item() == pytest.approx(sum(values) / 8, rel=1e-4)
+    assert "t.csv: series 'c' is none of the training data; it is scaled by mean and deviation of its 8" in caplog.text
+
+
 REFUSED = {
     "no file": (None, {}, ConfigError, "known ahead (promo). Give them for the rows to come, with --known FILE"),
     "a column is missing": (future(header="shop,date,price"), {}, DataError, "k.csv: no column 'promo'"),

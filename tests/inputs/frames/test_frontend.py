@@ -132,6 +132,14 @@ TABLE = DataSpec(
 ROWS = torch.tensor([[[5.0, 1.0, 8.0, 2.0], [15.0, 0.0, 8.0, 2.0]], [[10.0, 0.0, 4.0, 7.0], [20.0, 1.0, 4.0, 7.0]]])
 
 
+def test_a_series_is_scaled_by_what_its_columns_say():
+    frames = Frames(("sales", "promo"), (10.0, 0.5), (5.0, 0.5), roles=("past", "known"))
+    frontend = FramesFrontend(DataSpec(frames.scaled_by_series(()), TABLE.task), center="last")
+    rows = torch.tensor([[[5.0, 1.0, 3.0, 2.0], [15.0, 0.0, 3.0, 2.0]], [[10.0, 0.0, 0.0, 5.0], [20.0, 1.0, 0.0, 5.0]]])
+    x, _ = frontend(rows)
+    assert x.tolist() == [[[-5.0, 1.0], [0.0, -1.0]], [[-2.0, -1.0], [0.0, 1.0]]]
+
+
 def test_static_columns_stand_once_in_a_patch_and_categories_as_vectors():
     frontend = FramesFrontend(TABLE, patch=2, category_size=3)
     x, lengths = frontend(ROWS)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seqkit.errors import DataError
+from seqkit.errors import ConfigError, DataError
 from seqkit.inputs.frames.latest import following, texts
 from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.frames.tables import read_table
@@ -67,5 +67,5 @@ def test_another_step_than_that_of_the_training_data_is_refused(tmp_path):
 
 def test_columns_known_ahead_are_refused_where_none_are_read(tmp_path):
     path = table(tmp_path, np.datetime_as_string(np.arange("2024-01", "2024-03", dtype="datetime64[D]")))
-    with pytest.raises(DataError, match="future.csv: the model reads no columns that are known ahead"):
+    with pytest.raises(ConfigError, match="future.csv: the model reads no columns that are known ahead"):
         Frames(("x",), (0.0,), (1.0,)).latest(path, 3, 2, "future.csv")

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from seqkit.errors import DataError
-from seqkit.inputs.frames.reading import read_array, read_rows
-from seqkit.inputs.frames.tables import Notation
+from seqkit.inputs.frames.reading import read_array
+from seqkit.inputs.frames.spec import Frames
 
 
 @pytest.fixture
@@ -14,8 +14,9 @@ def path(tmp_path):
     return place
 
 
-def rows(path, names=("a", "b"), lookback=None, time=None, missing="refuse", repeats="refuse", notation=Notation()):  # noqa: B008
-    return read_rows(path, names, lookback, time, missing, repeats, notation)
+def rows(path, names=("a", "b"), lookback=None, time=None, repeats="refuse"):
+    frames = Frames(names, (0.0,) * len(names), (1.0,) * len(names), time_column=time, repeats=repeats)
+    return frames.read(path, lookback)
 
 
 def test_the_last_rows_come_with_the_columns_in_the_order_of_the_names(path):

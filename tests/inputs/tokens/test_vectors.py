@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from seqkit.__main__ import run
-from seqkit.data.series import SAMPLE
+from seqkit.data.sea_temperature import SAMPLE
 from seqkit.errors import ConfigError, DataError
 from seqkit.inputs.tokens.vectors import use_vectors
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from seqkit.contracts.batch import Batch
-from seqkit.data.series import SeriesCsv
+from seqkit.data.series_table import SeriesTable
 from seqkit.data.synthetic import Adding
 from seqkit.tasks.forecast.baselines import RIDGE, drift, last_rows, linear
 
@@ -32,11 +32,11 @@ def saw(tmp_path):
 
 
 def test_repeat_last_seasonal_and_mean_of_a_saw(saw):
-    data = SeriesCsv(path=saw, lookback=4, horizon=6, split=[20, 10, 10], season=4, targets=["x"])
+    data = SeriesTable(path=saw, lookback=4, horizon=6, split=[20, 10, 10], season=4, targets=["x"])
     scores = baselines(data)
     assert list(scores) == ["repeat last", "seasonal naive (season 4)", "drift", "linear", "training mean"]
     part = data.part("test")
-    errors = torch.stack([targets[:, 0] - inputs[-1, 0] for inputs, targets in (part[i] for i in range(len(part)))])
+    errors = torch.stack([targets[:, 0] - inputs[-1, 0] for inputs, targets, *_ in (part[i] for i in range(len(part)))])
     assert scores["repeat last"]["mse_raw"] == pytest.approx(errors.square().mean().item())
     assert scores["repeat last"]["mae_raw"] == pytest.approx(errors.abs().mean().item())
     assert scores["repeat last"]["mse"] == pytest.approx(errors.square().mean().item() / 1.25)  # variance of 0, 1, 2, 3
@@ -48,7 +48,7 @@ def test_repeat_last_seasonal_and_mean_of_a_saw(saw):
 
 
 def test_targets_are_found_among_the_inputs(saw):
-    data = SeriesCsv(
+    data = SeriesTable(
         path=saw, lookback=4, horizon=4, split=[20, 10, 10], season=4, targets=["y", "x"], inputs=["x", "y"]
     )
     assert baselines(data)["seasonal naive (season 4)"]["mse"] == pytest.approx(0)
@@ -56,7 +56,7 @@ def test_targets_are_found_among_the_inputs(saw):
 
 @pytest.mark.parametrize(("season", "lookback"), [(None, 4), (5, 4)])
 def test_no_seasonal_naive_without_a_whole_season_in_view(saw, season, lookback):
-    data = SeriesCsv(path=saw, lookback=lookback, horizon=2, season=season)
+    data = SeriesTable(path=saw, lookback=lookback, horizon=2, season=season)
     assert list(baselines(data)) == ["repeat last", "drift", "linear", "training mean"]
 
 
@@ -67,13 +67,13 @@ def test_targets_that_are_no_inputs_have_the_mean_only():
 
 
 def test_does_not_depend_on_the_batch_size(saw):
-    scores = [baselines(SeriesCsv(path=saw, lookback=4, horizon=3, season=4, batch_size=size)) for size in (1, 64)]
+    scores = [baselines(SeriesTable(path=saw, lookback=4, horizon=3, season=4, batch_size=size)) for size in (1, 64)]
     for name in scores[0]:
         assert scores[0][name] == pytest.approx(scores[1][name], rel=1e-12)
 
 
 def test_etth1_repeat_last_is_that_of_the_literature(shared):
-    data = SeriesCsv(
+    data = SeriesTable(
         path=str(shared / "timeseries" / "etth1" / "ETTh1.csv"),
         time_column="date",
         lookback=336,
@@ -104,7 +104,7 @@ def walk(tmp_path):
     values = torch.randn(160, 2, generator=draw).cumsum(0) * torch.tensor([1.0, 100.0])
     path = tmp_path / "walk.csv"
     path.write_text("x,y\n" + "".join(f"{x:.5f},{y:.5f}\n" for x, y in values.tolist()))
-    data = SeriesCsv(path=str(path), lookback=3, horizon=2, season=3)
+    data = SeriesTable(path=str(path), lookback=3, horizon=2, season=3)
     data.setup()
     return data
 
@@ -114,7 +114,7 @@ def test_the_linear_baseline_is_ridge_regression(walk):
     task, part = walk.spec.task, walk.part("train")
     mean, scale = np.array(task.mean), np.array(task.scale)
     rows, ahead = [], []
-    for inputs, targets in (part[index] for index in range(len(part))):
+    for inputs, targets, *_ in (part[index] for index in range(len(part))):
         past, future = ((values.double().numpy() - mean) / scale for values in (inputs, targets))
         for column in range(2):
             rows.append([*(past[:, column] - past[-1, column]), 1.0])
@@ -123,7 +123,7 @@ def test_the_linear_baseline_is_ridge_regression(walk):
     ridge = RIDGE * (rows[:, :-1] ** 2).sum(0).mean()
     penalty = np.diag([(ridge + 1e-9 * len(rows)) ** 0.5] * 3 + [(1e-9 * len(rows)) ** 0.5])
     weights, *_ = np.linalg.lstsq(np.vstack((rows, penalty)), np.vstack((ahead, np.zeros((4, 2)))), rcond=None)
-    inputs, _ = walk.part("test")[0]
+    inputs, *_ = walk.part("test")[0]
     past = (inputs.double().numpy() - mean) / scale
     due = [(np.append(past[:, c] - past[-1, c], 1.0) @ weights + past[-1, c]) * scale[c] + mean[c] for c in range(2)]
     found = linear(task, [0, 1], 3, walk)(Batch(inputs[None]))[0]
@@ -138,7 +138,7 @@ def test_of_a_calibrated_series_baselines_have_quantiles_of_their_residuals(walk
         assert (quantiles_BFCQ.diff(dim=-1) >= 0).all(), name
     part = walk.part("valid")
 
-    def left(inputs, targets):
+    def left(inputs, targets, *_):
         return float((targets[1, 0] - inputs[-1, 0]) / inputs[:, 0].std(correction=0))
 
     residuals = sorted(left(*part[index]) for index in range(len(part)))
@@ -149,5 +149,5 @@ def test_of_a_calibrated_series_baselines_have_quantiles_of_their_residuals(walk
 
 
 def test_no_score_is_missing_for_a_column_that_never_changes_with_the_season(saw):
-    scores = baselines(SeriesCsv(path=saw, lookback=4, horizon=2, season=4, targets=["x"]))
+    scores = baselines(SeriesTable(path=saw, lookback=4, horizon=2, season=4, targets=["x"]))
     assert all("mase" not in found for found in scores.values())

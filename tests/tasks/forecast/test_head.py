@@ -185,3 +185,28 @@ def test_refuses_what_it_cannot_serve(spec, options, message):
     with pytest.raises(ConfigError) as caught:
         Forecast(6, spec, True, **options)
     assert str(caught.value) == message
+
+
+def test_rows_of_the_output_are_named_so_that_targets_in_another_order_get_their_own():
+    named = {}
+    for names in (("c", "a"), ("a", "c")):
+        torch.manual_seed(0)
+        series = Series(3, names, (0.0,) * 2, (1.0,) * 2, lookback=5)
+        named[names] = Forecast(6, DataSpec(INPUTS, series), True, anchor="zero").eval()
+    one, other = named.values()
+    rows = one.row_names["output.weight"]
+    assert len(set(rows)) == len(rows) == len(one.output.weight)
+    order = [rows.index(name) for name in other.row_names["output.weight"]]
+    other.load_state_dict({name: tensor[order] for name, tensor in one.state_dict().items()})
+    y, batch = torch.randn(2, 4, 6), Batch(torch.zeros(2, 4, 3))
+    assert torch.equal(other(y, None, batch), one(y, None, batch).flip(-1))
+
+
+def test_rows_of_a_single_target_are_steps_whatever_its_name():
+    heads = [
+        Forecast(6, DataSpec(INPUTS, Series(horizon, (name,), (0.0,), (1.0,), lookback=5)), True)
+        for horizon, name in ((2, "a"), (3, "b"))
+    ]
+    short, long = (head.row_names["output.bias"] for head in heads)
+    assert long[:2] == short
+    assert len(long) == 3

@@ -4,8 +4,8 @@ from torch import nn
 
 from seqkit.contracts.spec import DataSpec
 from seqkit.inputs.tokens.spec import Tokens
-from seqkit.inputs.tokens.tokenizers import Characters
-from seqkit.tasks.next_token.generation import Sampling, continue_text
+from seqkit.inputs.tokens.tokenizers import Bytes, Characters
+from seqkit.tasks.next_token.generation import Sampling, Settled, continue_text
 from seqkit.tasks.next_token.spec import NextToken
 
 ABC = DataSpec(Tokens(Characters(("<unk>", "a", "b", "\n"))), NextToken())
@@ -87,3 +87,34 @@ def test_the_text_ends_before_the_first_stop_and_not_in_the_prompt():
         == "ba" + added[: added.index("ba")]
     )
     assert text([0.0, 0.0, 0.0, 0.0], prompt="ba", length=60, stop=["x"]) == whole
+
+
+def test_pieces_are_whole_characters_and_together_the_text():
+    tokenizer, pieces = Bytes(), []
+    ids = [*tokenizer.encode("a\u00e9\u20ac\U0001f600b").tolist(), 0xFF, ord("c"), 0xE2]
+    settled = Settled(pieces.append, "p", ())
+    for number in range(1, len(ids) + 1):
+        settled.update(tokenizer.continued("p", ids[:number]))
+    whole = tokenizer.continued("p", ids)
+    assert pieces == ["p", "a", "\u00e9", "\u20ac", "\U0001f600", "b", "\ufffdc"]
+    settled.finish(whole)
+    assert "".join(pieces) == whole
+
+
+def test_what_may_become_a_text_to_stop_at_is_held_back():
+    pieces = []
+    settled = Settled(pieces.append, "ab", ("abc", "bd"))
+    for text in ("aba", "abab", "ababa", "ababab", "abababx"):
+        settled.update(text)
+    assert pieces == ["ab", "ab", "abx"]  # not the prompt's own "ab"
+
+
+@pytest.mark.parametrize("stop", [(), ("ba",), ("aab", "bb")])
+def test_what_is_written_is_the_text(stop):
+    for seed in range(5):
+        pieces = []
+        network = Fixed([0.0, 1.0, 1.0, 0.0])
+        whole = continue_text(network, ABC, "ab", 20, Sampling(seed=seed, stop=stop), pieces.append)
+        assert "".join(pieces) == whole
+        assert whole == continue_text(network, ABC, "ab", 20, Sampling(seed=seed, stop=stop))
+        assert len(pieces) > 1 or len(whole) <= 3

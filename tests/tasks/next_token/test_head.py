@@ -153,3 +153,43 @@ def test_a_tied_head_refuses_vectors_of_another_size_and_a_frontend_without():
     )
     with pytest.raises(ConfigError, match="head.tied=true needs frontend=embedding"):
         tied(6, 6, nn.Identity())
+
+
+def penalty(head, y_BTH, lengths_B, targets_BT):
+    """What a head in training adds to the loss, and what it counts."""
+    batch = Batch(targets_BT, lengths_B, targets_BT)
+    logits_BTV = head.train()(y_BTH, lengths_B, batch)
+    with_it, count = head.loss(logits_BTV, lengths_B, batch)
+    without, _ = head.loss(logits_BTV, lengths_B, batch)
+    return (with_it - without).item(), int(count)
+
+
+def test_activation_regularisation_is_that_of_the_paper_where_every_step_is_valid():
+    y_BTH, targets_BT = torch.randn(3, 5, 4, dtype=torch.double), torch.randint(7, (3, 5))
+    head = NextTokenHead(4, SPEC, True, ar=2.0, tar=3.0).double()
+    added, count = penalty(head, y_BTH, None, targets_BT)
+    y_TBH = y_BTH.transpose(0, 1)
+    alpha, beta = 2.0 * y_TBH.pow(2).mean(), 3.0 * (y_TBH[1:] - y_TBH[:-1]).pow(2).mean()
+    assert added / count == pytest.approx(float(alpha + beta * 4 / 5), rel=1e-5)  # 4 changes for 5 tokens
+    batch = Batch(targets_BT, None, targets_BT)
+    logits_BTV = head.eval()(y_BTH, None, batch)
+    due = nn.functional.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten(), reduction="sum")
+    assert torch.equal(head.loss(logits_BTV, None, batch)[0], due)
+
+
+def test_activation_regularisation_adds_up_over_rows_without_their_padding():
+    y_BTH, targets_BT = torch.randn(3, 5, 4, dtype=torch.double), torch.randint(7, (3, 5))
+    head = NextTokenHead(4, SPEC, True, ar=2.0, tar=3.0).double()
+    lengths = [5, 1, 3]
+    y_BTH[1, 1:] = 1e3
+    rows = [penalty(head, y_BTH[b : b + 1, :n], None, targets_BT[b : b + 1, :n]) for b, n in enumerate(lengths)]
+    added, count = penalty(head, y_BTH, torch.tensor(lengths), targets_BT)
+    assert count == sum(own for _, own in rows)
+    assert added == pytest.approx(sum(own for own, _ in rows), rel=1e-6)
+
+
+def test_activation_regularisation_is_of_dropped_outputs_and_temporal_of_raw_ones():
+    y_BTH, targets_BT = torch.randn(2, 6, 4, dtype=torch.double), torch.randint(7, (2, 6))
+    for options, due in (({"ar": 1.0}, 0.0), ({"tar": 1.0}, float(y_BTH.diff(dim=1).square().mean(2).sum()))):
+        head = NextTokenHead(4, SPEC, True, dropout=1.0, **options).double()
+        assert penalty(head, y_BTH, None, targets_BT)[0] == pytest.approx(due, rel=1e-5)

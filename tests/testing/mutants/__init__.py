@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seqkit import registry
-from seqkit.data.series import SAMPLE
+from seqkit.data.sea_temperature import SAMPLE
 
 
 @dataclass(frozen=True)

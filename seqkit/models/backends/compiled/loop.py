@@ -19,6 +19,7 @@ from seqkit.models.backends.fused.c_loops import IN_C, address_of
 from seqkit.models.backends.fused.input_projection import input_projection
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import ZoneoutMask
+from seqkit.precision import full_precision
 
 ROWS = 67, 71, 73, 79, 83, 89  # to trace with: two that no other size is
 MOST_PROGRAMS = 16  # of a cell, whose attributes change
@@ -78,7 +79,7 @@ def run_compiled(
     x_TBG = input_projection(projections, x_TBI, False, True)
     own = {f"{OWN}{key}": part for key, part in (*cell.named_parameters(), *cell.named_buffers())}
     weights = []
-    with torch.autocast("cpu", enabled=False):
+    with full_precision(torch.device("cpu")):
         for number, gates in enumerate(program.trace.gates):
             part = projections.recurrent(gates)
             own[f"bias{number}"] = part.bias

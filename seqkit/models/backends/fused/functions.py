@@ -23,6 +23,7 @@ from seqkit.models.backends.fused.triton_loops import TritonLoops
 from seqkit.models.once import once_differentiable
 from seqkit.models.projections import Projections
 from seqkit.models.regularisation import ZoneoutMask
+from seqkit.precision import full_precision
 
 IN_TORCH, IN_TRITON = TorchLoops(), TritonLoops()
 
@@ -58,7 +59,7 @@ def fused_lstm(
             loops.lstm_forward(problem, packed)
         return hs[1:], cs[1:]
     a_TBG = input_projection(projections, x_TBI, True, isinstance(loops, CLoops))
-    with torch.autocast(x_TBI.device.type, enabled=False):
+    with full_precision(x_TBI.device):
         return _LSTM.apply(a_TBG, weight, gain, peephole, projections.mask_BH, *masks, *state, loops)
 
 
@@ -83,7 +84,7 @@ def fused_gru(
             loops.gru_forward(problem, packed)
         return (hs[1:],)
     a_TBG = input_projection(projections, x_TBI, False, isinstance(loops, CLoops))
-    with torch.autocast(x_TBI.device.type, enabled=False):
+    with full_precision(x_TBI.device):
         return (_GRU.apply(a_TBG, weight, bias, gain, projections.mask_BH, *masks, *state, loops),)
 
 
@@ -131,7 +132,7 @@ class _LSTM(torch.autograd.Function):
         a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, hs, cs, raw = ctx.saved_tensors
         zoneout_h, zoneout_c = ctx.zoneout
         problem = LSTMProblem(a_TBG, weight_GH, gain_G, peephole_3H, mask_BH, zoneout_h, zoneout_c, hs, cs)
-        with torch.autocast(a_TBG.device.type, enabled=False):
+        with full_precision(a_TBG.device):
             d_TBG, d_raw, dh_BH, dc_BH = ctx.loops.lstm_backward(problem, raw, dh_TBH, dc_TBH)
             dweight = _weight_gradient(d_raw, hs, mask_BH) if ctx.needs_input_grad[1] else None
             dgain = _gain_gradient(ctx.loops, d_TBG, raw, hs.shape[2]) if ctx.needs_input_grad[2] else None
@@ -166,7 +167,7 @@ class _GRU(torch.autograd.Function):
     def backward(ctx: Any, dh_TBH: Tensor) -> tuple[Tensor | None, ...]:
         a_TBG, weight_GH, bias_G, gain_G, mask_BH, hs, u_n, raw = ctx.saved_tensors
         problem = GRUProblem(a_TBG, weight_GH, bias_G, gain_G, mask_BH, ctx.zoneout, hs)
-        with torch.autocast(a_TBG.device.type, enabled=False):
+        with full_precision(a_TBG.device):
             d_TBG, d_u, d_raw, dh_BH = ctx.loops.gru_backward(problem, u_n, raw, dh_TBH)
             dweight = _weight_gradient(d_raw, hs, mask_BH) if ctx.needs_input_grad[1] else None
             dbias = d_u.sum((0, 1)) if ctx.needs_input_grad[2] else None

@@ -11,6 +11,7 @@ from torch import Tensor
 from seqkit.models.backends.fused.c_loops import IN_C
 from seqkit.models.once import once_differentiable
 from seqkit.models.projections import Projections, linear
+from seqkit.precision import full_precision
 
 CHUNK = 2**24  # bytes of an input projection that is not kept; of smaller ones, the products take longer
 
@@ -29,7 +30,7 @@ def input_projection(projections: Projections, x_TBI: Tensor, both_biases: bool,
         return projections.input_projection(x_TBI, both_biases).contiguous()
     bias = whole.bias + projections.weights.bias_hh_R if both_biases else whole.bias
     raw = linear(x_TBI, whole.weight).to(bias.dtype)
-    with torch.autocast("cpu", enabled=False):
+    with full_precision(torch.device("cpu")):
         return _Normalised.apply(raw, whole.gain, bias, len(bias) // whole.gates)
 
 

@@ -1,5 +1,7 @@
 """A trial of loops that were compiled for this machine, before they are used."""
 
+from collections.abc import Callable
+
 import torch
 
 from seqkit.models.backends.fused.problem import GRUProblem, Loops, LSTMProblem
@@ -30,3 +32,16 @@ def try_loops(loops: Loops, device: torch.device, dtype: torch.dtype, hidden_siz
                 u_n, _ = each.gru_forward(gru)
                 found[-1] += [gru.a_TBG, gru.hs, u_n, *each.gru_backward(gru, u_n, None, d)]
         torch.testing.assert_close(*found, rtol=1e-3, atol=1e-3)
+
+
+def triton_failure(trial: Callable[[], object]) -> str:
+    """Return why a trial of Triton's kernels fails, empty where it does not."""
+    try:
+        trial()
+    except ImportError as error:
+        return f"triton cannot be imported: {error}"
+    except AssertionError as error:
+        return f"triton's results differ: {' '.join(str(error).split())}"
+    except Exception as error:  # whatever a compiler may say
+        return f"triton failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    return ""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from seqkit.models.backends.fused.problem import GRUProblem, LSTMProblem
 from seqkit.models.backends.fused.torch_loops import Product
-from seqkit.models.backends.fused.trial import try_loops
+from seqkit.models.backends.fused.trial import triton_failure, try_loops
 from seqkit.models.regularisation import ZoneoutMask
 
 
@@ -109,16 +109,8 @@ class TritonLoops:
 def _unavailable_reason(device: torch.device, dtype: torch.dtype) -> str:
     if dtype not in (torch.float32, torch.float64):
         return f"triton's kernels do not compute in {str(dtype).removeprefix('torch.')}"
-    try:
-        for hidden in (8, 200):  # on the chip, and not
-            try_loops(TritonLoops(), device, dtype, hidden)
-    except ImportError as error:
-        return f"triton cannot be imported: {error}"
-    except AssertionError as error:
-        return f"triton's results differ: {' '.join(str(error).split())}"
-    except Exception as error:  # whatever a compiler may say
-        return f"triton failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-    return ""
+    on_chip, beyond_it = 8, 200
+    return triton_failure(lambda: [try_loops(TritonLoops(), device, dtype, size) for size in (on_chip, beyond_it)])
 
 
 @cache

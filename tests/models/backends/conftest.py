@@ -9,9 +9,10 @@ from unittest import mock
 import pytest
 import torch
 
+from seqkit.models import backends
 from seqkit.models.backends import fused
 
-NAMES = "triton_steps", "triton_persistent", "triton_persistent_kernels"
+NAMES = "fused.triton_steps", "fused.triton_persistent", "fused.triton_persistent_kernels", "triton_scan"
 
 
 @pytest.fixture(scope="session")
@@ -23,13 +24,14 @@ def device():
 def triton_kernels(device):
     """Return the modules of ``NAMES``; without a GPU, copies of them that nothing but these tests gets to see."""
     pytest.importorskip("triton")  # itself imported as ever, so that what is imported later is compiled as ever
-    full = [f"{fused.__name__}.{name}" for name in NAMES]
+    full = [f"{backends.__name__}.{name}" for name in NAMES]
     if device == "cuda":
         return [importlib.import_module(name) for name in full]
     with (
         mock.patch.dict(os.environ, TRITON_INTERPRET="1"),
         mock.patch.dict(sys.modules),
-        mock.patch.dict(vars(fused)),  # where an import leaves the submodule, too
+        mock.patch.dict(vars(backends)),  # where an import leaves a submodule, too
+        mock.patch.dict(vars(fused)),
     ):
         for name in full:
             sys.modules.pop(name, None)
@@ -44,6 +46,11 @@ def triton_steps(triton_kernels):
 @pytest.fixture(scope="session")
 def triton_persistent(triton_kernels):
     return triton_kernels[1]
+
+
+@pytest.fixture(scope="session")
+def triton_scan(triton_kernels):
+    return triton_kernels[3]
 
 
 @pytest.fixture

@@ -1,0 +1,246 @@
+"""A backtest: forecasts from several origins in the past, by networks that were trained on what lies before them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+
+from seqkit.config import Config
+from seqkit.contracts.batch import Batch, Split
+from seqkit.contracts.spec import DataSpec
+from seqkit.data.folds import Origin
+from seqkit.data.loading import set_up
+from seqkit.errors import ConfigError, DataError
+from seqkit.evaluation import MODEL, NetworkPredictor, Scores, evaluate, on_cpu, rounded
+from seqkit.files import disk_reason, working_in, write_atomic
+from seqkit.registry import build
+from seqkit.report.backtest import backtest_csv, backtest_markdown
+from seqkit.report.figures import save
+from seqkit.runs.refusals import reading_of_data
+from seqkit.runs.sweep import Ledger
+from seqkit.trained import Trained, load
+
+SHOWN = 4
+"""Series in the figure."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Forecasts from one origin and their scores.
+
+    Attributes:
+        run: Folder of the network's run.
+        origins: Of each window.
+        scores: Of the network and of every baseline.
+        drawn: Places of the windows that the figure shows.
+        batch: These windows.
+        prediction: Of the network, for these.
+        beside: Of every baseline, likewise.
+    """
+
+    run: Path
+    origins: Sequence[Origin]
+    scores: Mapping[str, Scores]
+    drawn: Sequence[int]
+    batch: Batch
+    prediction: Any
+    beside: Mapping[str, Any]
+
+    @property
+    def time(self) -> str:
+        """Time of the origin; the first and the last one of series that have different ones."""
+        times = sorted({origin.time for origin in self.origins}, key=lambda time: (len(time), time))
+        return times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}"
+
+
+class AtOrigin:
+    """Data whose test part is that of another fold; the rest, on which baselines are fitted, is as it was.
+
+    Args:
+        fitted: The data that the network was trained on.
+        asked: The same data in the other fold.
+    """
+
+    def __init__(self, fitted: Any, asked: Any) -> None:
+        self.fitted, self.asked = fitted, asked
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.fitted, name)
+
+    def part(self, split: Split) -> Any:
+        return (self.asked if split == "test" else self.fitted).part(split)
+
+    def order(self, split: Split, *rest: Any, **more: Any) -> Any:
+        return (self.asked if split == "test" else self.fitted).order(split, *rest, **more)
+
+
+def refuse_if_no_forecast(config: Config, origins: int) -> None:
+    """Refuse data that cannot be read, or be cut at so many origins, before any training; raises as they do."""
+    options = config["data"]
+    if "fold" not in options:
+        raise ConfigError(
+            f"backtest needs a series to forecast, such as data=series_table reads; data={options['name']} has no "
+            "data.fold to be cut by"
+        )
+    if options["fold"] is not None:
+        raise ConfigError("data.fold is what backtest sets; leave it out")
+    with reading_of_data():
+        set_up(build("data", {**options, "fold": [0, origins]}))
+
+
+def trainings(overrides: Sequence[str], origins: int, refit: bool, window: int | None) -> list[tuple[int, list[str]]]:
+    """Return the trainings of a backtest, a number and overrides each.
+
+    Args:
+        overrides: As typed.
+        origins: How many.
+        refit: Whether there is a training for each origin, and not one before the first.
+        window: Rows that each is trained on; None for all before the validation part.
+    """
+    rolling = [f"data.train_rows={window}"] if window else []
+    return [(fold, [*overrides, *rolling, f"data.fold=[{fold},{origins}]"]) for fold in range(origins if refit else 1)]
+
+
+def backtest(runs: Sequence[Path], origins: int, ledger: Ledger, device: str = "auto") -> dict[str, Any]:
+    """Forecast from every origin, write tables, facts and figure into the folder of the trainings, return the facts.
+
+    Args:
+        runs: One per origin, or one for all.
+        origins: How many.
+        ledger: Of the trainings.
+        device: As of ``load``.
+
+    Raises:
+        DataError: The file has changed since the trainings.
+        ConfigError: The disk refuses.
+    """
+    folds = folds_of(runs, origins, device)
+    trained = load(runs[0], device)
+    facts = facts_of(folds, trained.spec.task, trained.network.head.monitor)
+    files = {
+        ledger.table_md: lambda path: write_atomic(path, backtest_markdown(facts)),
+        ledger.table_csv: lambda path: write_atomic(path, backtest_csv(facts)),
+        ledger.path / "backtest.json": lambda path: write_atomic(
+            path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+        ),
+        ledger.path / "backtest.png": lambda path: save(figure_of(folds, trained.spec, facts), path),
+    }
+    facts["files"] = [path.name for path in files]
+    for path, write in files.items():
+        try:
+            write(path)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written ({disk_reason(error)})") from None
+    return facts
+
+
+def folds_of(runs: Sequence[Path], origins: int, device: str = "auto") -> list[Fold]:
+    """Return the forecasts from every origin.
+
+    Args:
+        runs: One per origin, or one for all.
+        origins: How many.
+        device: As of ``load``.
+
+    Raises:
+        DataError: The file has changed since the trainings.
+    """
+    folds: list[Fold] = []
+    shown: list[str] = []
+    trained: Trained | None = None
+    for fold in range(origins):
+        run = runs[fold if len(runs) > 1 else 0]
+        if trained is None or len(runs) > 1:
+            trained = load(run, device)
+            own = trained.data()
+        asked = own if trained.config["data"]["fold"][0] == fold else _in_fold(trained, fold, own)
+        if not folds:
+            places = torch.linspace(0, len(asked.origins) - 1, min(SHOWN, len(asked.origins))).round().int().tolist()
+            shown = [asked.origins[place].series for place in places]
+        folds.append(_forecast(run, trained, AtOrigin(own, asked), asked.origins, shown))
+    return folds
+
+
+def _in_fold(trained: Trained, fold: int, own: Any) -> Any:
+    """Return the data of another fold."""
+    config = trained.config["data"]
+    with working_in(Path(trained.facts["started_in"])):
+        data: Any = build("data", {**config, "fold": [fold, config["fold"][1]]})
+        set_up(data)
+    if data.fingerprint != own.fingerprint:
+        raise DataError(f"{data.path}: is being changed while it is read")
+    return data
+
+
+@torch.no_grad()
+def _forecast(run: Path, trained: Trained, data: Any, origins: Sequence[Origin], shown: Sequence[str]) -> Fold:
+    network, spec = trained.network, trained.spec
+    beside = spec.task.baselines(spec, data, "test")
+    scores = evaluate(network, spec, data, "test", data.batch_size, beside).scores
+    part = data.part("test")
+    drawn = [place for place, origin in enumerate(origins) if origin.series in shown]
+    batch = data.collate([part[place] for place in drawn])
+    predictor = NetworkPredictor(network)
+    prediction = on_cpu(predictor(batch.to(predictor.device)))
+    others = {name: predict(batch) for name, predict in beside.items() if name in scores}
+    return Fold(run, origins, scores, drawn, batch, prediction, others)
+
+
+def facts_of(folds: Sequence[Fold], task: Any, monitor: Sequence[str]) -> dict[str, Any]:
+    """Return what a backtest says, as plain JSON: the scores from each origin, their mean and deviation, the best.
+
+    Args:
+        folds: From every origin.
+        task: Which says which of several scores is the best.
+        monitor: Name of the score that decides, and ``min`` or ``max``.
+    """
+    every = [fold.scores for fold in folds]
+    names = [name for name in every[0] if all(name in scores for scores in every)]
+    metrics = {
+        name: [metric for metric in every[0][name] if all(metric in scores[name] for scores in every)] for name in names
+    }
+
+    def over_folds(statistic: Any) -> dict[str, Scores]:
+        return {
+            name: {metric: rounded(statistic([scores[name][metric] for scores in every])) for metric in metrics[name]}
+            for name in names
+        }
+
+    mean = over_folds(fmean)
+
+    def best(scores: Mapping[str, Scores]) -> dict[str, str]:
+        found = {}
+        for metric in scores[MODEL]:
+            finite = {name: own[metric] for name, own in scores.items() if isfinite(own.get(metric, float("nan")))}
+            if finite and (chosen := task.best(metric, finite)):
+                found[metric] = chosen
+        return found
+
+    return {
+        "monitor": list(monitor),
+        "folds": [
+            {
+                "origin": fold.time,
+                "forecasts": len(fold.origins),
+                "run": f"{fold.run.parent.name}/{fold.run.name}",
+                "scores": fold.scores,
+                "best": best(fold.scores),
+            }
+            for fold in folds
+        ],
+        "mean": mean,
+        "deviation": over_folds(stdev) if len(folds) > 1 else {},
+        "best": best(mean),
+    }
+
+
+def figure_of(folds: Sequence[Fold], spec: DataSpec, facts: Mapping[str, Any]) -> Any:
+    """Draw the truth, the forecast from each origin, and the baseline that is the best by the score that decides."""
+    metric = facts["monitor"][0]
+    finite = {name: own[metric] for name, own in facts["mean"].items() if name != MODEL and metric in own}
+    return spec.task.backtest_figure(folds, spec, spec.task.best(metric, finite) if finite else None)
