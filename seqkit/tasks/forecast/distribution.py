@@ -40,6 +40,7 @@ class DistributionForecast(ForecastHead):
         anchor: Value that the location is added to: the last one seen of each target (last), or the training split's
             mean (zero); auto takes the last value where every target is among the inputs.
         dropout: Probability of dropping an output of the model in training.
+        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
 
     Raises:
         ConfigError: A target of a negative binomial is no count, or as ``Forecast``.
@@ -57,9 +58,11 @@ class DistributionForecast(ForecastHead):
         distribution: Literal["gaussian", "student_t", "negative_binomial"] = "gaussian",
         anchor: Anchor = "auto",
         dropout: Probability = 0.0,
+        adaptive: bool = False,
     ) -> None:
         name = "distribution_forecast"
         super().__init__(name, output_size, spec, causal, rows_per_sequence, anchor, dropout, numbers=2)
+        self.calibration = {"adaptive": adaptive}
         self.distribution = distribution
         self.counts = distribution == "negative_binomial"
         series = self.series

@@ -32,6 +32,7 @@ class Forecast(ForecastHead):
         loss: Mean squared error, mean absolute error, or Huber's (squared below one deviation, absolute above), in
             units of the training split's deviation.
         dropout: Probability of dropping an output of the model in training.
+        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
 
     Raises:
         ConfigError: The data is no series, or does not have what an option needs.
@@ -50,8 +51,10 @@ class Forecast(ForecastHead):
         anchor: Anchor = "auto",
         loss: Literal["mse", "mae", "huber"] = "mse",
         dropout: Probability = 0.0,
+        adaptive: bool = False,
     ) -> None:
         super().__init__("forecast", output_size, spec, causal, rows_per_sequence, anchor, dropout)
+        self.calibration = {"adaptive": adaptive}
         self.loss_function = LOSSES[loss]
         self.meaning = f"the next rows in deviations: {self.series.unscaling}"
 

@@ -29,6 +29,7 @@ class QuantileForecast(ForecastHead):
         anchor: Value that the forecast is added to: the last one seen of each target (last), or the training split's
             mean (zero); auto takes the last value where every target is among the inputs.
         dropout: Probability of dropping an output of the model in training.
+        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
 
     Raises:
         ConfigError: The quantiles are none, or as ``Forecast``.
@@ -47,6 +48,7 @@ class QuantileForecast(ForecastHead):
         quantiles: list[float] = [0.05, 0.25, 0.5, 0.75, 0.95],  # noqa: B006  never written to
         anchor: Anchor = "auto",
         dropout: Probability = 0.0,
+        adaptive: bool = False,
     ) -> None:
         levels = tuple(quantiles)
         rising = all(low < high for low, high in zip((0.0, *levels), (*levels, 1.0), strict=True))
@@ -58,6 +60,7 @@ class QuantileForecast(ForecastHead):
         super().__init__(
             "quantile_forecast", output_size, spec, causal, rows_per_sequence, anchor, dropout, len(levels)
         )
+        self.calibration = {"adaptive": adaptive}
         self.levels = levels
         self.register_buffer("levels_Q", torch.tensor(levels), persistent=False)
         self.middle = min(range(len(levels)), key=lambda place: abs(levels[place] - 0.5))

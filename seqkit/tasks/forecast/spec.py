@@ -44,6 +44,7 @@ class Series:
         levels: Of the quantiles that the forecast is corrected to have, after a training.
         shifts: Correction (F, C, Q) of each quantile, in deviations of the window; see ``conformal``. No property of
             the data, so that it takes no part in a comparison.
+        rate: Of the levels' adaptation over time; 0 leaves them as they are. See ``adaptive``.
     """
 
     head: ClassVar[str] = "forecast"
@@ -63,6 +64,7 @@ class Series:
     members: tuple[str, ...] = field(default=(), compare=False)
     levels: tuple[float, ...] = field(default=(), compare=False)
     shifts: tuple[tuple[tuple[float, ...], ...], ...] = field(default=(), compare=False)
+    rate: float = field(default=0.0, compare=False)
 
     def columns(self, spec: DataSpec) -> list[int] | None:
         """Return the column of each target among the inputs; None where one is not among them."""
@@ -152,13 +154,27 @@ class Series:
             return constant(mean_C), constant(scale_C)
         return constant(self.mean), constant(self.scale)
 
-    def calibrated(self, spec: DataSpec, data: Any, predict: Predictor) -> "Series":
-        """Return the series with the correction of the quantiles that the validation part asks for."""
-        from seqkit.tasks.forecast.conformal import residual_quantiles
+    def calibrated(self, spec: DataSpec, data: Any, predict: Predictor, adaptive: bool = False) -> "Series":
+        """Return the series with the correction of the quantiles that the validation part asks for.
+
+        Args:
+            spec: Of the data.
+            data: Set up.
+            predict: The network's prediction for a batch.
+            adaptive: Whether to choose a rate of adaptation over time too.
+        """
+        from seqkit.tasks.forecast.conformal import chosen_rate, residual_quantiles
 
         levels, shifts_FCQ = residual_quantiles(predict, self, self.columns(spec), data)
         shifts = tuple(tuple(tuple(row) for row in step) for step in shifts_FCQ.tolist())
-        return replace(self, levels=levels, shifts=shifts)
+        rate = chosen_rate(predict, self, self.columns(spec), data) if adaptive else 0.0
+        return replace(self, levels=levels, shifts=shifts, rate=rate)
+
+    def over_time(self) -> Any:
+        """Return what adapts one prediction after another, in the order of time; None where nothing does."""
+        from seqkit.tasks.forecast.adaptive import Adaptive
+
+        return Adaptive(self.rate, self.levels) if self.rate and self.shifts else None
 
     def corrected(self, prediction: SeriesPrediction, batch: Batch, columns: Sequence[int] | None) -> SeriesPrediction:
         """Return the prediction with calibrated quantiles, where the series has been calibrated; as it is otherwise.
