@@ -460,7 +460,7 @@ class SeriesTable:
         for number, name in enumerate(SPLITS):
             part = self._parts[name]
             rows = sum(edge[number + 1] - edge[number] for edge in edges_S)
-            mirrored = ", half of them mirrored" if part.mirrored is not None else ""
+            mirrored = ", half of them mirrored" if part.mirrored else ""
             facts[name] = f"{rows:,} rows, {len(part):,} windows{mirrored}"
             short = [one.name for one, starts in zip(table.series, part.starts, strict=True) if not starts]
             if short:
