@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
+import seqkit
 from seqkit.contracts.batch import Batch
+from seqkit.tasks.forecast import conformal
 from seqkit.tasks.forecast.adaptive import RATES, Adaptive, interpolated
 from seqkit.tasks.forecast.conformal import best_rate
 from seqkit.tasks.forecast.prediction import SeriesPrediction
@@ -86,3 +90,23 @@ def test_the_rate_is_the_best_of_the_validation_part():
 
     assert chosen(1.0) in RATES[:2]
     assert chosen(0.3) == RATES[-1]
+
+
+def test_a_run_keeps_its_rate_and_is_scored_in_the_order_of_time_at_any_batch_size(monkeypatch):
+    monkeypatch.setattr(conformal, "RATES", (0.02,))
+    report = seqkit.train(
+        [
+            "experiment=sea_temperature", "data.lookback=48", "data.horizon=4", "data.split=[300,60,130]", "id=x",
+            "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=2", "head=quantile_forecast",
+            "head.adaptive=true", "trainer.dry_run=false",
+        ]
+    )  # fmt: skip
+    trained = seqkit.load(report["run"], "cpu")
+    assert trained.spec.task.rate == 0.02
+    expected = {"model": report["test"], **report["baselines"]}
+    assert trained.evaluate("test", 1) == trained.evaluate("test", 64) == expected
+    still = replace(trained.spec, task=replace(trained.spec.task, rate=0.0))
+    unadapted = replace(trained, spec=still).evaluate("test")
+    for name in ("model", "linear"):
+        assert unadapted[name]["coverage_90"] != expected[name]["coverage_90"]
+        assert unadapted[name]["mse"] == expected[name]["mse"]
