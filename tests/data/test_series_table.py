@@ -347,6 +347,22 @@ def test_a_batch_has_the_columns_by_role_and_those_known_ahead_over_the_horizon(
     assert torch.allclose(batch.extras["known"][0, :, 1:], torch.stack((angle.sin(), angle.cos()), 1), atol=1e-6)
 
 
+def test_words_known_ahead_have_a_column_each_of_the_training_part():
+    lines = many(header="shop,date,sales,event,size,region").splitlines()
+    words = {2: "sale", 3: "", 5: "Easter", 40: "strike"}
+    for number, line in enumerate(lines[1:], 2):
+        shop, date, sales, _, *rest = line.split(",")
+        lines[number - 1] = ",".join([shop, date, sales, words.get(number, ""), *rest])
+    data = made("\n".join(lines) + "\n", events=["event"], targets=None, static=["size"])
+    frames = data.spec.inputs
+    assert frames.events == (("event", ("Easter", "sale")),)  # the strike is in the test part
+    assert frames.names == ("sales", "event=Easter", "event=sale", "size")
+    assert frames.roles == ("past", "known", "known", "static")
+    assert data.part("train")[0][0][:4, 1:3].tolist() == [[0, 1], [0, 0], [0, 0], [1, 0]]
+    assert data.collate([data.part("train")[0]]).extras["known"].shape == (1, 2, 2)
+    assert spec_from_json(spec_to_json(data.spec)) == data.spec
+
+
 def test_without_columns_known_ahead_there_are_none():
     assert set(made().collate([made().part("train")[0]]).extras) == {"series", "naive"}
 
@@ -606,6 +622,8 @@ REFUSED = {
     "a column that a wide table has not": (wide(), {**WIDE, "targets": ["a", "d"]}, "t.csv: no column 'd'"),
     "a column that is named as one that seqkit makes": (many(header="shop,date,sales,hour sine,size,region"), {"known": ["hour sine"], "calendar": ["hour"]}, "t.csv: column 'hour sine' has a name that seqkit makes. Rename it in the file"),
     "a value without a logarithm": (changed("b,2024-01-02 08:00,-0.5,0,6,S"), {"transform": "log"}, "t.csv, line 50, column 'sales': -0.5 has no logarithm. Expected numbers above 0, or data.transform=none"),
+    "events that are none": (many(), {"events": ["sales"], "targets": ["promo"]}, "t.csv, column 'sales': 120 different words. Expected 1 to 100, each gets a column"),
+    "no such column of events": (many(), {"events": ["holiday"]}, "t.csv: no column 'holiday'"),
     "a calendar of numbers": (NUMBERS, {"calendar": ["hour"]}, "t.csv: column 'date' holds numbers. data.calendar needs dates"),
     "too little variation": ("shop,sales\n" + "".join(f"{shop},{1e9 + row % 3}\n" for shop in "ab" for row in range(40)), {"time_column": None, "scaling": "standard"}, "t.csv, column 'sales': varies by 0.8"),
 }  # fmt: skip
