@@ -28,9 +28,9 @@ from seqkit.inputs.frames import tables
 from seqkit.inputs.frames.calendar import Cycle
 from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
-from seqkit.inputs.frames.scaling import own_mean_and_scale
+from seqkit.inputs.frames.scaling import Transform, own_mean_and_scale, transformed
 from seqkit.inputs.frames.spec import Frames, Role
-from seqkit.inputs.frames.tables import Gaps, Notation, observed
+from seqkit.inputs.frames.tables import Gaps, Notation, observed, refuse_no_logarithm
 from seqkit.inputs.frames.wide import SERIES, VALUE, read_wide
 from seqkit.registry import register_data
 from seqkit.tasks.forecast.facts import are_counts, naive_errors
@@ -76,6 +76,9 @@ class SeriesTable:
             and range (minmax), median and quartile range (robust); targets and inputs by mean and deviation of the
             training part of their own series (series), a new one by the rows that are given of it; or by mean and
             deviation of the window alone (window). If left out, standard for one series and window for many.
+        transform: What the model reads and learns of targets and inputs, before they are scaled: the values (none),
+            their logarithms (log), or their differences from the row before (difference). Predictions, scores and
+            baselines are of the values.
         train_rows: Last rows of the training part, of each series, that are trained on; all of it if left out.
         fold: Fold of a backtest and how many there are, [0,5]: all parts end at its origin; set by `seqkit backtest`.
         stride: Rows between the starts of neighbouring training windows.
@@ -112,6 +115,7 @@ class SeriesTable:
         missing: Gaps = "refuse",
         repeats: Literal["refuse", "first"] = "refuse",
         scaling: Literal["window", "series"] | Scaling | None = None,
+        transform: Transform = "none",
         train_rows: PositiveInt | None = None,
         fold: list[int] | None = None,
         stride: PositiveInt = 1,
@@ -133,6 +137,12 @@ class SeriesTable:
             series,
             time_column,
         )
+        if transform != "none" and scaling == "series":
+            raise ConfigError(f"data.transform={transform} and data.scaling=series: use scaling window or standard")
+        if transform == "log" and mirror:
+            raise ConfigError(
+                "data.transform=log and data.mirror=true: what is mirrored may fall below 0. Set data.mirror=false"
+            )
         if scaling == "series" and series is None:
             raise ConfigError(
                 "data.scaling=series needs data.series; of a single series data.scaling=standard is the same"
@@ -157,6 +167,7 @@ class SeriesTable:
         self.missing: Gaps = missing
         self.repeats: Literal["refuse", "first"] = repeats
         self.scaling = scaling or ("window" if series else "standard")
+        self.transform: Transform = transform
         self.stride = stride
         self.eval_stride = eval_stride
         self.mirror = mirror
@@ -197,20 +208,17 @@ class SeriesTable:
         for start, edge in zip(starts, edges_S, strict=False):
             train_R[start + edge[0] : start + edge[1]] = True
         _check_changing(self.path, names, values_RA, columns, train_R)
-        numbers = [column for column, own in enumerate(levels) if not own and roles[names[column]] != "observed"]
-        mean_A, scale_A = np.zeros(len(levels)), np.ones(len(levels))
-        mean_A[numbers], scale_A[numbers] = fitted(
-            self.path,
-            [names[column] for column in numbers],
-            values_RA[train_R][:, numbers],
-            "standard" if self.scaling == "window" or self.scaling == "series" else self.scaling,
-        )
+        mean_A, scale_A = self._fitted(roles, levels, values_RA[train_R])
+        transformed_RA = values_RA
+        if self.transform != "none":
+            transformed_RA = self._transformed(table, roles, values_RA, starts)
+        read_mean_A, read_scale_A = self._fitted(roles, levels, transformed_RA[train_R])
         read = len(names) - len(unread)
         plain = set(roles.values()) <= {"past", None}
         frames = Frames(
             tuple(names[:read]),
-            tuple(mean_A[:read].tolist()),
-            tuple(scale_A[:read].tolist()),
+            tuple(read_mean_A[:read].tolist()),
+            tuple(read_scale_A[:read].tolist()),
             rate=times.rate if times else None,
             time_column=self.time_column,
             missing=self.missing,
@@ -223,6 +231,7 @@ class SeriesTable:
             roles=() if plain else tuple(role for role in roles.values() if role),
             levels=() if plain else tuple(levels[:read]),
             window=self.scaling == "window",
+            transform=self.transform,
         )
         values_RI = values_RA[:, :read]
         if self.scaling == "series":
@@ -259,7 +268,12 @@ class SeriesTable:
                 season=season,
                 naive=() if self.series else naive[0],
                 window=tuple(columns) if frames.window else (),
+                read=tuple(columns) if self.transform == "difference" else (),
                 own=frames.own_scales(columns),
+                transform=self.transform,
+                transformed=()
+                if self.transform == "none"
+                else tuple(zip(read_mean_A[columns].tolist(), read_scale_A[columns].tolist(), strict=True)),
                 counts=are_counts(targets_RC),
                 members=tuple(one.name for one in table.series) if self.series else (),
             ),
@@ -332,6 +346,11 @@ class SeriesTable:
             by_role["observed"] = [observed(name) for name in past if _has_gaps(table, name)]
         by_role |= {"known": self.known, "calendar": self.calendar, "static": [*self.static, *self.categories]}
         by_role[None] = [name for name in targets if name not in past]
+        if by_role[None] and self.transform == "difference":
+            raise ConfigError(
+                f"data.transform=difference goes on from the last row of a target, and data.inputs leaves out "
+                f"'{by_role[None][0]}'. Name it there too"
+            )
         if by_role[None] and self.scaling in ("window", "series"):
             raise ConfigError(
                 f"data.scaling={self.scaling} scales a target by what is read of it, and data.inputs leaves out "
@@ -344,6 +363,38 @@ class SeriesTable:
                     raise DataError(f"{self.path}: column '{name}' has a name that seqkit makes. Rename it in the file")
                 roles[name] = role
         return targets, roles
+
+    def _fitted(
+        self, roles: dict[str, Role | None], levels: Sequence[Sequence[str]], train_RA: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what scales each column (A,); 0 and 1 for those that are no numbers."""
+        pairs = zip(roles.values(), levels, strict=True)
+        numbers = [column for column, (role, own) in enumerate(pairs) if not own and role != "observed"]
+        how: Scaling = "standard" if self.scaling == "window" or self.scaling == "series" else self.scaling
+        mean_A, scale_A = np.zeros(len(roles)), np.ones(len(roles))
+        names = list(roles)
+        mean_A[numbers], scale_A[numbers] = fitted(
+            self.path, [names[column] for column in numbers], train_RA[:, numbers], how
+        )
+        return mean_A, scale_A
+
+    def _transformed(
+        self, table: LongTable, roles: dict[str, Role | None], values_RA: np.ndarray, starts: Sequence[int]
+    ) -> np.ndarray:
+        """Return the rows of all series with targets and columns of the past transformed.
+
+        Raises:
+            DataError: A value has no logarithm.
+        """
+        names = [name for name, role in roles.items() if role in ("past", None)]
+        columns = [list(roles).index(name) for name in names]
+        made_RA = values_RA.copy()
+        for one, start, end in zip(table.series, starts, starts[1:], strict=False):
+            if self.transform == "log":
+                refuse_no_logarithm(one.table, names)
+            own_1RP = torch.from_numpy(values_RA[start:end][:, columns])[None]
+            made_RA[start:end, columns] = transformed(own_1RP, self.transform)[0].numpy()
+        return made_RA
 
     def _spans(self, part: int, starts: Sequence[int], edges_S: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
         """Return of each series the first row that may be predicted in a part and the first after those."""
@@ -377,7 +428,7 @@ class SeriesTable:
             facts["step"] = times.distance(times.step)
         if season:
             facts["season"] = f"{season} rows, {'as given' if self.season else 'by the step'}"
-        facts["scaling"] = self.scaling
+        facts["scaling"] = self.scaling + {"none": "", "log": ", of logarithms"}.get(self.transform, ", of differences")
         if self.missing != "refuse":
             facts["missing"] = (
                 f"{table.filled:,} cells filled ({self.missing}), {table.added:,} rows put in for times left out"

@@ -3,6 +3,8 @@
 import pytest
 
 import seqkit
+from seqkit.models.backends.compiled import expressions
+from seqkit.models.backends.compiled.trace import aten
 from seqkit.testing.check import CHECKS
 from seqkit.testing.line import parse, suite
 from tests.testing.mutants import registered
@@ -41,6 +43,23 @@ def test_what_the_mutants_share_is_right(right):
     subject, kinds = suite(kind, chosen)
     found = [check.outcome(subject) for own in kinds for check in CHECKS[own] if check.name != "export_equals_it"]
     assert [outcome for outcome in found if not outcome.passed] == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "wrong", "caught_by"),
+    [
+        (aten.tanh.default, "sigmoid({})", "backends_equal_the_reference"),
+        (aten.where.self, "({0} ? {2} : {1})", "compiled_step_equals_it_in_training"),  # zoneout, by a mask
+    ],
+)
+def test_a_wrongly_compiled_step_is_caught(operation, wrong, caught_by, monkeypatch):
+    monkeypatch.setitem(expressions.POINTWISE, operation, wrong)
+    seqkit.register_cell("right_cell")(cells.Unit)
+    subject, _ = suite("model", parse(["model=right_cell"]))
+    [check] = [check for check in CHECKS["cell"] if check.name == caught_by]
+    outcome = check.outcome(subject)
+    assert not outcome.passed
+    assert outcome.reason.startswith("backend=compiled: its outputs are ")
 
 
 def test_enough_of_them():

@@ -261,6 +261,17 @@ def fill(table: Table, how: Gaps) -> tuple[Table, int]:
     return replace(table, names=names, values_RN=values_RN), int(empty_RN.sum())
 
 
+def refuse_no_logarithm(table: Table, names: Sequence[str]) -> None:
+    """Refuse columns of which a value has no logarithm; raises ``DataError``."""
+    values_RN = table.values_RN[:, [table.names.index(name) for name in names]]
+    if (values_RN <= 0).any():
+        row, column = (int(index) for index in np.argwhere(values_RN <= 0)[0])
+        raise DataError(
+            f"{table.where(row)}, column '{shortened(names[column])}': {values_RN[row, column]:g} has no logarithm. "
+            "Expected numbers above 0, or data.transform=none"
+        )
+
+
 def last_rows(table: Table, count: int) -> Table:
     """Return the table's last ``count`` rows."""
     return select(table, np.arange(len(table.values_RN))[-count:])

@@ -2,7 +2,8 @@
 
 # B batch, T time, I input, H output
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -35,35 +36,41 @@ VARIANTS: tuple[Mapping[str, Any], ...] = (
     {"recurrent_init": "orthogonal"},
 )
 """Options of the stack, each with what it needs to show."""
+COMPILED = {"layer_norm": True, "variational_dropout": 0.5, "zoneout": 0.5}
+"""Options of the stack that change the C of a step."""
 
 
 @check("cell")
 def backends_equal_the_reference(subject: ModelSubject) -> None:
     """Each faster backend gives the outputs, state and gradients of the step, which is what the author wrote."""
-    reference = _built(subject, {"backend": "reference"})
-    x_BTI = subject.x(3, 6)
-    lengths_B = torch.tensor([6, 4, 1])
-    faster = [name for name in backends_of(reference.layers[0][0].cell) if name != "reference"]
-    if "native" in faster or "fused" in faster:
-        faster.remove("compiled")  # never the fastest beside these
+    faster = _faster(subject)
     if not faster:
         raise DoesNotApply("it has no backend but its step")
-    due = _results(reference, x_BTI, lengths_B)
     for name in faster:
-        try:
-            model = _built(subject, {"backend": name})
-        except ConfigError:  # it does not compute the options in use
-            continue
-        model.load_state_dict(reference.state_dict())
-        found = _results(model, x_BTI, lengths_B)
-        for quantity in due:
-            by = largest(found[quantity], due[quantity])
-            ensure(by < TOLERANCE, f"backend={name}: its {quantity} are {by:.2g} away from those of the step")
+        _equals_the_reference(subject, name)
+
+
+@check("cell")
+def compiled_step_equals_it_in_training(subject: ModelSubject) -> None:
+    """So does the compiled step in training, with all options at once that change it: each set is compiled anew."""
+    if "compiled" not in _faster(subject):
+        raise DoesNotApply("a faster backend computes it")
+    together: dict[str, Any] = {}
+    for option, value in COMPILED.items():
+        with suppress(ConfigError):  # refused with its reason
+            _built(subject, {"backend": "compiled", **together, option: value})
+            together[option] = value
+    _equals_the_reference(replace(subject, config={**(subject.config or {}), **together}), "compiled", training=True)
 
 
 @check("cell")
 def every_option_of_the_stack_works(subject: ModelSubject) -> None:
     """With each option of the stack it trains every parameter, and keeps what padding, time and backends demand."""
+    backends = [partial(_equals_the_reference, name=name) for name in _faster(subject) if name != "compiled"]
+    demands: tuple[Callable[[ModelSubject], None], ...] = (
+        gradient_reaches_every_parameter, padding_never_changes_a_valid_output, nothing_looks_ahead,
+        chunks_equal_the_whole, *backends,
+    )  # fmt: skip
     for variant in VARIANTS:
         try:
             _built(subject, variant)
@@ -71,13 +78,10 @@ def every_option_of_the_stack_works(subject: ModelSubject) -> None:
             continue
         own = replace(subject, make=partial(_built, subject, variant), config={**(subject.config or {}), **variant})
         said = " ".join(f"model.{name}={str(value).lower()}" for name, value in variant.items())
-        for run in (
-            gradient_reaches_every_parameter, padding_never_changes_a_valid_output, nothing_looks_ahead,
-            chunks_equal_the_whole, backends_equal_the_reference,
-        ):  # fmt: skip
+        for demand in demands:
             try:
                 with seeded():
-                    run(own)
+                    demand(own)
             except DoesNotApply:
                 continue
             except CheckError as error:
@@ -114,9 +118,32 @@ def _built(subject: ModelSubject, options: Mapping[str, Any]) -> Any:
         return registry.build("model", {**subject.config, **options}, subject.x().shape[2]).eval()
 
 
+def _faster(subject: ModelSubject) -> list[str]:
+    """Return the backends that may run the cell instead of its step."""
+    faster = [name for name in backends_of(_built(subject, {}).layers[0][0].cell) if name != "reference"]
+    if "native" in faster or "fused" in faster:
+        faster.remove("compiled")  # never the fastest beside these
+    return faster
+
+
+def _equals_the_reference(subject: ModelSubject, name: str, training: bool = False) -> None:
+    """Compare a backend with the step, unless it does not compute the options in use."""
+    reference = _built(subject, {"backend": "reference"}).train(training)
+    try:
+        model = _built(subject, {"backend": name}).train(training)
+    except ConfigError:
+        return
+    model.load_state_dict(reference.state_dict())
+    due, found = (_results(one, subject.x(3, 6), torch.tensor([6, 4, 1])) for one in (reference, model))
+    for quantity in due:
+        by = largest(found[quantity], due[quantity])
+        ensure(by < TOLERANCE, f"backend={name}: its {quantity} are {by:.2g} away from those of the step")
+
+
 def _results(model: Any, x_BTI: Tensor, lengths_B: Tensor) -> dict[str, tuple[Tensor, ...]]:
     """Return the outputs and states of a model, and the gradients of its trained parameters, each by its name."""
-    y_BTH, state = model(x_BTI, lengths_B, None)
+    with seeded():  # masks of a training
+        y_BTH, state = model(x_BTI, lengths_B, None)
     gradients = torch.autograd.grad(projected(y_BTH), list(trained(model).values()), allow_unused=True)
     found = tuple(gradient for gradient in gradients if gradient is not None)
     return {"outputs": (y_BTH,), "states": state, "gradients": found}

@@ -6,7 +6,7 @@ import enum
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -253,11 +253,8 @@ class _Recorder(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        from torch._decomp import core_aten_decompositions, get_decompositions
-
         self.nodes: dict[Any, Node] = {}
         self.inputs: list[Node] = []
-        self._parts = {**core_aten_decompositions(), **get_decompositions([aten.elu, aten.leaky_relu, aten.hardtanh])}
         self._alive: list[Any] = []  # so that no address is used twice
 
     @classmethod
@@ -279,9 +276,9 @@ class _Recorder(TorchDispatchMode):
             raise NotTracedError("draws random numbers")
         if func._schema.is_mutable:
             return self._in_place(func, *args, **kwargs)
-        if func in self._parts and func not in _KEPT:
+        if func in _parts() and func not in _KEPT:
             with self:
-                found = inspect.unwrap(self._parts[func])(*args, **kwargs)  # a wrapper would import torch's compiler
+                found = inspect.unwrap(_parts()[func])(*args, **kwargs)  # a wrapper would import torch's compiler
             if found is not NotImplemented:
                 return found
         if func is aten._local_scalar_dense.default:
@@ -316,6 +313,14 @@ class _Recorder(TorchDispatchMode):
     def _add(self, tensor: Tensor, node: Node) -> None:
         self.nodes[_key(tensor)] = node
         self._alive.append(tensor.untyped_storage())
+
+
+@cache
+def _parts() -> dict[Any, Any]:
+    """Return the functions that compute composite operations by their parts; torch collects them anew at each call."""
+    from torch._decomp import core_aten_decompositions, get_decompositions
+
+    return {**core_aten_decompositions(), **get_decompositions([aten.elu, aten.leaky_relu, aten.hardtanh])}
 
 
 _KEPT = {aten.split.Tensor, aten.split_with_sizes.default, aten.unbind.int, aten.relu.default}
