@@ -27,6 +27,7 @@ from seqkit.inputs.frames import calendar as cycles
 from seqkit.inputs.frames import tables
 from seqkit.inputs.frames.calendar import Cycle
 from seqkit.inputs.frames.decimals import Decimal
+from seqkit.inputs.frames.events import names as event_names
 from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
 from seqkit.inputs.frames.scaling import Transform, own_mean_and_scale, transformed
 from seqkit.inputs.frames.spec import Frames, Role
@@ -57,6 +58,8 @@ class SeriesTable:
         inputs: Columns of numbers that the model reads up to the last row before the forecast; if left out, the targets
             and, of one series, all other columns of numbers that no other option names.
         known: Further columns of numbers that are known ahead, such as prices, promotions and holidays.
+        events: Columns of words that are known ahead, such as the names of holidays; each word of the training part
+            gets a column that is 1 in its rows, and an empty cell is none.
         static: Columns of numbers that are the same at every step of a series.
         categories: Columns of any text, the same at every step of a series; each text gets a learned vector. May name
             the column of the series itself.
@@ -84,7 +87,7 @@ class SeriesTable:
         stride: Rows between the starts of neighbouring training windows.
         eval_stride: Likewise in validation and test.
         mirror: Also train on every window upside down, mirrored about its last row before the horizon, so that no
-            drift of the training part is learnt as a rule.
+            drift of the training part is learnt as a rule; not with columns known ahead.
         separator: Between the cells; found if left out.
         decimal: Decimal mark of the numbers; found if left out.
         date_format: Of the times, as %d/%m/%Y; found if left out.
@@ -105,6 +108,7 @@ class SeriesTable:
         targets: list[str] | None = None,
         inputs: list[str] | None = None,
         known: list[str] = [],  # noqa: B006  none of these is ever written to
+        events: list[str] = [],  # noqa: B006
         static: list[str] = [],  # noqa: B006
         categories: list[str] = [],  # noqa: B006
         calendar: list[Cycle] = [],  # noqa: B006
@@ -133,7 +137,14 @@ class SeriesTable:
             _check_wide({"series": series, "inputs": inputs, "static": static}, known, categories)
             series = SERIES
         _check_columns(
-            {"targets": targets, "inputs": inputs, "known": known, "static": static, "categories": categories},
+            {
+                "targets": targets,
+                "inputs": inputs,
+                "known": known,
+                "events": events,
+                "static": static,
+                "categories": categories,
+            },
             series,
             time_column,
         )
@@ -142,6 +153,12 @@ class SeriesTable:
         if transform == "log" and mirror:
             raise ConfigError(
                 "data.transform=log and data.mirror=true: what is mirrored may fall below 0. Set data.mirror=false"
+            )
+        ahead = [*known, *events, *calendar]
+        if ahead and mirror:
+            raise ConfigError(
+                f"data.mirror=true and '{ahead[0]}' known ahead: upside down it would act the other way round. Set "
+                "data.mirror=false"
             )
         if scaling == "series" and series is None:
             raise ConfigError(
@@ -155,6 +172,7 @@ class SeriesTable:
         self.targets = targets
         self.inputs = inputs
         self.known = known
+        self.events = events
         self.static = static
         self.categories = categories
         self.calendar = cycles.names(list(dict.fromkeys(calendar)))
@@ -194,7 +212,8 @@ class SeriesTable:
             if not any(first < end for first, end in spans[name]):
                 self._refuse_short(name, max(edge[number + 1] - edge[number] for edge in edges_S))
 
-        targets, roles = self._targets_and_roles(table)
+        events = _events(table, self.events, edges_S)
+        targets, roles = self._targets_and_roles(table, event_names(events))
         names = list(roles)
         columns = [names.index(name) for name in targets]
         unread = [name for name in targets if roles[name] is None]
@@ -230,6 +249,7 @@ class SeriesTable:
             wide=tuple(self.targets or ()) if self.wide else None,
             roles=() if plain else tuple(role for role in roles.values() if role),
             levels=() if plain else tuple(levels[:read]),
+            events=events,
             window=self.scaling == "window",
             transform=self.transform,
         )
@@ -315,6 +335,7 @@ class SeriesTable:
                 self.missing,
                 self.repeats,
                 notation=self.notation,
+                events=dict.fromkeys(self.events),
             )
         return read_long(
             self.path,
@@ -327,9 +348,10 @@ class SeriesTable:
             self.repeats,
             notation=self.notation,
             others=self.targets is None or (self.inputs is None and self.series is None),
+            events=dict.fromkeys(self.events),
         )
 
-    def _targets_and_roles(self, table: LongTable) -> tuple[list[str], dict[str, Role | None]]:
+    def _targets_and_roles(self, table: LongTable, events: list[str]) -> tuple[list[str], dict[str, Role | None]]:
         """Return the targets, and the role of each column that is read; then, with none, of targets that are not.
 
         Raises:
@@ -338,13 +360,17 @@ class SeriesTable:
         """
         held = table.series[0].table.names
         held = held[: len(held) // 2] if self.missing == "mask" else held
-        found = [name for name in held if name not in self.known]
+        found = [name for name in held if name not in (*self.known, *table.series[0].table.made)]
         targets = [VALUE] if self.wide else self.targets or found
         past = self.inputs or (found if self.series is None else targets)
         by_role: dict[Role | None, list[str]] = {"past": past}
         if self.missing == "mask":
             by_role["observed"] = [observed(name) for name in past if _has_gaps(table, name)]
-        by_role |= {"known": self.known, "calendar": self.calendar, "static": [*self.static, *self.categories]}
+        by_role |= {
+            "known": [*self.known, *events],
+            "calendar": self.calendar,
+            "static": [*self.static, *self.categories],
+        }
         by_role[None] = [name for name in targets if name not in past]
         if by_role[None] and self.transform == "difference":
             raise ConfigError(
@@ -440,7 +466,7 @@ class SeriesTable:
         for number, name in enumerate(SPLITS):
             part = self._parts[name]
             rows = sum(edge[number + 1] - edge[number] for edge in edges_S)
-            mirrored = ", half of them mirrored" if part.mirrored is not None else ""
+            mirrored = ", half of them mirrored" if part.mirrored else ""
             facts[name] = f"{rows:,} rows, {len(part):,} windows{mirrored}"
             short = [one.name for one, starts in zip(table.series, part.starts, strict=True) if not starts]
             if short:
@@ -450,6 +476,21 @@ class SeriesTable:
 
 def _has_gaps(table: LongTable, name: str) -> bool:
     return any(not one.table.values_RN[:, one.table.names.index(observed(name))].all() for one in table.series)
+
+
+def _events(
+    table: LongTable, names: Sequence[str], edges_S: Sequence[Sequence[int]]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the words of the training part, by their columns."""
+    own = table.series[0].table
+    train_RN = np.concatenate(
+        [one.table.values_RN[first:last] for one, (first, last, *_) in zip(table.series, edges_S, strict=True)]
+    )
+    made = [column for column in own.made if train_RN[:, own.names.index(column)].any()]
+    return tuple(
+        (name, tuple(column.removeprefix(f"{name}=") for column in made if column.startswith(f"{name}=")))
+        for name in names
+    )
 
 
 def _with_own_scales(

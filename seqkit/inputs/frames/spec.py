@@ -18,6 +18,7 @@ from seqkit.inputs.chunks import as_numbers
 from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
 from seqkit.inputs.frames.ahead import KnownAhead
 from seqkit.inputs.frames.decimals import Decimal
+from seqkit.inputs.frames.events import names as event_names
 from seqkit.inputs.frames.latest import Latest, texts
 from seqkit.inputs.frames.long import LongTable, OneSeries, framed, listed, read_long
 from seqkit.inputs.frames.reading import last, read_array
@@ -59,6 +60,7 @@ class Frames:
         roles: Of each column; all are of the past where left out.
         levels: Of each column the categories that its numbers stand for, from 1, 0 being one that the training split
             has not; none for a column of numbers, and for all columns where left out.
+        events: Columns of words that are known ahead, and of each the words that have a column of 0 and 1.
         window: Whether columns of the past are scaled by mean and deviation of each window instead.
         transform: What columns of the past are before they are scaled: as they are, logarithms, or differences from the
             row before.
@@ -86,6 +88,7 @@ class Frames:
     wide: tuple[str, ...] | None = None
     roles: tuple[Role, ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
+    events: tuple[tuple[str, tuple[str, ...]], ...] = ()
     window: bool = False
     transform: Transform = "none"
     members: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = field(default=(), compare=False)
@@ -180,9 +183,11 @@ class Frames:
             ConfigError: ``known`` is needed, or is not.
             DataError: A file cannot be read, or has another step than the training data.
         """
-        names = [self.names[column] for column in self.columns("known")]
         series = self.series if self.wide is None else None
-        ahead = KnownAhead(series, self.time_column, names, known, self.missing, self.repeats, self.notation)
+        names = self._numbers("known")
+        ahead = KnownAhead(
+            series, self.time_column, names, known, self.missing, self.repeats, self.notation, dict(self.events)
+        )
         table = self._table(source, lookback)
         if table.times is not None:
             self._refuse_other_step(table.path, table.times)
@@ -238,20 +243,25 @@ class Frames:
     def _table(self, source: Any, lookback: int | None) -> LongTable:
         """Return the series of a file, of which at least the last ``lookback`` rows are in even steps and filled."""
         if self.wide is not None:
-            shared = [self.names[column] for column in self.columns("known")]
+            shared = self._numbers("known")
             columns = ", ".join([*self.wide, *shared]) or "of numbers"
             return read_wide(
                 existing_file(source, f"{FILE} with columns {columns}"), self.time_column, self.wide, shared,
-                self.missing, self.repeats, lookback, self.notation,
+                self.missing, self.repeats, lookback, self.notation, dict(self.events),
             )  # fmt: skip
         categories = [self.names[column] for column in self.categories]
         static = [name for column in self.columns("static") if (name := self.names[column]) not in categories]
-        numbers = [self.names[column] for column in self.columns("past", "known")]
+        numbers = self._numbers("past", "known")
         path = existing_file(source, f"{FILE} with columns {', '.join([*numbers, *static, *categories])}")
         return read_long(
             path, self.series, self.time_column, numbers, static, categories, self.missing, self.repeats, lookback,
-            self.notation,
+            self.notation, events=dict(self.events),
         )  # fmt: skip
+
+    def _numbers(self, *roles: Role) -> list[str]:
+        """Return the columns of a file that hold numbers of these roles."""
+        made = event_names(self.events)
+        return [name for column in self.columns(*roles) if (name := self.names[column]) not in made]
 
     def _past(self, one: OneSeries, lookback: int | None) -> Tensor:
         """Return the last rows of a series (T, I)."""

@@ -41,16 +41,21 @@ class Adaptive:
         self._pending: dict[int, Tensor] = {}  # and what the last windows (F, C, Q) will move it by
 
     def __call__(self, prediction: SeriesPrediction, batch: Batch) -> SeriesPrediction:
-        """Return the prediction with adapted quantiles, and learn from the targets of the batch."""
-        quantiles_BFCQ, targets = prediction.quantiles_BFCQ, batch.targets
+        """Return the prediction with adapted quantiles, and learn from the targets of the batch.
+
+        Windows without targets are those that start where the rows seen end.
+        """
+        quantiles_BFCQ = prediction.quantiles_BFCQ
         assert quantiles_BFCQ is not None
-        assert targets is not None
         found_BFCQ = quantiles_BFCQ.double().cpu()
-        targets_BFC, series_B = targets.double().cpu(), batch.extras.get("series", torch.zeros(len(batch))).cpu()
+        series_B = batch.extras.get("series", torch.zeros(len(batch))).cpu()
         adapted_BFCQ = torch.empty_like(found_BFCQ)
-        for series in series_B.unique().tolist():
+        for series in map(int, series_B.unique().tolist()):
             rows = series_B == series
-            adapted_BFCQ[rows] = self.walk(found_BFCQ[rows], targets_BFC[rows], int(series))
+            if batch.targets is not None:
+                adapted_BFCQ[rows] = self.walk(found_BFCQ[rows], batch.targets.double().cpu()[rows], series)
+            else:
+                adapted_BFCQ[rows] = self._after_all(found_BFCQ[rows], series)
         adapted_BFCQ = adapted_BFCQ.to(quantiles_BFCQ.device)
         return SeriesPrediction(prediction.values_BFC, adapted_BFCQ, prediction.levels)
 
@@ -69,6 +74,12 @@ class Adaptive:
             self._moved[series] = levels_FCQ[-1]
             self._pending[series] = torch.cat((self._pending[series][len(moves_FCQ) :], moves_FCQ))
         return torch.cat(adapted)
+
+    def _after_all(self, quantiles_MFCQ: Tensor, series: int) -> Tensor:
+        """Return quantiles at the levels that all windows walked over lead to."""
+        self._next(series, quantiles_MFCQ)
+        moved_CQ = self._moved[series] + self._pending[series].sum(0)
+        return interpolated(quantiles_MFCQ, self.levels_Q, moved_CQ)
 
     def _next(self, series: int, quantiles_MFCQ: Tensor) -> Tensor:
         """Return the levels (M, C, Q) of the next windows, F at most."""

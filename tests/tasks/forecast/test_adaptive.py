@@ -1,7 +1,13 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
+import seqkit
 from seqkit.contracts.batch import Batch
+from seqkit.tasks.forecast import conformal
 from seqkit.tasks.forecast.adaptive import RATES, Adaptive, interpolated
 from seqkit.tasks.forecast.conformal import best_rate
 from seqkit.tasks.forecast.prediction import SeriesPrediction
@@ -86,3 +92,58 @@ def test_the_rate_is_the_best_of_the_validation_part():
 
     assert chosen(1.0) in RATES[:2]
     assert chosen(0.3) == RATES[-1]
+
+
+def test_a_run_keeps_its_rate_and_is_scored_in_the_order_of_time_at_any_batch_size(monkeypatch):
+    monkeypatch.setattr(conformal, "RATES", (0.02,))
+    report = seqkit.train(
+        [
+            "experiment=sea_temperature", "data.lookback=48", "data.horizon=4", "data.split=[300,60,130]", "id=x",
+            "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=2", "head=quantile_forecast",
+            "head.adaptive=true", "trainer.dry_run=false",
+        ]
+    )  # fmt: skip
+    trained = seqkit.load(report["run"], "cpu")
+    assert trained.spec.task.rate == 0.02
+    expected = {"model": report["test"], **report["baselines"]}
+    assert trained.evaluate("test", 1) == trained.evaluate("test", 64) == expected
+    still = replace(trained.spec, task=replace(trained.spec.task, rate=0.0))
+    unadapted = replace(trained, spec=still).evaluate("test")
+    for name in ("model", "linear"):
+        assert unadapted[name]["coverage_90"] != expected[name]["coverage_90"]
+        assert unadapted[name]["mse"] == expected[name]["mse"]
+
+
+def test_a_forecast_starts_from_what_the_rows_before_would_have_missed(monkeypatch):
+    monkeypatch.setattr(conformal, "RATES", (0.02,))
+    rows = [
+        f"2024-01-{1 + h // 24:02d} {h % 24:02d}:00,{math.sin(h / 3.8) * (1 if h < 150 else 9):.4f}" for h in range(240)
+    ]
+    Path("t.csv").write_text("\n".join(["date,load", *rows]) + "\n")  # far wilder at its end
+    report = seqkit.train(
+        [
+            "experiment=forecast", "data.path=t.csv", "data.time_column=date", "data.lookback=8", "data.horizon=3",
+            "data.split=[100,40,100]", "frontend.patch=1", "model.hidden_size=4", "trainer.accelerator=cpu", "id=x",
+            "trainer.max_steps=2", "head=quantile_forecast", "head.adaptive=true", "trainer.dry_run=false",
+        ]
+    )  # fmt: skip
+    trained = seqkit.load(report["run"], "cpu")
+    answer = trained.forecast().answers[0]
+    still = replace(trained, spec=replace(trained.spec, task=replace(trained.spec.task, rate=0.0)))
+    plain_FQ = torch.tensor(still.forecast().answers[0]["quantiles"])[:, 0].double()
+    found_FQ = torch.tensor(answer["quantiles"])[:, 0].double()
+    assert (found_FQ[:, -1] - found_FQ[:, 0] > 1.2 * (plain_FQ[:, -1] - plain_FQ[:, 0])).all()
+
+    # The same walk by hand: every window whose rows have all been seen, then the levels after all of them.
+    data = trained.data()
+    values = torch.cat([data.part("train").values_RI])
+    adaptive = trained.spec.task.over_time()
+    windows = [(values[s - 8 : s], values[s : s + 3]) for s in range(8, 238)]
+    inputs, targets = (torch.stack(part) for part in zip(*windows, strict=True))
+    with torch.no_grad():
+        outputs, lengths, _ = trained.network(Batch(inputs))
+        prediction = trained.network.head.predict(outputs, lengths, Batch(inputs))
+    adaptive.walk(prediction.quantiles_BFCQ.double(), targets.double())
+    levels_Q = (adaptive._moved[0] + adaptive._pending[0].sum(0))[0]
+    expected_FQ = interpolated(plain_FQ[None, :, None], adaptive.levels_Q, levels_Q)[0, :, 0]
+    torch.testing.assert_close(found_FQ, expected_FQ, rtol=1e-4, atol=1e-4)
