@@ -7,7 +7,6 @@ from typing import Any
 from seqkit import plugins, registry, schema
 from seqkit.config import CHOICES, Settings
 
-
 _stored: dict[tuple[str, str], registry.Component] = {}
 
 
