@@ -1,10 +1,15 @@
 """Make two tables of many series: hourly ones of different scale and length, and daily sales driven by promotions.
 
-``python benchmarks/many_series.py FOLDER`` writes many_series.csv and promoted.csv there.
+``python benchmarks/many_series.py FOLDER`` writes many_series.csv and promoted.csv there. With ``--compare`` it then
+trains one model over all hourly series, and one of the same size for each of 20 of them that are drawn at random: for
+the steps that each of 400 such models has of the same total, and for 100 steps each.
 """
 
+import csv
 import sys
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +74,51 @@ def make_promoted(path: Path, series: int = 60, days: int = 500, seed: int = 1) 
     path.write_text("\n".join(rows) + "\n")
 
 
+def compare(folder: Path, singles: int = 20, seed: int = 1) -> None:
+    """Train one model over all series and single ones; print MASE and sMAPE, means over series.
+
+    Steps stand for time: those of all models have the same batch size and network.
+
+    Args:
+        folder: With ``many_series.csv``; the runs are left there.
+        singles: Series that get a model of their own.
+        seed: Of the draw.
+    """
+    import seqkit
+
+    table = folder / "many_series.csv"
+    header, *lines = table.read_text().splitlines()
+    names = list(dict.fromkeys(line.partition(",")[0] for line in lines))
+    common = ["experiment=series_table", "data.series=series", "data.time_column=time", "data.targets=[load]"]
+    common += [f"runs={folder / 'runs'}", "trainer.accelerator=cpu"]
+    whole = seqkit.train([*common, f"data.path={table}", "id=one"])
+    steps = whole["config"]["trainer"]["max_steps"]
+    with (Path(whole["run"]) / "errors.csv").open() as file:
+        errors = {row["series"]: row for row in csv.DictReader(file)}
+    drawn = sorted(np.random.default_rng(seed).choice(names, singles, replace=False).tolist())
+    for name, scores in {"one model": whole["test"], **whole["baselines"]}.items():
+        print(f"{name}, all {len(names)} series: {_means([scores])}")
+    print(f"one model of {steps:,} steps, {singles} series: {_means([errors[name] for name in drawn])}", flush=True)
+    for each in (-(-steps // len(names)), 100):
+        found = []
+        for name in drawn:
+            own = folder / f"{name}.csv"
+            own.write_text("\n".join([header, *(line for line in lines if line.startswith(f"{name},"))]) + "\n")
+            options = [f"trainer.max_steps={each}", f"trainer.val_check_interval={min(each, 25)}"]
+            options += [f"scheduler.warmup={each // 10}", f"data.path={own}", f"id={name}-{each}"]
+            found.append(seqkit.train([*common, *options])["test"])
+        total = f"{each * len(names):,} for {len(names)} of them"
+        print(f"single models of {each} steps each ({total}), {singles} series: {_means(found)}", flush=True)
+
+
+def _means(rows: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{name} {fmean(float(row[name]) for row in rows):.3f}" for name in ("mase", "smape"))
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[1]) / "many_series.csv")
-    make_promoted(Path(sys.argv[1]) / "promoted.csv")
+    place, asked = Path(sys.argv[1]), "--compare" in sys.argv
+    if not (asked and (place / "many_series.csv").exists()):
+        make(place / "many_series.csv")
+        make_promoted(place / "promoted.csv")
+    if asked:
+        compare(place)

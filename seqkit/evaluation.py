@@ -91,6 +91,7 @@ class Scorer:
     ) -> None:
         only_where_asked()
         self.predictor = NetworkPredictor(network)
+        self.over_time = spec.task.over_time() if hasattr(spec.task, "over_time") else None
         self.forgiving = forgiving
         self.failed: dict[str, str] = {}
         self.metric: Any = _metric(spec.task, spec).to(self.predictor.device)
@@ -112,6 +113,8 @@ class Scorer:
         with float32_eval(self.predictor.device):
             there = batch.to(self.predictor.device)
             prediction = self.predictor(there)
+            if self.over_time:
+                prediction = self.over_time(prediction, there)
             for part, metric in list(self._metrics.items()) if batch.counts else ():
                 with self._left_out_if_it_fails(part):
                     if part in self._running:
@@ -297,7 +300,8 @@ def evaluate(
         scorer = Scorer(network, spec, beside, forgiving)
         if fault:
             scorer.leave_out("every baseline", fault)
-        for batch in evaluation_loader(data, split, batch_size):
+        whole = scorer.over_time is not None  # each prediction depends on those before: rank 0 makes them all
+        for batch in evaluation_loader(data, split, batch_size, shared=not whole) if group().first or not whole else ():
             scorer.update(batch)
         return scorer
 
@@ -324,7 +328,10 @@ def calibrated(network: Network, spec: DataSpec, data: Data) -> DataSpec:
         network.eval()
         predictor = NetworkPredictor(network)
         try:
-            return spec.task.calibrated(spec, data, lambda batch: on_cpu(predictor(batch.to(predictor.device))))
+            options = getattr(network.head, "calibration", {})
+            return spec.task.calibrated(
+                spec, data, lambda batch: on_cpu(predictor(batch.to(predictor.device))), **options
+            )
         except Exception as error:
             LOG.warning("the predictions are not calibrated: %s", said(error))
             return spec.task

@@ -14,7 +14,7 @@ from seqkit.contracts.batch import Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.loading import set_up
 from seqkit.errors import ConfigError, DataError, SeqkitError
-from seqkit.evaluation import evaluate, rounded
+from seqkit.evaluation import MODEL, evaluate, rounded
 from seqkit.files import disk_reason, working_in
 from seqkit.network import Network, device_of
 from seqkit.precision import float32_eval
@@ -156,7 +156,11 @@ class Trained:
         return Stream(self.network, self.spec)
 
     def evaluate(
-        self, split: Split = "test", batch_size: int | None = None, overrides: Sequence[str] = ()
+        self,
+        split: Split = "test",
+        batch_size: int | None = None,
+        overrides: Sequence[str] = (),
+        cache: int | None = None,
     ) -> dict[str, Any]:
         """Score the network on a part of its own data, beside the baselines; each rank its rows of every batch.
 
@@ -165,9 +169,11 @@ class Trained:
             batch_size: Samples or streams side by side, over all ranks; None is that of training. Does not change the
                 scores.
             overrides: ``data.OPTION=VALUE``, for data that have moved.
+            cache: Tokens that a neural cache remembers, beside a language model itself; None is none. See
+                ``seqkit.inference.cached.cached_scores``.
 
         Returns:
-            ``{"model": {score: value}, baseline: {score: value}, ...}``.
+            ``{"model": {score: value}, baseline: {score: value}, ...}``, with a cache also "model with cache (...)".
 
         Raises:
             DataError: The data are not those that the network was trained for.
@@ -175,12 +181,21 @@ class Trained:
         """
         if batch_size is not None and batch_size < 1:
             raise ConfigError(f"batch size {batch_size}: must be 1 or more")
+        if cache is not None:
+            from seqkit.inference.cached import cached_scores, refuse_cache
+
+            refuse_cache(self.spec, cache)
         # Some data read their files late.
         with working_in(Path(self.facts["started_in"])):
             data = self.data(overrides)
             same = {name: self.facts[name] for name in ("version", "hash", "step")}
             group().refuse_if_unequal({**same, "fingerprint": data.fingerprint, "torch": str(torch.__version__)})
-            return evaluate(self.network, self.spec, data, split, batch_size or data.batch_size).scores
+            batch_size = batch_size or data.batch_size
+            scores = evaluate(self.network, self.spec, data, split, batch_size).scores
+            if cache is not None:
+                name, beside = cached_scores(self.network, self.spec, data, split, batch_size, cache)
+                scores = {MODEL: scores[MODEL], name: beside, **scores}
+            return scores
 
     def data(self, overrides: Sequence[str] = ()) -> Any:
         """Return the data that the network was trained on, set up; raises as ``evaluate``."""

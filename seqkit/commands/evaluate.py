@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--devices", type=int, metavar="N", help="processes, each with its own GPU or part of the cores; same scores"
     )
+    parser.add_argument("--cache", type=int, metavar="N", help="also score a language model with a cache of N tokens")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "data", nargs="*", default=[], metavar="data.OPTION=VALUE", help="such as the place the data moved to"
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     from seqkit.report.terminal import score_table
 
     place, devices = group().place, arguments.devices
-    names = ("device", "split", "batch_size")
+    names = ("device", "split", "batch_size", "cache")
     wanted = {name: getattr(arguments, name) for name in names} | {"path": str(arguments.run), "data": arguments.data}
     if devices is not None and devices < 1:
         raise ConfigError(f"--devices {devices}: must be 1 or more")
@@ -50,7 +51,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def work(
-    path: str, device: str, split: Any, batch_size: int | None, data: list[str], result: str = ""
+    path: str,
+    device: str,
+    split: Any,
+    batch_size: int | None,
+    data: list[str],
+    cache: int | None = None,
+    result: str = "",
 ) -> dict[str, Any]:
     """Score one rank's share and return the scores of all.
 
@@ -60,6 +67,7 @@ def work(
         split: "valid" or "test".
         batch_size: Over all ranks; None is that of training.
         data: Overrides.
+        cache: Tokens that a neural cache remembers; None is none.
         result: File for the scores, which rank 0 writes; "" for none.
     """
     from seqkit.ranks import group
@@ -67,7 +75,7 @@ def work(
 
     if not group().first:
         logging.getLogger("seqkit").setLevel(logging.ERROR)  # rank 0 says it
-    scores = load(path, device).evaluate(split, batch_size, data)
+    scores = load(path, device).evaluate(split, batch_size, data, cache)
     if group().first and result:
         Path(result).write_text(json.dumps(scores))
     return scores

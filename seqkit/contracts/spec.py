@@ -134,7 +134,7 @@ class OptionalTask(Protocol):
         """Return the baselines that stand beside the scores; anything fitted comes from the training split."""
         ...
 
-    def calibrated(self, spec: "DataSpec", data: Any, predict: Predictor) -> "Task":
+    def calibrated(self, spec: "DataSpec", data: Any, predict: Predictor, **options: Any) -> "Task":
         """Return the task with what a finished network's predictions for the validation part teach.
 
         The network is then built anew for it, scored and saved so; nothing is learned where this is left out.
@@ -143,6 +143,14 @@ class OptionalTask(Protocol):
             spec: Of the data.
             data: Set up.
             predict: The network's prediction for a batch, both on the CPU.
+            options: Of the head, its ``calibration``, if it has any.
+        """
+        ...
+
+    def over_time(self) -> Callable[[Prediction, Batch], Prediction] | None:
+        """Return what changes one prediction after another by the targets of those before; None where nothing does.
+
+        It is called once per evaluation of a split, and then given every sample of it in order.
         """
         ...
 

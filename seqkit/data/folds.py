@@ -91,10 +91,10 @@ def _test_rows(edge: Sequence[int]) -> int:
 def _joined(edges_S: Sequence[Sequence[int]], moments_S: Sequence[Any]) -> tuple[Any, list[int]]:
     """Return the times that any of the series has, and the parts of these."""
     moments_R = np.unique(np.concatenate(moments_S))
-    starts = [
-        min(moments[edge[part]] for moments, edge in zip(moments_S, edges_S, strict=True) if edge[part] < len(moments))
-        for part in (1, 2)
-    ]
+    starts = []
+    for part in (1, 2):
+        first = [own[edge[part]] for own, edge in zip(moments_S, edges_S, strict=True) if edge[part] < len(own)]
+        starts.append(min(first, default=moments_R[-1] + 1))
     return moments_R, [0, *np.searchsorted(moments_R, starts).tolist(), len(moments_R)]
 
 

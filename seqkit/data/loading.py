@@ -94,10 +94,12 @@ def load_batches(
 
 
 def evaluation_loader(
-    data: Data, split: Split, batch_size: int, workers: int = 0, pin: bool = False
+    data: Data, split: Split, batch_size: int, workers: int = 0, pin: bool = False, shared: bool = True
 ) -> "DataLoader | FromWorkers | Share":
-    """Return a loader of this rank's share of every sample of ``split``, in the data's own order."""
+    """Return a loader of every sample of ``split``, or if ``shared`` of this rank's share, in the data's own order."""
     order, ranks = data.order(split, batch_size, seed=0, epoch=0), group()
+    if not shared:
+        return load_batches(data, split, order, workers, pin)
     return load_batches(data, split, order, workers, pin, ranks.rank, ranks.size)
 
 

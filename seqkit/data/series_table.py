@@ -27,10 +27,11 @@ from seqkit.inputs.frames import calendar as cycles
 from seqkit.inputs.frames import tables
 from seqkit.inputs.frames.calendar import Cycle
 from seqkit.inputs.frames.decimals import Decimal
+from seqkit.inputs.frames.events import names as event_names
 from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
-from seqkit.inputs.frames.scaling import own_mean_and_scale
+from seqkit.inputs.frames.scaling import Transform, own_mean_and_scale, transformed
 from seqkit.inputs.frames.spec import Frames, Role
-from seqkit.inputs.frames.tables import Gaps, Notation, observed
+from seqkit.inputs.frames.tables import Gaps, Notation, observed, refuse_no_logarithm
 from seqkit.inputs.frames.wide import SERIES, VALUE, read_wide
 from seqkit.registry import register_data
 from seqkit.tasks.forecast.facts import are_counts, naive_errors
@@ -57,6 +58,8 @@ class SeriesTable:
         inputs: Columns of numbers that the model reads up to the last row before the forecast; if left out, the targets
             and, of one series, all other columns of numbers that no other option names.
         known: Further columns of numbers that are known ahead, such as prices, promotions and holidays.
+        events: Columns of words that are known ahead, such as the names of holidays; each word of the training part
+            gets a column that is 1 in its rows, and an empty cell is none.
         static: Columns of numbers that are the same at every step of a series.
         categories: Columns of any text, the same at every step of a series; each text gets a learned vector. May name
             the column of the series itself.
@@ -76,12 +79,15 @@ class SeriesTable:
             and range (minmax), median and quartile range (robust); targets and inputs by mean and deviation of the
             training part of their own series (series), a new one by the rows that are given of it; or by mean and
             deviation of the window alone (window). If left out, standard for one series and window for many.
+        transform: What the model reads and learns of targets and inputs, before they are scaled: the values (none),
+            their logarithms (log), or their differences from the row before (difference). Predictions, scores and
+            baselines are of the values.
         train_rows: Last rows of the training part, of each series, that are trained on; all of it if left out.
         fold: Fold of a backtest and how many there are, [0,5]: all parts end at its origin; set by `seqkit backtest`.
         stride: Rows between the starts of neighbouring training windows.
         eval_stride: Likewise in validation and test.
         mirror: Also train on every window upside down, mirrored about its last row before the horizon, so that no
-            drift of the training part is learnt as a rule.
+            drift of the training part is learnt as a rule; not with columns known ahead.
         separator: Between the cells; found if left out.
         decimal: Decimal mark of the numbers; found if left out.
         date_format: Of the times, as %d/%m/%Y; found if left out.
@@ -102,6 +108,7 @@ class SeriesTable:
         targets: list[str] | None = None,
         inputs: list[str] | None = None,
         known: list[str] = [],  # noqa: B006  none of these is ever written to
+        events: list[str] = [],  # noqa: B006
         static: list[str] = [],  # noqa: B006
         categories: list[str] = [],  # noqa: B006
         calendar: list[Cycle] = [],  # noqa: B006
@@ -112,6 +119,7 @@ class SeriesTable:
         missing: Gaps = "refuse",
         repeats: Literal["refuse", "first"] = "refuse",
         scaling: Literal["window", "series"] | Scaling | None = None,
+        transform: Transform = "none",
         train_rows: PositiveInt | None = None,
         fold: list[int] | None = None,
         stride: PositiveInt = 1,
@@ -129,10 +137,29 @@ class SeriesTable:
             _check_wide({"series": series, "inputs": inputs, "static": static}, known, categories)
             series = SERIES
         _check_columns(
-            {"targets": targets, "inputs": inputs, "known": known, "static": static, "categories": categories},
+            {
+                "targets": targets,
+                "inputs": inputs,
+                "known": known,
+                "events": events,
+                "static": static,
+                "categories": categories,
+            },
             series,
             time_column,
         )
+        if transform != "none" and scaling == "series":
+            raise ConfigError(f"data.transform={transform} and data.scaling=series: use scaling window or standard")
+        if transform == "log" and mirror:
+            raise ConfigError(
+                "data.transform=log and data.mirror=true: what is mirrored may fall below 0. Set data.mirror=false"
+            )
+        ahead = [*known, *events, *calendar]
+        if ahead and mirror:
+            raise ConfigError(
+                f"data.mirror=true and '{ahead[0]}' known ahead: upside down it would act the other way round. Set "
+                "data.mirror=false"
+            )
         if scaling == "series" and series is None:
             raise ConfigError(
                 "data.scaling=series needs data.series; of a single series data.scaling=standard is the same"
@@ -145,6 +172,7 @@ class SeriesTable:
         self.targets = targets
         self.inputs = inputs
         self.known = known
+        self.events = events
         self.static = static
         self.categories = categories
         self.calendar = cycles.names(list(dict.fromkeys(calendar)))
@@ -157,6 +185,7 @@ class SeriesTable:
         self.missing: Gaps = missing
         self.repeats: Literal["refuse", "first"] = repeats
         self.scaling = scaling or ("window" if series else "standard")
+        self.transform: Transform = transform
         self.stride = stride
         self.eval_stride = eval_stride
         self.mirror = mirror
@@ -183,7 +212,8 @@ class SeriesTable:
             if not any(first < end for first, end in spans[name]):
                 self._refuse_short(name, max(edge[number + 1] - edge[number] for edge in edges_S))
 
-        targets, roles = self._targets_and_roles(table)
+        events = _events(table, self.events, edges_S)
+        targets, roles = self._targets_and_roles(table, event_names(events))
         names = list(roles)
         columns = [names.index(name) for name in targets]
         unread = [name for name in targets if roles[name] is None]
@@ -197,20 +227,17 @@ class SeriesTable:
         for start, edge in zip(starts, edges_S, strict=False):
             train_R[start + edge[0] : start + edge[1]] = True
         _check_changing(self.path, names, values_RA, columns, train_R)
-        numbers = [column for column, own in enumerate(levels) if not own and roles[names[column]] != "observed"]
-        mean_A, scale_A = np.zeros(len(levels)), np.ones(len(levels))
-        mean_A[numbers], scale_A[numbers] = fitted(
-            self.path,
-            [names[column] for column in numbers],
-            values_RA[train_R][:, numbers],
-            "standard" if self.scaling == "window" or self.scaling == "series" else self.scaling,
-        )
+        mean_A, scale_A = self._fitted(roles, levels, values_RA[train_R])
+        transformed_RA = values_RA
+        if self.transform != "none":
+            transformed_RA = self._transformed(table, roles, values_RA, starts)
+        read_mean_A, read_scale_A = self._fitted(roles, levels, transformed_RA[train_R])
         read = len(names) - len(unread)
         plain = set(roles.values()) <= {"past", None}
         frames = Frames(
             tuple(names[:read]),
-            tuple(mean_A[:read].tolist()),
-            tuple(scale_A[:read].tolist()),
+            tuple(read_mean_A[:read].tolist()),
+            tuple(read_scale_A[:read].tolist()),
             rate=times.rate if times else None,
             time_column=self.time_column,
             missing=self.missing,
@@ -222,7 +249,9 @@ class SeriesTable:
             wide=tuple(self.targets or ()) if self.wide else None,
             roles=() if plain else tuple(role for role in roles.values() if role),
             levels=() if plain else tuple(levels[:read]),
+            events=events,
             window=self.scaling == "window",
+            transform=self.transform,
         )
         values_RI = values_RA[:, :read]
         if self.scaling == "series":
@@ -259,7 +288,12 @@ class SeriesTable:
                 season=season,
                 naive=() if self.series else naive[0],
                 window=tuple(columns) if frames.window else (),
+                read=tuple(columns) if self.transform == "difference" else (),
                 own=frames.own_scales(columns),
+                transform=self.transform,
+                transformed=()
+                if self.transform == "none"
+                else tuple(zip(read_mean_A[columns].tolist(), read_scale_A[columns].tolist(), strict=True)),
                 counts=are_counts(targets_RC),
                 members=tuple(one.name for one in table.series) if self.series else (),
             ),
@@ -301,6 +335,7 @@ class SeriesTable:
                 self.missing,
                 self.repeats,
                 notation=self.notation,
+                events=dict.fromkeys(self.events),
             )
         return read_long(
             self.path,
@@ -313,9 +348,10 @@ class SeriesTable:
             self.repeats,
             notation=self.notation,
             others=self.targets is None or (self.inputs is None and self.series is None),
+            events=dict.fromkeys(self.events),
         )
 
-    def _targets_and_roles(self, table: LongTable) -> tuple[list[str], dict[str, Role | None]]:
+    def _targets_and_roles(self, table: LongTable, events: list[str]) -> tuple[list[str], dict[str, Role | None]]:
         """Return the targets, and the role of each column that is read; then, with none, of targets that are not.
 
         Raises:
@@ -324,14 +360,23 @@ class SeriesTable:
         """
         held = table.series[0].table.names
         held = held[: len(held) // 2] if self.missing == "mask" else held
-        found = [name for name in held if name not in self.known]
+        found = [name for name in held if name not in (*self.known, *table.series[0].table.made)]
         targets = [VALUE] if self.wide else self.targets or found
         past = self.inputs or (found if self.series is None else targets)
         by_role: dict[Role | None, list[str]] = {"past": past}
         if self.missing == "mask":
             by_role["observed"] = [observed(name) for name in past if _has_gaps(table, name)]
-        by_role |= {"known": self.known, "calendar": self.calendar, "static": [*self.static, *self.categories]}
+        by_role |= {
+            "known": [*self.known, *events],
+            "calendar": self.calendar,
+            "static": [*self.static, *self.categories],
+        }
         by_role[None] = [name for name in targets if name not in past]
+        if by_role[None] and self.transform == "difference":
+            raise ConfigError(
+                f"data.transform=difference goes on from the last row of a target, and data.inputs leaves out "
+                f"'{by_role[None][0]}'. Name it there too"
+            )
         if by_role[None] and self.scaling in ("window", "series"):
             raise ConfigError(
                 f"data.scaling={self.scaling} scales a target by what is read of it, and data.inputs leaves out "
@@ -344,6 +389,38 @@ class SeriesTable:
                     raise DataError(f"{self.path}: column '{name}' has a name that seqkit makes. Rename it in the file")
                 roles[name] = role
         return targets, roles
+
+    def _fitted(
+        self, roles: dict[str, Role | None], levels: Sequence[Sequence[str]], train_RA: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what scales each column (A,); 0 and 1 for those that are no numbers."""
+        pairs = zip(roles.values(), levels, strict=True)
+        numbers = [column for column, (role, own) in enumerate(pairs) if not own and role != "observed"]
+        how: Scaling = "standard" if self.scaling == "window" or self.scaling == "series" else self.scaling
+        mean_A, scale_A = np.zeros(len(roles)), np.ones(len(roles))
+        names = list(roles)
+        mean_A[numbers], scale_A[numbers] = fitted(
+            self.path, [names[column] for column in numbers], train_RA[:, numbers], how
+        )
+        return mean_A, scale_A
+
+    def _transformed(
+        self, table: LongTable, roles: dict[str, Role | None], values_RA: np.ndarray, starts: Sequence[int]
+    ) -> np.ndarray:
+        """Return the rows of all series with targets and columns of the past transformed.
+
+        Raises:
+            DataError: A value has no logarithm.
+        """
+        names = [name for name, role in roles.items() if role in ("past", None)]
+        columns = [list(roles).index(name) for name in names]
+        made_RA = values_RA.copy()
+        for one, start, end in zip(table.series, starts, starts[1:], strict=False):
+            if self.transform == "log":
+                refuse_no_logarithm(one.table, names)
+            own_1RP = torch.from_numpy(values_RA[start:end][:, columns])[None]
+            made_RA[start:end, columns] = transformed(own_1RP, self.transform)[0].numpy()
+        return made_RA
 
     def _spans(self, part: int, starts: Sequence[int], edges_S: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
         """Return of each series the first row that may be predicted in a part and the first after those."""
@@ -377,7 +454,7 @@ class SeriesTable:
             facts["step"] = times.distance(times.step)
         if season:
             facts["season"] = f"{season} rows, {'as given' if self.season else 'by the step'}"
-        facts["scaling"] = self.scaling
+        facts["scaling"] = self.scaling + {"none": "", "log": ", of logarithms"}.get(self.transform, ", of differences")
         if self.missing != "refuse":
             facts["missing"] = (
                 f"{table.filled:,} cells filled ({self.missing}), {table.added:,} rows put in for times left out"
@@ -389,7 +466,7 @@ class SeriesTable:
         for number, name in enumerate(SPLITS):
             part = self._parts[name]
             rows = sum(edge[number + 1] - edge[number] for edge in edges_S)
-            mirrored = ", half of them mirrored" if part.mirrored is not None else ""
+            mirrored = ", half of them mirrored" if part.mirrored else ""
             facts[name] = f"{rows:,} rows, {len(part):,} windows{mirrored}"
             short = [one.name for one, starts in zip(table.series, part.starts, strict=True) if not starts]
             if short:
@@ -399,6 +476,21 @@ class SeriesTable:
 
 def _has_gaps(table: LongTable, name: str) -> bool:
     return any(not one.table.values_RN[:, one.table.names.index(observed(name))].all() for one in table.series)
+
+
+def _events(
+    table: LongTable, names: Sequence[str], edges_S: Sequence[Sequence[int]]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the words of the training part, by their columns."""
+    own = table.series[0].table
+    train_RN = np.concatenate(
+        [one.table.values_RN[first:last] for one, (first, last, *_) in zip(table.series, edges_S, strict=True)]
+    )
+    made = [column for column in own.made if train_RN[:, own.names.index(column)].any()]
+    return tuple(
+        (name, tuple(column.removeprefix(f"{name}=") for column in made if column.startswith(f"{name}=")))
+        for name in names
+    )
 
 
 def _with_own_scales(

@@ -56,10 +56,12 @@ class Windows(Dataset):
         self.horizon = horizon
         self.starts = [range(first, end - horizon + 1, stride) for first, end in spans_S]
         self.ends = list(accumulate(len(starts) for starts in self.starts))  # windows up to the end of each series
-        self.mirrored = None if mirrored is None else torch.tensor(list(mirrored))
+        self.mirrored = mirrored is not None
+        self.sign_I = torch.ones(values_RI.shape[1])  # -1 of a column that is mirrored
+        self.sign_I[list(mirrored or ())] = -1
 
     def __len__(self) -> int:
-        return self.ends[-1] * (1 if self.mirrored is None else 2)
+        return self.ends[-1] * (2 if self.mirrored else 1)
 
     def __getitem__(self, index: int) -> Sample:
         upside_down, index = divmod(index, self.ends[-1])
@@ -68,8 +70,7 @@ class Windows(Dataset):
         ahead = slice(start, start + self.horizon)
         inputs_LI, targets_FC = self.values_RI[start - self.lookback : start], self.targets_RC[ahead]
         if upside_down:
-            inputs_LI = inputs_LI.clone()
-            inputs_LI[:, self.mirrored] = 2 * inputs_LI[-1:, self.mirrored] - inputs_LI[:, self.mirrored]
+            inputs_LI = (1 - self.sign_I) * self.values_RI[start - 1] + self.sign_I * inputs_LI
             targets_FC = 2 * self.targets_RC[start - 1] - targets_FC
         return inputs_LI, targets_FC, self.known_RK[ahead], series
 

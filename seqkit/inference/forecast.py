@@ -4,7 +4,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from seqkit.network import Network
 LOG = getLogger("seqkit")
 
 ROWS = 64  # series that go through at once
+WALKED = 4096  # earlier windows, of all series together, that intervals are adapted by
 TABLES = (".csv", ".parquet")
 FIGURES = (".png", ".svg", ".pdf")
 
@@ -99,8 +100,12 @@ def forecast(
         raise ConfigError(f"a forecast of {count} rows: expected 1 or more")
     if count > trained:
         _check_beyond(network, count, trained)
-    series = spec.inputs.latest(source, spec.task.lookback, count, known)
     device = next(network.parameters()).device
+    over_time = spec.task.over_time() if hasattr(spec.task, "over_time") else None
+    series = spec.inputs.latest(source, spec.task.lookback, count, known)
+    if over_time and spec.task.columns(spec) and spec.task.lookback:
+        whole = {one.about.get("series"): one.inputs for one in spec.inputs.latest(source, None, count, known)}
+        walk(network, spec, [whole[one.about.get("series")] for one in series], over_time)
     rows = ROWS if spec.task.lookback else 1  # of one length
     answers: list[dict[str, Any]] = []
     for start in range(0, len(series), rows):
@@ -112,12 +117,44 @@ def forecast(
             extras = {name: _steps(values, first, trained) for name, values in ahead.items()}
             batch = Batch(inputs, extras=extras).to(device)
             outputs, lengths_B, _ = network(batch)
-            parts.append(spec.task.answers(network.head.predict(outputs, lengths_B, batch), spec))
+            prediction = network.head.predict(outputs, lengths_B, batch)
+            if over_time and not first:
+                numbers = torch.arange(start, start + len(group))
+                prediction = over_time(prediction, replace(batch, extras={"series": numbers}))
+            parts.append(spec.task.answers(prediction, spec))
             if first + trained < count:
                 inputs = spec.inputs.continued(inputs, parts[-1], extras)[:, -inputs.shape[1] :]
         found = parts[0] if count == trained else [spec.task.joined(own, count) for own in zip(*parts, strict=True)]
         answers += [{**one.about, **answer} for one, answer in zip(group, found, strict=True)]
     return Future(answers, [one.inputs for one in series], spec)
+
+
+def walk(network: Network, spec: DataSpec, pasts: Sequence[Tensor], over_time: Any) -> None:
+    """Let ``over_time`` see how well the last rows of each series would have been forecast, window after window.
+
+    Args:
+        network: In evaluation mode.
+        spec: Of the data.
+        pasts: All rows (T, I) of each series, at least as many as the network reads.
+        over_time: Of the task; it knows the series by their numbers.
+    """
+    lookback, horizon = spec.task.lookback, spec.task.horizon
+    columns, known = spec.task.columns(spec), spec.inputs.columns("known", "calendar")
+    device = next(network.parameters()).device
+    for number, past_TI in enumerate(pasts):
+        last = len(past_TI) - horizon
+        starts = range(max(lookback, last + 1 - WALKED // len(pasts)), last + 1)
+        for first in range(0, len(starts), ROWS):
+            group = starts[first : first + ROWS]
+            ahead = torch.stack([past_TI[start : start + horizon] for start in group])
+            batch = Batch(
+                torch.stack([past_TI[start - lookback : start] for start in group]),
+                targets=ahead[..., columns],
+                extras={"known": ahead[..., known]} if known else {},
+            ).to(device)
+            outputs, lengths_B, _ = network(batch)
+            numbers = torch.full((len(group),), number)
+            over_time(network.head.predict(outputs, lengths_B, batch), replace(batch, extras={"series": numbers}))
 
 
 def _steps(values: Tensor, first: int, count: int) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 
 from seqkit.data.series_table import SeriesTable
 from seqkit.errors import ConfigError, DataError
+from seqkit.inputs.frames.frontend import FramesFrontend
 from seqkit.inputs.frames.spec import Frames
 from seqkit.registry import build
 from seqkit.specs import spec_from_json, spec_to_json
@@ -346,6 +347,22 @@ def test_a_batch_has_the_columns_by_role_and_those_known_ahead_over_the_horizon(
     assert torch.allclose(batch.extras["known"][0, :, 1:], torch.stack((angle.sin(), angle.cos()), 1), atol=1e-6)
 
 
+def test_words_known_ahead_have_a_column_each_of_the_training_part():
+    lines = many(header="shop,date,sales,event,size,region").splitlines()
+    words = {2: "sale", 3: "", 5: "Easter", 40: "strike"}
+    for number, line in enumerate(lines[1:], 2):
+        shop, date, sales, _, *rest = line.split(",")
+        lines[number - 1] = ",".join([shop, date, sales, words.get(number, ""), *rest])
+    data = made("\n".join(lines) + "\n", events=["event"], targets=None, static=["size"])
+    frames = data.spec.inputs
+    assert frames.events == (("event", ("Easter", "sale")),)  # the strike is in the test part
+    assert frames.names == ("sales", "event=Easter", "event=sale", "size")
+    assert frames.roles == ("past", "known", "known", "static")
+    assert data.part("train")[0][0][:4, 1:3].tolist() == [[0, 1], [0, 0], [0, 0], [1, 0]]
+    assert data.collate([data.part("train")[0]]).extras["known"].shape == (1, 2, 2)
+    assert spec_from_json(spec_to_json(data.spec)) == data.spec
+
+
 def test_without_columns_known_ahead_there_are_none():
     assert set(made().collate([made().part("train")[0]]).extras) == {"series", "naive"}
 
@@ -383,6 +400,32 @@ def test_each_series_may_be_scaled_by_its_own_training_part():
     assert spec_from_json(spec_to_json(data.spec)) == data.spec
 
 
+@pytest.mark.parametrize("scaling", ["window", "standard"])
+@pytest.mark.parametrize("transform", ["log", "difference"])
+def test_what_is_learned_of_a_transformed_target_gives_its_value_back(transform, scaling):
+    data = made(transform=transform, scaling=scaling, horizon=3)
+    task, part = data.spec.task, data.part("test")
+    batch = data.collate([part[0], part[len(part) - 1]])
+    values = batch.targets.double()
+    learned = task.encoded(values, batch)
+    assert torch.allclose(task.decoded(learned, batch), values, rtol=1e-12)
+    past = batch.inputs[:, :, 0].double()
+    if transform == "log":
+        made_of, past = values[:, :, 0].log(), past.log()
+    else:
+        made_of = values[:, :, 0].diff(dim=1, prepend=past[:, -1:])
+        past = past.diff(dim=1, prepend=past[:, :1])
+    mean, scale = past.mean(1, keepdim=True), past.std(1, correction=0, keepdim=True)
+    if scaling == "standard":
+        mean, scale = task.transformed[0]
+        assert (data.spec.inputs.mean, data.spec.inputs.scale) == ((mean,), (scale,))
+    assert torch.allclose(learned[:, :, 0], (made_of - mean) / scale, rtol=1e-4, atol=1e-5)
+    read, _ = FramesFrontend(data.spec)(batch.inputs)
+    assert torch.allclose(read[:, :, 0].double(), (past - mean) / scale, rtol=1e-4, atol=1e-4)
+    plain = made(scaling=scaling, horizon=3).spec.task
+    assert torch.equal(task.scaled(values, batch), plain.scaled(values, batch))  # as metrics and baselines see it
+
+
 def test_a_series_without_a_training_part_is_scaled_by_that_of_all():
     data = made(scaling="series", split=["2024-01-02 12:00", "2024-01-03 00:00"])  # shop c starts on 2024-01-03
     frames = data.spec.inputs
@@ -395,13 +438,15 @@ def test_a_mask_says_where_a_column_with_gaps_was_observed():
     lines = many().splitlines()
     lines[4] = "a,2024-01-01 03:00,,0,5,N"
     del lines[8]
-    data = made("\n".join(lines) + "\n", missing="mask", known=["promo"], mirror=True)
-    assert data.spec.inputs.names == ("sales", "sales observed", "promo")
-    assert data.spec.inputs.roles == ("past", "observed", "known")
+    data = made("\n".join(lines) + "\n", missing="mask", mirror=True)
+    assert data.spec.inputs.names == ("sales", "sales observed")
+    assert data.spec.inputs.roles == ("past", "observed")
     inputs = data.part("train")[0][0]
     assert inputs[:, 1].tolist() == [1, 1, 1, 0, 1, 1, 1, 0]
     assert inputs[3, 0] == inputs[2, 0]
-    assert data.part("train")[len(data.part("train")) // 2][0][:, 1].tolist() == inputs[:, 1].tolist()
+    upside_down = data.part("train")[len(data.part("train")) // 2][0]
+    assert upside_down[:, 1].tolist() == inputs[:, 1].tolist()
+    assert torch.equal(upside_down[:, 0], 2 * inputs[-1, 0] - inputs[:, 0])
     assert data.facts["missing"] == "3 cells filled (mask), 1 rows put in for times left out"
     whole = made(missing="mask")
     assert whole.spec.inputs.names == ("sales",)
@@ -456,28 +501,20 @@ def test_a_target_that_is_not_read_is_said_and_scaled_by_its_training_part():
     for scaling in ("window", "series"):
         with pytest.raises(ConfigError, match="and data.inputs leaves out 'sales'. Name it there too"):
             made(inputs=["promo", "size"], scaling=scaling)
+    with pytest.raises(
+        ConfigError, match="data.transform=difference goes on from the last row of a target, and data.inp"
+    ):
+        made(inputs=["promo", "size"], scaling="standard", transform="difference")
 
 
 def test_one_series_may_have_columns_known_ahead(ramp):
-    data = one(
-        path=ramp,
-        time_column="time",
-        known=["y"],
-        calendar=["hour"],
-        lookback=2,
-        horizon=3,
-        split=[10, 5, 5],
-        mirror=True,
-    )
+    data = one(path=ramp, time_column="time", known=["y"], calendar=["hour"], lookback=2, horizon=3, split=[10, 5, 5])
     assert data.spec.inputs.names == ("x", "y", "hour sine", "hour cosine")
     assert data.spec.task.names == ("x",)
-    part = data.part("train")
-    plain, mirrored = part[0], part[len(part) // 2]
-    assert plain[0][:, 0].tolist() == [0, 1]
-    assert mirrored[0][:, 0].tolist() == [2, 1]
-    assert mirrored[1][:, 0].tolist() == [0, -1, -2]
-    assert torch.equal(mirrored[0][:, 1:], plain[0][:, 1:])  # what is no past of the series stays upright
-    assert set(data.collate([plain]).extras) == {"known"}
+    sample = data.part("train")[0]
+    assert sample[0][:, 0].tolist() == [0, 1]
+    assert sample[2][:, 0].tolist() == [5, 5, 5]
+    assert set(data.collate([sample]).extras) == {"known"}
 
 
 def wide(rows=40):
@@ -528,6 +565,7 @@ def test_the_conformance_suite():
     [
         "data.known=[promo] data.static=[size] data.categories=[region] data.calendar=[hour]",
         "data.scaling=series data.missing=mask",
+        "data.transform=log",
     ],
 )
 def test_heads_pass_the_conformance_suite(columns):
@@ -573,6 +611,9 @@ REFUSED = {
     "a gap in a column of a wide table": (wide().replace(",1.7242,", ",,"), {**WIDE, "missing": "refuse"}, "t.csv, line 15, column 'a': no value (the only one). Expected a number"),
     "a column that a wide table has not": (wide(), {**WIDE, "targets": ["a", "d"]}, "t.csv: no column 'd'"),
     "a column that is named as one that seqkit makes": (many(header="shop,date,sales,hour sine,size,region"), {"known": ["hour sine"], "calendar": ["hour"]}, "t.csv: column 'hour sine' has a name that seqkit makes. Rename it in the file"),
+    "a value without a logarithm": (changed("b,2024-01-02 08:00,-0.5,0,6,S"), {"transform": "log"}, "t.csv, line 50, column 'sales': -0.5 has no logarithm. Expected numbers above 0, or data.transform=none"),
+    "events that are none": (many(), {"events": ["sales"], "targets": ["promo"]}, "t.csv, column 'sales': 120 different words. Expected 1 to 100, each gets a column"),
+    "no such column of events": (many(), {"events": ["holiday"]}, "t.csv: no column 'holiday'"),
     "a calendar of numbers": (NUMBERS, {"calendar": ["hour"]}, "t.csv: column 'date' holds numbers. data.calendar needs dates"),
     "too little variation": ("shop,sales\n" + "".join(f"{shop},{1e9 + row % 3}\n" for shop in "ab" for row in range(40)), {"time_column": None, "scaling": "standard"}, "t.csv, column 'sales': varies by 0.8"),
 }  # fmt: skip
@@ -601,6 +642,18 @@ def test_a_bad_table_is_refused(name):
         ({"time_column": None, "calendar": ["hour"]}, "data.calendar=[hour] needs data.time_column"),
         ({"calendar": ["tide"]}, "data.calendar"),
         ({"split": ["2024-01-02", "2024-01-03"], "time_column": None}, "a split by dates needs data.time_column"),
+        (
+            {"transform": "log", "scaling": "series"},
+            "data.transform=log and data.scaling=series: use scaling window or",
+        ),
+        (
+            {"transform": "log", "mirror": True},
+            "data.transform=log and data.mirror=true: what is mirrored may fall below",
+        ),
+        (
+            {"known": ["promo"], "mirror": True},
+            "data.mirror=true and 'promo' known ahead: upside down it would act the",
+        ),
         ({"series": None, "scaling": "series"}, "data.scaling=series needs data.series"),
         ({"wide": True}, "data.series and data.wide=true: a wide table has its series and data.known, no more"),
         ({**WIDE, "static": ["size"]}, "data.static and data.wide=true"),

@@ -10,9 +10,10 @@ import numpy as np
 
 from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file
+from seqkit.inputs.frames.events import Words
 from seqkit.inputs.frames.latest import following, in_iso
 from seqkit.inputs.frames.long import LongTable, OneSeries, read_long
-from seqkit.inputs.frames.tables import Gaps, Notation, Table
+from seqkit.inputs.frames.tables import NO_EVENTS, Gaps, Notation, Table
 from seqkit.inputs.frames.times import Times
 
 
@@ -22,11 +23,12 @@ class KnownAhead:
     Args:
         series: Column that names the series of each row; None where all rows are for every series.
         time_column: Column of their times; None where a file begins with the first row to come.
-        names: Columns K; with none of them there is no file.
+        names: Columns of numbers; with none of them, and no events, there is no file.
         path: Of the file; None where none was given.
         missing: As of ``fill``.
         repeats: As of ``read_long``.
         notation: Likewise.
+        events: As of ``read_table``, further columns.
 
     Raises:
         ConfigError: A file is needed and there is none, or the other way round.
@@ -42,22 +44,24 @@ class KnownAhead:
         missing: Gaps,
         repeats: Literal["refuse", "first"],
         notation: Notation,
+        events: Words = NO_EVENTS,
     ) -> None:
-        if names and path is None:
+        columns = [*names, *events]
+        if columns and path is None:
             raise ConfigError(
-                f"the model reads columns that are known ahead ({', '.join(names)}). Give them for the rows to come, "
+                f"the model reads columns that are known ahead ({', '.join(columns)}). Give them for the rows to come, "
                 "with --known FILE"
             )
-        if path is not None and not names:
+        if path is not None and not columns:
             raise ConfigError(f"{path}: the model reads no columns that are known ahead. Leave the file out")
-        self.names = tuple(names)
+        self.names = tuple(columns)
         self.series = series
         self.long: LongTable | None = None
         self.by_name: dict[str, Table] = {}
-        if names:
-            place = existing_file(path, f"a CSV or Parquet file with columns {', '.join(names)}")
+        if columns:
+            place = existing_file(path, f"a CSV or Parquet file with columns {', '.join(columns)}")
             self.long = read_long(
-                place, series, time_column, names, missing=missing, repeats=repeats, notation=notation
+                place, series, time_column, names, missing=missing, repeats=repeats, notation=notation, events=events
             )
             self.by_name = {one.name: one.table for one in self.long.series}
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seqkit.contracts.spec import DataSpec, wrong_inputs
 from seqkit.errors import ConfigError
-from seqkit.inputs.frames.scaling import window_mean_and_scale
+from seqkit.inputs.frames.scaling import transformed, window_mean_and_scale
 from seqkit.inputs.frames.spec import Frames
 from seqkit.padding import last_valid, valid
 from seqkit.registry import register_frontend
@@ -72,6 +72,7 @@ class FramesFrontend(nn.Module):
         self.channels = channels
         self.patch = patch
         self.window = frames.window
+        self.transform = frames.transform
         # Not in the state dict: the spec is saved beside it and says the same.
         self.register_buffer("mean", torch.tensor(frames.mean), persistent=False)
         self.register_buffer("scale", torch.tensor(frames.scale), persistent=False)
@@ -100,6 +101,8 @@ class FramesFrontend(nn.Module):
         """Return why a frame cannot be read before the last one of its sequence is there, None if it can."""
         if self.window:
             return "data.scaling=window scales by the whole sequence; train with data.scaling=standard"
+        if self.transform == "difference":
+            return "data.transform=difference needs the frame before each chunk; train with data.transform=none"
         if self.center == "last":
             return "frontend.center=last needs the last frame of the whole sequence; train with frontend.center=none"
         if self.patch > 1:
@@ -129,6 +132,9 @@ class FramesFrontend(nn.Module):
         return self.project(x_BTI), lengths
 
     def _scaled(self, inputs: Tensor, lengths: Tensor | None) -> Tensor:
+        if self.transform != "none":
+            past_BTI = torch.where(self.is_past, inputs, 1.0)
+            inputs = torch.where(self.is_past, transformed(past_BTI, self.transform), inputs)
         if self.by_series:
             mean_BI, scale_BI = (inputs[:, 0, own_I] for own_I in self.own_2I)
         elif self.window:

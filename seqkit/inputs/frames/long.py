@@ -14,8 +14,10 @@ import numpy as np
 
 from seqkit.errors import DataError, shortened
 from seqkit.inputs.frames import calendar
+from seqkit.inputs.frames.events import Words, indicators
 from seqkit.inputs.frames.latest import local
 from seqkit.inputs.frames.tables import (
+    NO_EVENTS,
     UNKNOWN,
     Gaps,
     Notation,
@@ -92,6 +94,7 @@ def read_long(
     last: int | None = None,
     notation: Notation = UNKNOWN,
     others: bool = False,
+    events: Words = NO_EVENTS,
 ) -> LongTable:
     """Read the rows of each series, its gaps filled or refused.
 
@@ -107,6 +110,7 @@ def read_long(
         last: Rows of each series at the end of which gaps matter; None for all.
         notation: How the file is written, as far as it is known.
         others: Whether to read all other columns of numbers too.
+        events: As of ``read_table``.
 
     Raises:
         DataError: As ``read_table`` and ``fill``; or times do not rise within a series, series have different steps,
@@ -114,19 +118,23 @@ def read_long(
     """
     counts = Counter[str]()
     if series is None:
-        whole = read_table(path, time_column, numbers, others, notation)
+        whole = read_table(path, time_column, numbers, others, notation, events)
         own = prepared(whole, missing, repeats, last, counts, alone=True)
         return LongTable(path, (OneSeries("", own, {}),), len(whole.line_R), whole.notation, text=whole.text, **counts)
-    beside = [series, *((time_column,) if time_column else ()), *categories]
+    beside = [series, *((time_column,) if time_column else ()), *categories, *events]
     frame, table = open_table(path, [*numbers, *static], beside, notation, others)
     first_S, series_R = _codes(frame[series])
     names = _names(table, frame[series], first_S)
     left = [name for name in frame.columns if name not in (*beside, *static)] if others else numbers
     values, text = columns_of_numbers(table, frame, left, numbers)
+    made = indicators(path, frame, events)
+    values |= made
     if not values:
         raise DataError(f"{path}: no column of numbers beside {', '.join([*beside, *static])}. Expected one to predict")
     times = _times(table, frame[time_column]) if time_column else None
-    whole = replace(table, names=tuple(values), values_RN=np.stack([*values.values()], 1), times=times)
+    whole = replace(
+        table, names=tuple(values), values_RN=np.stack([*values.values()], 1), made=tuple(made), times=times
+    )
     fixed: dict[str, Callable[[int], float | str]] = {}
     for name in static:
         fixed[name] = _static(table, name, numbers_of(table, frame[name], required=True), first_S, series_R)

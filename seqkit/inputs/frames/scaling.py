@@ -3,6 +3,7 @@
 # B batch, T time, C columns, R rows
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,7 +11,18 @@ from torch import Tensor
 
 from seqkit.padding import beside, valid
 
+Transform = Literal["none", "log", "difference"]
+
 SMALLEST = 1e-3  # deviation of a window, as a part of its mean, below which the window counts as constant
+
+
+def transformed(values_BTC: Tensor, how: Transform) -> Tensor:
+    """Return logarithms of values, or their differences from the step before, of which the first is 0."""
+    if how == "log":
+        return values_BTC.log()
+    if how == "difference":
+        return torch.cat((torch.zeros_like(values_BTC[:, :1]), values_BTC.diff(dim=1)), 1)
+    return values_BTC
 
 
 def window_mean_and_scale(values_BTC: Tensor, lengths_B: Tensor | None, usual_C: Tensor) -> tuple[Tensor, Tensor]:

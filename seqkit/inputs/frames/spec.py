@@ -18,12 +18,13 @@ from seqkit.inputs.chunks import as_numbers
 from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
 from seqkit.inputs.frames.ahead import KnownAhead
 from seqkit.inputs.frames.decimals import Decimal
+from seqkit.inputs.frames.events import names as event_names
 from seqkit.inputs.frames.latest import Latest, texts
 from seqkit.inputs.frames.long import LongTable, OneSeries, framed, listed, read_long
 from seqkit.inputs.frames.reading import last, read_array
-from seqkit.inputs.frames.scaling import own_mean_and_scale
+from seqkit.inputs.frames.scaling import Transform, own_mean_and_scale
 from seqkit.inputs.frames.sequences import TS, read_ts
-from seqkit.inputs.frames.tables import FILE, Gaps, Notation
+from seqkit.inputs.frames.tables import FILE, Gaps, Notation, last_rows, refuse_no_logarithm
 from seqkit.inputs.frames.times import SECOND, Times
 from seqkit.inputs.frames.wide import read_wide
 from seqkit.registry import register_inputs
@@ -42,7 +43,8 @@ class Frames:
 
     Attributes:
         names: One per number of a frame.
-        mean: Of the training split, one per name, in the units of the data.
+        mean: Of the training split, one per name, in the units of the data; of columns of the past of what they are
+            transformed to.
         scale: Standard deviation of the training split, likewise.
         rate: Steps per second, None where the steps have no duration.
         time_column: Of a table to predict from, to check that its steps are even; None where there is none.
@@ -58,7 +60,10 @@ class Frames:
         roles: Of each column; all are of the past where left out.
         levels: Of each column the categories that its numbers stand for, from 1, 0 being one that the training split
             has not; none for a column of numbers, and for all columns where left out.
+        events: Columns of words that are known ahead, and of each the words that have a column of 0 and 1.
         window: Whether columns of the past are scaled by mean and deviation of each window instead.
+        transform: What columns of the past are before they are scaled: as they are, logarithms, or differences from the
+            row before.
         members: Of each series of the training data its name, and mean and scale of its columns of the past, where
             these scale it; new ones are scaled by the rows that are given of them.
     """
@@ -83,7 +88,9 @@ class Frames:
     wide: tuple[str, ...] | None = None
     roles: tuple[Role, ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
+    events: tuple[tuple[str, tuple[str, ...]], ...] = ()
     window: bool = False
+    transform: Transform = "none"
     members: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = field(default=(), compare=False)
 
     @property
@@ -133,7 +140,7 @@ class Frames:
                 raise DataError(f"{source}: the model reads tables of many series; use `seqkit forecast`")
             table = self._table(source, lookback)
             return self._past(table.series[0], lookback)
-        return read_array(source, self.names, lookback)
+        return self._checked(read_array(source, self.names, lookback), "the array")
 
     def sequences(self, path: Path, lookback: int | None) -> Iterator[tuple[str, Tensor]] | None:
         """Return the sequences (T, I) of a file that holds many, with their names; None for a file that is one.
@@ -176,9 +183,11 @@ class Frames:
             ConfigError: ``known`` is needed, or is not.
             DataError: A file cannot be read, or has another step than the training data.
         """
-        names = [self.names[column] for column in self.columns("known")]
         series = self.series if self.wide is None else None
-        ahead = KnownAhead(series, self.time_column, names, known, self.missing, self.repeats, self.notation)
+        names = self._numbers("known")
+        ahead = KnownAhead(
+            series, self.time_column, names, known, self.missing, self.repeats, self.notation, dict(self.events)
+        )
         table = self._table(source, lookback)
         if table.times is not None:
             self._refuse_other_step(table.path, table.times)
@@ -234,24 +243,31 @@ class Frames:
     def _table(self, source: Any, lookback: int | None) -> LongTable:
         """Return the series of a file, of which at least the last ``lookback`` rows are in even steps and filled."""
         if self.wide is not None:
-            shared = [self.names[column] for column in self.columns("known")]
+            shared = self._numbers("known")
             columns = ", ".join([*self.wide, *shared]) or "of numbers"
             return read_wide(
                 existing_file(source, f"{FILE} with columns {columns}"), self.time_column, self.wide, shared,
-                self.missing, self.repeats, lookback, self.notation,
+                self.missing, self.repeats, lookback, self.notation, dict(self.events),
             )  # fmt: skip
         categories = [self.names[column] for column in self.categories]
         static = [name for column in self.columns("static") if (name := self.names[column]) not in categories]
-        numbers = [self.names[column] for column in self.columns("past", "known")]
+        numbers = self._numbers("past", "known")
         path = existing_file(source, f"{FILE} with columns {', '.join([*numbers, *static, *categories])}")
         return read_long(
             path, self.series, self.time_column, numbers, static, categories, self.missing, self.repeats, lookback,
-            self.notation,
+            self.notation, events=dict(self.events),
         )  # fmt: skip
+
+    def _numbers(self, *roles: Role) -> list[str]:
+        """Return the columns of a file that hold numbers of these roles."""
+        made = event_names(self.events)
+        return [name for column in self.columns(*roles) if (name := self.names[column]) not in made]
 
     def _past(self, one: OneSeries, lookback: int | None) -> Tensor:
         """Return the last rows of a series (T, I)."""
         count = len(self.names)
+        if self.transform == "log":
+            refuse_no_logarithm(last_rows(one.table, lookback or 0), [self.names[c] for c in self.columns("past")])
         if self.columns("mean"):
             one = replace(one, static={**one.static, **self._own_scale(one)})
         frames_TI = framed(one, self.names, self.roles or ("past",) * count, self.levels or ((),) * count)
@@ -287,11 +303,24 @@ class Frames:
     def chunk(self, chunk: Any) -> Tensor:
         """Return rows (T, I), one row (I,), or the values (T,) of a single quantity as rows_TI."""
         due = f"rows (rows, {len(self.names)}): {', '.join(self.names)}"
-        return as_numbers(chunk, (len(self.names),), due)
+        return self._checked(as_numbers(chunk, (len(self.names),), due), "the chunk")
+
+    def _checked(self, rows_TI: Tensor, where: str) -> Tensor:
+        """Return rows, of which those that have no logarithm are refused where it is taken."""
+        past = self.columns("past")
+        if self.transform == "log" and bool((rows_TI[:, past] <= 0).any()):
+            row, column = (rows_TI[:, past] <= 0).nonzero()[0].tolist()
+            raise DataError(
+                f"{where}, row {row + 1}, column '{shortened(self.names[past[column]])}': "
+                f"{rows_TI[row, past[column]]:g} has no logarithm. Expected numbers above 0"
+            )
+        return rows_TI
 
     def example(self, rows: int, steps: int, draw: torch.Generator) -> Tensor:
         noise = torch.randn(rows, steps, len(self.names), generator=draw)
         frames = torch.tensor(self.mean) + noise * torch.tensor(self.scale)
+        if self.transform == "log":
+            frames[:, :, self.columns("past")] = frames[:, :, self.columns("past")].exp()
         for column in self.columns("static"):
             frames[:, :, column] = frames[:, :1, column]
         for past, own in zip(self.columns("past"), self.own_scales(self.columns("past")), strict=False):

@@ -34,6 +34,7 @@ from seqkit.inputs.frames.decimals import (
     is_plain,
     numbers,
 )
+from seqkit.inputs.frames.events import Words, indicators
 from seqkit.inputs.frames.times import Times, moment, months, offset, whole_number
 
 Fill = Literal["refuse", "forward", "interpolate"]
@@ -41,6 +42,7 @@ Gaps = Literal["refuse", "forward", "interpolate", "mask"]
 
 FILE = "a CSV, TSV, Parquet or Excel file"
 LARGEST = float(np.finfo(np.float32).max)
+NO_EVENTS: Words = {}
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")  # cells of a CSV file that hold no value
 
 
@@ -81,6 +83,7 @@ class Table:
         values_RN: The numbers, float64, nan where the file has none.
         line_R: Where each row stands in the file, as messages name it; 0 where it does not.
         text: Columns that hold no numbers and were left out.
+        made: Columns that were made of words.
         times: When the rows were taken; None where that is not known.
         notation: How the file was read.
         settled: Whether its decimal mark was given, so that 1,234 is what the mark makes of it.
@@ -91,6 +94,7 @@ class Table:
     values_RN: np.ndarray
     line_R: np.ndarray
     text: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
     times: Times | None = None
     notation: Notation = UNKNOWN
     settled: bool = False
@@ -106,6 +110,7 @@ def read_table(
     wanted: Sequence[str] = (),
     others: bool = True,
     notation: Notation = UNKNOWN,
+    events: Words = NO_EVENTS,
 ) -> Table:
     """Read the columns of numbers, and the times, of a file.
 
@@ -115,15 +120,18 @@ def read_table(
         wanted: Columns that must hold numbers.
         others: Whether to read all other columns of numbers too.
         notation: As far as it is known.
+        events: Columns of words; what is made of them follows the columns of numbers.
 
     Raises:
         DataError: The file cannot be read or is empty, a column is not there, a cell is not what its column holds, or
             could be read in two ways.
     """
     known_time = () if time_column is None else (time_column,)
-    frame, table = open_table(path, wanted, known_time, notation, others)
-    left = [name for name in frame.columns if name != time_column]
+    frame, table = open_table(path, wanted, [*known_time, *events], notation, others)
+    left = [name for name in frame.columns if name != time_column and name not in events]
     columns, text = columns_of_numbers(table, frame, left if others else [n for n in left if n in wanted], wanted)
+    made = indicators(path, frame, events)
+    columns |= made
     if not columns:
         raise DataError(f"{path}: no column of numbers. Columns: {listed(frame.columns)}")
     times = None if time_column is None else times_of(table, frame[time_column])
@@ -132,6 +140,7 @@ def read_table(
         names=tuple(columns),
         values_RN=np.stack([*columns.values()], 1),
         text=text,
+        made=tuple(made),
         times=times,
         notation=replace(table.notation, date_format=times.format if times else None, found=False),
     )
@@ -260,6 +269,17 @@ def fill(table: Table, how: Gaps) -> tuple[Table, int]:
     if how == "mask":
         names, values_RN = (*names, *map(observed, names)), np.hstack((values_RN, ~empty_RN))
     return replace(table, names=names, values_RN=values_RN), int(empty_RN.sum())
+
+
+def refuse_no_logarithm(table: Table, names: Sequence[str]) -> None:
+    """Refuse columns of which a value has no logarithm; raises ``DataError``."""
+    values_RN = table.values_RN[:, [table.names.index(name) for name in names]]
+    if (values_RN <= 0).any():
+        row, column = (int(index) for index in np.argwhere(values_RN <= 0)[0])
+        raise DataError(
+            f"{table.where(row)}, column '{shortened(names[column])}': {values_RN[row, column]:g} has no logarithm. "
+            "Expected numbers above 0, or data.transform=none"
+        )
 
 
 def last_rows(table: Table, count: int) -> Table:
@@ -550,6 +570,7 @@ def _even(table: Table, how: Gaps) -> Table:
         )
     values_RN = np.full((rows, len(table.names)), np.nan)
     line_R = np.zeros(rows, dtype=np.int64)
+    values_RN[:, [table.names.index(name) for name in table.made]] = 0  # nothing is known to happen there
     values_RN[place_R], line_R[place_R] = table.values_RN, table.line_R
     at_R = times.at_R[0] + step * np.arange(rows)
     even = replace(times, at_R=at_R, moment_R=None if times.moment_R is None else at_R)

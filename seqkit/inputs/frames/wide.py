@@ -10,8 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from seqkit.inputs.frames.events import Words
 from seqkit.inputs.frames.long import LongTable, OneSeries, prepared
-from seqkit.inputs.frames.tables import UNKNOWN, Gaps, Notation, read_table, select, without_repeats
+from seqkit.inputs.frames.tables import NO_EVENTS, UNKNOWN, Gaps, Notation, read_table, select, without_repeats
 
 SERIES = "series"
 """Column of the names of the series, in what is written of a wide table."""
@@ -28,6 +29,7 @@ def read_wide(
     repeats: Literal["refuse", "first"] = "refuse",
     last: int | None = None,
     notation: Notation = UNKNOWN,
+    events: Words = NO_EVENTS,
 ) -> LongTable:
     """Read each column as a series of its own, from its first value to its last, as a long table would hold them.
 
@@ -40,12 +42,14 @@ def read_wide(
         repeats: What to do about rows with the time of the row before.
         last: Rows of each series at the end of which gaps matter; None for all.
         notation: How the file is written, as far as it is known.
+        events: As of ``read_table``; they belong to all series.
 
     Raises:
         DataError: As ``read_table`` and ``fill``.
     """
     counts = Counter[str]()
-    whole = read_table(path, time_column, [*columns, *shared], not columns, notation)
+    whole = read_table(path, time_column, [*columns, *shared], not columns, notation, events)
+    shared = [*shared, *whole.made]
     rows = len(whole.line_R)
     if repeats == "first":
         whole, counts["repeated"] = without_repeats(whole)

@@ -68,12 +68,18 @@ class ForecastHead(nn.Module):
         ):
             if needed and unread:
                 raise ConfigError(f"{option} needs every target among the inputs; '{unread[0]}' is not")
+        if series.transform == "difference" and not self.feeds_back:
+            raise ConfigError(
+                f"head={name} gives a spread, and that of a sum of differences is not the sum of theirs; use "
+                "head=forecast or data.transform=none"
+            )
         if not causal and output_size % 2:
             raise ConfigError(f"head={name} needs an output per direction, this model has {output_size} for both")
         self.series = series
         self.spec = spec
         self.columns = series.columns(spec) or []
-        self.anchored = anchor != "zero" and not unread
+        # A sum of differences starts from the last row by itself.
+        self.anchored = anchor != "zero" and not unread and series.transform != "difference"
         self.causal = causal
         self.rows_per_sequence = rows_per_sequence
         self.numbers = numbers
@@ -113,7 +119,7 @@ class ForecastHead(nn.Module):
         if not self.anchored:
             return batch.inputs.new_zeros(())
         last_BC = last_valid(batch.inputs, batch.lengths)[:, self.columns]
-        return self.series.scaled(last_BC[:, None], batch)
+        return self.series.encoded(last_BC[:, None], batch)
 
     def stream(
         self, y_BTH: Tensor, batch: Batch, memory: Tensor | None

@@ -53,7 +53,13 @@ def _with_quantiles(forecast: Forecast, series: Any, columns: Sequence[int] | No
     def residuals() -> tuple[tuple[float, ...], Tensor]:
         return residual_quantiles(point, series, columns, data, series.levels)
 
-    return (lambda batch: shifted(point(batch), series, columns, batch, *residuals())) if series.shifts else point
+    adaptive = series.over_time()
+
+    def corrected(batch: Batch) -> SeriesPrediction:
+        prediction = shifted(point(batch), series, columns, batch, *residuals())
+        return adaptive(prediction, batch) if adaptive else prediction
+
+    return corrected if series.shifts else point
 
 
 def recent(batch: Batch, columns: Sequence[int], rows: int) -> Tensor:

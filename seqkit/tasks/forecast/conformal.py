@@ -20,7 +20,8 @@ from torch import Tensor
 from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import Predictor
 from seqkit.padding import valid
-from seqkit.tasks.forecast.prediction import SeriesPrediction
+from seqkit.tasks.forecast.adaptive import RATES, Adaptive
+from seqkit.tasks.forecast.prediction import SeriesPrediction, interval_ends
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
 """Of the quantiles that a forecast without its own is given."""
@@ -65,6 +66,75 @@ def residual_quantiles(
         residual_BFCQ = scaling.scaled(batch.targets[..., None].double(), batch) - scaling.scaled(base_BFCQ, batch)
         residuals.append((residual_BFCQ / window_deviations(scaling, columns, batch)).float())
     return levels, conformal_quantiles(torch.cat(residuals), levels)
+
+
+def chosen_rate(
+    predict: Predictor,
+    scaling: Scaling,
+    columns: Sequence[int] | None,
+    data: Any,
+    levels: tuple[float, ...] = LEVELS,
+) -> float:
+    """Return the rate of ``adaptive.RATES`` that the validation part asks for; see ``best_rate``.
+
+    Args:
+        predict: Of the forecast that is calibrated.
+        scaling: Of the series.
+        columns: As of ``residual_quantiles``.
+        data: Likewise.
+        levels: Likewise.
+    """
+    first = predict(next(spread(data, "valid", 1)))
+    own, levels = first.quantiles_BFCQ, first.levels or levels
+    numbers = first.values_BFC.numel() if own is None else own.numel()
+    seen: list[tuple[Tensor, ...]] = []
+    for batch in spread(data, "valid", max(1, RESIDUALS // numbers)):
+        prediction = predict(batch)
+        assert batch.targets is not None
+        base_BFCQ = prediction.values_BFC[..., None] if own is None else prediction.quantiles_BFCQ
+        deviations_B1C1 = window_deviations(scaling, columns, batch).expand(len(batch), -1, -1, -1)
+        scaled = (scaling.scaled(base_BFCQ, batch), scaling.scaled(batch.targets.double(), batch), deviations_B1C1)
+        series_B = batch.extras.get("series", torch.zeros(len(batch), dtype=torch.int64))
+        seen.append((*(part.float() for part in scaled), series_B))
+    return best_rate(levels, *(torch.cat(parts) for parts in zip(*seen, strict=True)))
+
+
+def best_rate(
+    levels: Sequence[float], base_NFCQ: Tensor, targets_NFC: Tensor, deviations_N1C1: Tensor, series_N: Tensor
+) -> float:
+    """Return the rate of adaptation with the lowest pinball loss at the ends of the interval; of several the smallest.
+
+    The quantiles are corrected by the first half of the windows of each series and adapted over the second half.
+
+    Args:
+        levels: Of the quantiles.
+        base_NFCQ: Quantiles before their correction, or values if Q is 1, of windows in the order of time.
+        targets_NFC: Their truth.
+        deviations_N1C1: Unit of the correction.
+        series_N: Number of the series of each window.
+    """
+    horizon = targets_NFC.shape[1]
+    places = [(series_N == series).nonzero()[:, 0] for series in series_N.unique()]
+    half = torch.cat([own[: len(own) // 2] for own in places])
+    if not len(half):
+        return 0.0
+    residuals_NFCQ = (targets_NFC[half][..., None] - base_NFCQ[half]) / deviations_N1C1[half]
+    shifts_FCQ = conformal_quantiles(residuals_NFCQ, levels)
+    scored = list(interval_ends(tuple(levels)) or range(len(levels)))
+    levels_E = torch.tensor([levels[place] for place in scored], dtype=torch.float64)
+
+    def loss(rate: float) -> float:
+        adaptive, total = Adaptive(rate, levels), 0.0
+        for series, own in enumerate(places):
+            # Windows in between share rows with those corrected by.
+            for rows in own[len(own) // 2 + horizon :].split(horizon):
+                quantiles_MFCQ = (base_NFCQ[rows] + shifts_FCQ * deviations_N1C1[rows]).double().sort(-1).values
+                adapted_MFCQ = adaptive.walk(quantiles_MFCQ, targets_NFC[rows].double(), series)
+                errors_MFCE = targets_NFC[rows][..., None] - adapted_MFCQ[..., scored]
+                total += float(torch.maximum(levels_E * errors_MFCE, (levels_E - 1) * errors_MFCE).sum())
+        return total
+
+    return min(RATES, key=loss)
 
 
 def conformal_quantiles(residuals_NFCQ: Tensor, levels: Sequence[float]) -> Tensor:

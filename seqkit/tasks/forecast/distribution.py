@@ -31,14 +31,16 @@ class DistributionForecast(ForecastHead):
     """A distribution of each of the next rows of a series, all at once, by maximum likelihood (DeepAR's, Salinas 2017).
 
     Location and scale are outputs of the network; the degrees of freedom of Student's t are learned per step and
-    target. The negative binomial is for counts: its mean is the forecast made positive by a softplus, in units of the
-    training split's deviation. Reads the model's output as head=forecast does.
+    target. Of logarithms (data.transform=log) the value is the median. The negative binomial is for counts: its mean is
+    the forecast made positive by a softplus, in units of the training split's deviation. Reads the model's output as
+    head=forecast does.
 
     Args:
         distribution: Of each value, given the past.
         anchor: Value that the location is added to: the last one seen of each target (last), or the training split's
             mean (zero); auto takes the last value where every target is among the inputs.
         dropout: Probability of dropping an output of the model in training.
+        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
 
     Raises:
         ConfigError: A target of a negative binomial is no count, or as ``Forecast``.
@@ -56,9 +58,11 @@ class DistributionForecast(ForecastHead):
         distribution: Literal["gaussian", "student_t", "negative_binomial"] = "gaussian",
         anchor: Anchor = "auto",
         dropout: Probability = 0.0,
+        adaptive: bool = False,
     ) -> None:
         name = "distribution_forecast"
         super().__init__(name, output_size, spec, causal, rows_per_sequence, anchor, dropout, numbers=2)
+        self.calibration = {"adaptive": adaptive}
         self.distribution = distribution
         self.counts = distribution == "negative_binomial"
         series = self.series
@@ -69,6 +73,11 @@ class DistributionForecast(ForecastHead):
             raise ConfigError(
                 f"head.distribution=negative_binomial needs whole numbers from 0; target '{strange[0]}' has others. "
                 "Use gaussian or student_t"
+            )
+        if self.counts and series.transform != "none":
+            raise ConfigError(
+                "head.distribution=negative_binomial is of counts, not of what data.transform="
+                f"{series.transform} makes of them; use gaussian or student_t"
             )
         if distribution == "student_t":
             self.freedom_FC = nn.Parameter(torch.full((series.horizon, len(series.names)), 8.0))
@@ -110,11 +119,11 @@ class DistributionForecast(ForecastHead):
     def loss(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> tuple[Tensor, int]:
         """Return the summed negative log likelihood, of deviations or of counts, and the number of values."""
         assert batch.targets is not None
-        values_BFC = batch.targets if self.counts else self.series.scaled(batch.targets, batch)
+        values_BFC = batch.targets if self.counts else self.series.encoded(batch.targets, batch)
         return -self.distribution_of(outputs, batch).log_prob(values_BFC.double()).sum(), values_BFC.numel()
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> SeriesPrediction:
-        """Return the mean of each distribution as the value, and its quantiles."""
+        """Return the mean of each distribution, of logarithms the median, as the value, and its quantiles."""
         first_BFC, second_BFC = outputs.double().unbind(-1)
         if self.counts:
             values_BFC, quantiles_BFCQ = first_BFC, negative_binomial_quantiles(first_BFC, second_BFC, LEVELS)
@@ -122,12 +131,12 @@ class DistributionForecast(ForecastHead):
             standard = student_t_quantiles(self.freedom, LEVELS) if self.distribution == "student_t" else NORMAL
             standard = standard.to(outputs.device)
             deviations_BFCQ = first_BFC[..., None] + second_BFC[..., None] * standard
-            quantiles_BFCQ = self.series.in_units(deviations_BFCQ, batch)
-            values_BFC = self.series.in_units(first_BFC, batch)
+            quantiles_BFCQ = self.series.decoded(deviations_BFCQ, batch)
+            values_BFC = self.series.decoded(first_BFC, batch)
         prediction = SeriesPrediction(values_BFC, quantiles_BFCQ, LEVELS)
         return self.series.corrected(prediction, batch, self.columns)
 
     def samples(self, outputs: Tensor, batch: Batch, count: int) -> Tensor:
         """Draw values (S, B, F, C) in the units of the data, each by itself, from torch's global generator."""
         drawn_SBFC = self.distribution_of(outputs, batch).sample((count,))
-        return drawn_SBFC if self.counts else torch.stack([self.series.in_units(own, batch) for own in drawn_SBFC])
+        return drawn_SBFC if self.counts else torch.stack([self.series.decoded(own, batch) for own in drawn_SBFC])

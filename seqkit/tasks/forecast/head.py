@@ -32,6 +32,7 @@ class Forecast(ForecastHead):
         loss: Mean squared error, mean absolute error, or Huber's (squared below one deviation, absolute above), in
             units of the training split's deviation.
         dropout: Probability of dropping an output of the model in training.
+        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
 
     Raises:
         ConfigError: The data is no series, or does not have what an option needs.
@@ -50,8 +51,10 @@ class Forecast(ForecastHead):
         anchor: Anchor = "auto",
         loss: Literal["mse", "mae", "huber"] = "mse",
         dropout: Probability = 0.0,
+        adaptive: bool = False,
     ) -> None:
         super().__init__("forecast", output_size, spec, causal, rows_per_sequence, anchor, dropout)
+        self.calibration = {"adaptive": adaptive}
         self.loss_function = LOSSES[loss]
         self.meaning = f"the next rows in deviations: {self.series.unscaling}"
 
@@ -62,7 +65,7 @@ class Forecast(ForecastHead):
     def loss(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> tuple[Tensor, int]:
         """Return the summed loss and the number of values predicted."""
         assert batch.targets is not None
-        return self.loss_function(outputs, self.series.scaled(batch.targets, batch), reduction="sum"), outputs.numel()
+        return self.loss_function(outputs, self.series.encoded(batch.targets, batch), reduction="sum"), outputs.numel()
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> SeriesPrediction:
-        return self.series.corrected(SeriesPrediction(self.series.in_units(outputs, batch)), batch, self.columns)
+        return self.series.corrected(SeriesPrediction(self.series.decoded(outputs, batch)), batch, self.columns)

@@ -29,6 +29,7 @@ class QuantileForecast(ForecastHead):
         anchor: Value that the forecast is added to: the last one seen of each target (last), or the training split's
             mean (zero); auto takes the last value where every target is among the inputs.
         dropout: Probability of dropping an output of the model in training.
+        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
 
     Raises:
         ConfigError: The quantiles are none, or as ``Forecast``.
@@ -47,6 +48,7 @@ class QuantileForecast(ForecastHead):
         quantiles: list[float] = [0.05, 0.25, 0.5, 0.75, 0.95],  # noqa: B006  never written to
         anchor: Anchor = "auto",
         dropout: Probability = 0.0,
+        adaptive: bool = False,
     ) -> None:
         levels = tuple(quantiles)
         rising = all(low < high for low, high in zip((0.0, *levels), (*levels, 1.0), strict=True))
@@ -58,6 +60,7 @@ class QuantileForecast(ForecastHead):
         super().__init__(
             "quantile_forecast", output_size, spec, causal, rows_per_sequence, anchor, dropout, len(levels)
         )
+        self.calibration = {"adaptive": adaptive}
         self.levels = levels
         self.register_buffer("levels_Q", torch.tensor(levels), persistent=False)
         self.middle = min(range(len(levels)), key=lambda place: abs(levels[place] - 0.5))
@@ -79,11 +82,11 @@ class QuantileForecast(ForecastHead):
     def loss(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> tuple[Tensor, int]:
         """Return the summed pinball loss in deviations, and the number of quantiles predicted."""
         assert batch.targets is not None
-        error_BFCQ = self.series.scaled(batch.targets, batch)[..., None] - outputs
+        error_BFCQ = self.series.encoded(batch.targets, batch)[..., None] - outputs
         return torch.maximum(self.levels_Q * error_BFCQ, (self.levels_Q - 1) * error_BFCQ).sum(), outputs.numel()
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> SeriesPrediction:
         """Return the quantiles, with the one nearest to the median as the value."""
-        quantiles_BFCQ = self.series.in_units(outputs, batch)
+        quantiles_BFCQ = self.series.decoded(outputs, batch)
         prediction = SeriesPrediction(quantiles_BFCQ[..., self.middle], quantiles_BFCQ, self.levels)
         return self.series.corrected(prediction, batch, self.columns)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import Baseline, DataSpec, Metric, Predictor, Results
-from seqkit.inputs.frames.scaling import window_mean_and_scale
+from seqkit.inputs.frames.scaling import Transform, transformed, window_mean_and_scale
+from seqkit.padding import last_valid
 from seqkit.registry import register_task
 from seqkit.tasks.forecast.prediction import SeriesPrediction, interval_ends
 
@@ -33,12 +34,17 @@ class Series:
         counts: Whether each target holds whole numbers from 0 only; empty where unknown.
         window: Input column of each target whose mean and deviation over the window scale it; none where the training
             split's do.
+        read: Input column of each target; empty where that is not needed.
         own: Input columns that hold mean and scale of each target in its series; none where these do not scale it.
+        transform: What a head learns of a target, scaled: the value itself, its logarithm, or its difference from the
+            row before.
+        transformed: Mean and scale over the training split of what that is, a pair per name; none if it is the value.
         members: Names of the series, where there are several; a batch says by ``extras["series"]`` which of them each
             row is of, and by ``extras["naive"]`` (B, C, 2) what ``naive`` says of one.
         levels: Of the quantiles that the forecast is corrected to have, after a training.
         shifts: Correction (F, C, Q) of each quantile, in deviations of the window; see ``conformal``. No property of
             the data, so that it takes no part in a comparison.
+        rate: Of the levels' adaptation over time; 0 leaves them as they are. See ``adaptive``.
     """
 
     head: ClassVar[str] = "forecast"
@@ -51,10 +57,14 @@ class Series:
     naive: tuple[tuple[float, float], ...] = ()
     counts: tuple[bool, ...] = ()
     window: tuple[int, ...] = ()
+    read: tuple[int, ...] = ()
     own: tuple[tuple[int, int], ...] = ()
+    transform: Transform = "none"
+    transformed: tuple[tuple[float, float], ...] = ()
     members: tuple[str, ...] = field(default=(), compare=False)
     levels: tuple[float, ...] = field(default=(), compare=False)
     shifts: tuple[tuple[tuple[float, ...], ...], ...] = field(default=(), compare=False)
+    rate: float = field(default=0.0, compare=False)
 
     def columns(self, spec: DataSpec) -> list[int] | None:
         """Return the column of each target among the inputs; None where one is not among them."""
@@ -70,10 +80,18 @@ class Series:
     def unscaling(self) -> str:
         """How a value is had from a deviation, for the description of an exported file."""
         if self.window:
-            return "value = output * deviation + mean of the window's valid rows of the column"
-        if self.own:
-            return "value = output * scale + mean, which are columns of the input"
-        return "value = output * spec.task.scale + spec.task.mean"
+            learned = "output * deviation + mean of the window's valid rows of the column"
+        elif self.own:
+            learned = "output * scale + mean, which are columns of the input"
+        elif self.transformed:
+            learned = "output * scale + mean, which are in spec.task.transformed"
+        else:
+            learned = "output * spec.task.scale + spec.task.mean"
+        if self.transform == "log":
+            return f"value = exp({learned})"
+        if self.transform == "difference":
+            return f"value = the last row read + the sum up to the step of {learned}"
+        return f"value = {learned}"
 
     def scaled(self, values: Tensor, batch: Batch) -> Tensor:
         """Return values (B, F, C, ...) in the units of the data as deviations from the mean."""
@@ -86,12 +104,37 @@ class Series:
         mean, scale = self._mean_and_scale(deviations, batch)
         return deviations * scale + mean
 
-    def _mean_and_scale(self, values: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return mean and scale of each target, to be broadcast to values (B, F, C, ...)."""
+    def encoded(self, values: Tensor, batch: Batch) -> Tensor:
+        """Return values (B, F, C) in the units of the data as what a head learns: transformed, as deviations."""
+        if self.transform == "none":
+            return self.scaled(values, batch)
+        mean, scale = self._mean_and_scale(values, batch, self.transform)
+        if self.transform == "difference":
+            values = torch.cat((self._last(values, batch), values), 1).diff(dim=1)
+        else:
+            values = transformed(values, self.transform)
+        return (values - mean) / scale
+
+    def decoded(self, deviations: Tensor, batch: Batch) -> Tensor:
+        """Return the values, in float64 and the units of the data, of what a head gives (B, F, C, ...)."""
+        if self.transform == "none":
+            return self.in_units(deviations, batch)
+        deviations = deviations.double()
+        mean, scale = self._mean_and_scale(deviations, batch, self.transform)
+        learned = deviations * scale + mean
+        return learned.exp() if self.transform == "log" else self._last(learned, batch) + learned.cumsum(1)
+
+    def _last(self, like: Tensor, batch: Batch) -> Tensor:
+        """Return the last row read of each target (B, 1, C)."""
+        return last_valid(batch.inputs, batch.lengths)[:, None, list(self.read)].to(like.dtype)
+
+    def _mean_and_scale(self, values: Tensor, batch: Batch, how: Transform = "none") -> tuple[Tensor, Tensor]:
+        """Return mean and scale of each target, or of what it is transformed to, to be broadcast to (B, F, C, ...)."""
         shape = (1, 1, -1, *[1] * (values.dim() - 3))
         if self.window:
-            past_BTC = batch.inputs[:, :, list(self.window)]
-            usual_C = torch.tensor(self.scale, dtype=past_BTC.dtype, device=past_BTC.device)
+            past_BTC = transformed(batch.inputs[:, :, list(self.window)], how)
+            usual = [scale for _, scale in self.transformed] if how != "none" else self.scale
+            usual_C = torch.tensor(usual, dtype=past_BTC.dtype, device=past_BTC.device)
             found = window_mean_and_scale(past_BTC, batch.lengths, usual_C)
             mean, scale = (part_BC.to(values.dtype).view(len(batch), *shape[1:]) for part_BC in found)
             return mean, scale
@@ -106,15 +149,32 @@ class Series:
             made = torch.tensor(numbers, dtype=values.dtype, pin_memory=values.is_cuda)
             return made.to(values.device, non_blocking=True).view(shape)
 
+        if how != "none":
+            mean_C, scale_C = zip(*self.transformed, strict=True)
+            return constant(mean_C), constant(scale_C)
         return constant(self.mean), constant(self.scale)
 
-    def calibrated(self, spec: DataSpec, data: Any, predict: Predictor) -> "Series":
-        """Return the series with the correction of the quantiles that the validation part asks for."""
-        from seqkit.tasks.forecast.conformal import residual_quantiles
+    def calibrated(self, spec: DataSpec, data: Any, predict: Predictor, adaptive: bool = False) -> "Series":
+        """Return the series with the correction of the quantiles that the validation part asks for.
+
+        Args:
+            spec: Of the data.
+            data: Set up.
+            predict: The network's prediction for a batch.
+            adaptive: Whether to choose a rate of adaptation over time too.
+        """
+        from seqkit.tasks.forecast.conformal import chosen_rate, residual_quantiles
 
         levels, shifts_FCQ = residual_quantiles(predict, self, self.columns(spec), data)
         shifts = tuple(tuple(tuple(row) for row in step) for step in shifts_FCQ.tolist())
-        return replace(self, levels=levels, shifts=shifts)
+        rate = chosen_rate(predict, self, self.columns(spec), data) if adaptive else 0.0
+        return replace(self, levels=levels, shifts=shifts, rate=rate)
+
+    def over_time(self) -> Any:
+        """Return what adapts one prediction after another, in the order of time; None where nothing does."""
+        from seqkit.tasks.forecast.adaptive import Adaptive
+
+        return Adaptive(self.rate, self.levels) if self.rate and self.shifts else None
 
     def corrected(self, prediction: SeriesPrediction, batch: Batch, columns: Sequence[int] | None) -> SeriesPrediction:
         """Return the prediction with calibrated quantiles, where the series has been calibrated; as it is otherwise.

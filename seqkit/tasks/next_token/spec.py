@@ -53,6 +53,12 @@ class NextToken:
         """Return a text that the network writes from a line's start."""
         return self.continue_text(results.network, results.spec, "", SAMPLE_LENGTH, temperature=0.7, seed=1)
 
+    def cached(self, head: Any, size: int) -> Any:
+        """Return a head that is mixed with a cache of the last ``size`` steps; see ``CachedHead``."""
+        from seqkit.tasks.next_token.cache import CachedHead
+
+        return CachedHead(head, size)
+
     def own_targets(self, inputs_BT: Tensor) -> Tensor:
         return inputs_BT[:, 1:]
 

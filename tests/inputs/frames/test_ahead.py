@@ -71,6 +71,21 @@ def test_columns_of_one_series_may_stand_in_another_order():
     assert end.about == {}
 
 
+def test_words_known_ahead_are_read_as_in_the_training_data(caplog):
+    Path("t.csv").write_text("x,event\n" + "".join(f"{n},{'sale' if n == 7 else ''}\n" for n in range(9)))
+    Path("k.csv").write_text('event\n""\nsale\nstrike\n')
+    names = ("x", "event=Easter", "event=sale")
+    frames = Frames(
+        names, (0.0,) * 3, (1.0,) * 3, roles=("past", "known", "known"), events=(("event", ("Easter", "sale")),)
+    )
+    [end] = frames.latest("t.csv", 3, 3, "k.csv")
+    assert end.inputs.tolist() == [[6, 0, 0], [7, 0, 1], [8, 0, 0]]
+    assert end.extras["known"].tolist() == [[0, 0], [0, 1], [0, 0]]
+    assert "k.csv, column 'event': 'strike' is no word of the training data; it is taken as none" in caplog.text
+    with pytest.raises(ConfigError, match="known ahead \\(event\\). Give them for the rows to come"):
+        frames.latest("t.csv", 3, 3)
+
+
 def test_one_series_whose_known_columns_end_too_early_is_refused():
     Path("t.csv").write_text("t,x,a\n" + "".join(f"{n},{n},0\n" for n in range(9)))
     frames = Frames(("x", "a"), (0.0,) * 2, (1.0,) * 2, time_column="t", roles=("past", "known"))

@@ -42,6 +42,18 @@ def test_too_few_rows_are_refused(path):
     assert str(refusal.value) == f"{path} has 3 rows; the model was trained to read 4"
 
 
+def test_a_value_without_a_logarithm_is_refused_where_it_is_taken(path):
+    frames = Frames(("a", "b"), (0.0,) * 2, (1.0,) * 2, transform="log")
+    assert frames.read(path, 2).tolist() == [[3, 4], [5, 6]]
+    path.write_text("a,b\n0,1\n3,4\n5,0\n")
+    with pytest.raises(DataError, match="a.csv, line 4, column 'b': 0 has no logarithm"):
+        frames.read(path, 2)
+    with pytest.raises(DataError, match="the array, row 2, column 'b': -1 has no logarithm"):
+        frames.read([[1, 2], [3, -1]])
+    with pytest.raises(DataError, match="the chunk, row 1, column 'a': 0 has no logarithm"):
+        frames.chunk([0, 1])
+
+
 def test_an_array_is_read_likewise():
     assert torch.equal(read_array([[1, 2], [3, 4]], ("a", "b"), 1), torch.tensor([[3.0, 4.0]]))
 

@@ -11,7 +11,9 @@ from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters
 from seqkit.network import Network
 from seqkit.tasks.classify.spec import Classes
+from seqkit.tasks.forecast.distribution import DistributionForecast
 from seqkit.tasks.forecast.head import Forecast
+from seqkit.tasks.forecast.quantile import QuantileForecast
 from seqkit.tasks.forecast.spec import Series
 
 # B batch, T time, H output size of the model, F steps of the forecast, C target channels
@@ -185,6 +187,24 @@ def test_refuses_what_it_cannot_serve(spec, options, message):
     with pytest.raises(ConfigError) as caught:
         Forecast(6, spec, True, **options)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("head", [QuantileForecast, DistributionForecast])
+def test_differences_are_refused_where_their_spread_would_be_summed(head):
+    spec = DataSpec(
+        INPUTS, Series(2, ("c",), (3.0,), (8.0,), 5, read=(2,), transform="difference", transformed=((0, 1),))
+    )
+    with pytest.raises(ConfigError, match="gives a spread, and that of a sum of differences is not the sum of theirs"):
+        head(6, spec, True)
+    assert not Forecast(6, spec, True).anchored
+
+
+def test_counts_are_refused_where_they_are_transformed():
+    series = Series(2, ("c",), (3.0,), (8.0,), 5, counts=(True,), transform="log", transformed=((0.0, 1.0),))
+    with pytest.raises(
+        ConfigError, match="negative_binomial is of counts, not of what data.transform=log makes of them"
+    ):
+        DistributionForecast(6, DataSpec(INPUTS, series), True, distribution="negative_binomial")
 
 
 def test_rows_of_the_output_are_named_so_that_targets_in_another_order_get_their_own():
