@@ -141,11 +141,8 @@ class AudioFolder:
         return Batch(inputs_BS, lengths_B, targets_BU, torch.tensor([len(target) for target in targets]))
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Sequence[Sequence[int]]:
-        items = self._parts[split].items
-        if split != "train":
-            return ordering.sequential(len(items), batch_size)
-        milliseconds = [round(1000 * item.samples / item.rate) for item in items]
-        return ordering.bucketed(milliseconds, batch_size, seed, epoch)
+        milliseconds = [round(1000 * item.samples / item.rate) for item in self._parts[split].items]
+        return ordering.by_length(milliseconds, split, batch_size, seed, epoch)
 
     def check_steps(self, steps: Callable[[int], int]) -> None:
         """Refuse the first file whose transcript needs more output steps than its sound gives.

@@ -160,10 +160,7 @@ class LabelledText:
         return Batch(inputs, lengths_B, torch.stack(labels))
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Sequence[Sequence[int]]:
-        part = self._parts[split]
-        if split != "train":
-            return ordering.sequential(len(part), batch_size)
-        return ordering.bucketed(part.lengths, batch_size, seed, epoch)
+        return ordering.by_length(self._parts[split].lengths, split, batch_size, seed, epoch)
 
     def _inputs(self, texts: Sequence[str]) -> Any:
         """Return the input kind with the vocabulary of the training texts."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from seqkit.contracts.batch import Split
 from seqkit.rng import generator
 
 Order = Sequence[Sequence[int]]
@@ -69,6 +70,13 @@ def bucketed(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, poo
         chunk = sorted(order[start : start + pool * batch_size], key=lambda index: lengths[index])
         batches += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
     return [batches[i] for i in torch.randperm(len(batches), generator=draw).tolist()]
+
+
+def by_length(lengths: Sequence[int], split: Split, batch_size: int, seed: int, epoch: int) -> Order:
+    """Return the order of samples of different lengths: ``bucketed`` for training, else ``sequential``."""
+    if split != "train":
+        return sequential(len(lengths), batch_size)
+    return bucketed(lengths, batch_size, seed, epoch)
 
 
 class Streams(Sequence[list[int]]):

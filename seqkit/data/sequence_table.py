@@ -229,9 +229,7 @@ class SequenceTable:
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> ordering.Order:
         lengths = [len(rows_TI) for rows_TI in self._parts[split].inputs]
-        if split != "train":
-            return ordering.sequential(len(lengths), batch_size)
-        return ordering.bucketed(lengths, batch_size, seed, epoch)
+        return ordering.by_length(lengths, split, batch_size, seed, epoch)
 
     def _read(self, place: Path) -> Recordings:
         if place.is_dir():

@@ -165,10 +165,7 @@ class TaggedText:
         return Batch(inputs_BTS, lengths_B, pad(tags)[0])
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Sequence[Sequence[int]]:
-        part = self._parts[split]
-        if split != "train":
-            return ordering.sequential(len(part), batch_size)
-        return ordering.bucketed(part.lengths, batch_size, seed, epoch)
+        return ordering.by_length(self._parts[split].lengths, split, batch_size, seed, epoch)
 
     def _split(self, sentences: list[Sentence]) -> tuple[list[Sentence], str]:
         """Return the sentences with a part each, and how they came by it."""

@@ -194,7 +194,7 @@ def read_frame(path: Path) -> Any:
         try:
             return pl.read_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
+            raise DataError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
     if find_spec("fastexcel") is None:
         raise ConfigError(
             f"{path}: reading Excel needs fastexcel; pip install 'seqkit[excel]', or save the sheet as CSV"
@@ -206,7 +206,7 @@ def read_frame(path: Path) -> Any:
         if len(sheets) == 1:
             return pl.read_excel(path, engine="calamine", infer_schema_length=None, drop_empty_cols=False)
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as Excel: {_first_line(error)}") from None
+        raise DataError(f"{path}: cannot be read as Excel: {first_line(error)}") from None
     raise DataError(f"{path}: has sheets {listed(sheets)}. Expected one; save the sheet to read in a file of its own")
 
 
@@ -256,7 +256,7 @@ def _records(path: Path, mark: str, encoding: str | None) -> Iterator[tuple[int,
         bad = first_bad_line(path, mark, encoding)
         raise DataError(f"{path}, line {bad[0] if bad else '?'}: {no_text_reason(encoding)}") from None
     except (OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read ({_first_line(error)})") from None
+        raise DataError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
 def _json_rows(path: Path, names: Sequence[str] | None, encoding: str | None) -> Iterator[tuple[str, dict[str, str]]]:
@@ -278,7 +278,7 @@ def _json_rows(path: Path, names: Sequence[str] | None, encoding: str | None) ->
                 cells = {str(name): _cell(value) for name, value in row.items()}
                 yield where, {name: cells.get(name, "") for name in names} if names else cells
     except (OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read ({_first_line(error)})") from None
+        raise DataError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
 def _frame_rows(path: Path, names: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -320,5 +320,6 @@ def _name(mark: str) -> str:
     return next(name for name, other in MARKS.items() if other == mark)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of another library's message."""
     return shortened(str(error).partition("\n")[0], 200)

@@ -1,6 +1,6 @@
 import pytest
 
-from seqkit.data.ordering import sequential
+from seqkit.data.ordering import by_length, sequential
 
 
 def test_a_pass_longer_than_memory_is_made_as_it_is_asked_for():
@@ -20,3 +20,10 @@ def test_every_sample_comes_once_in_order(size):
     assert list(order[::2]) == list(order)[::2]
     with pytest.raises(IndexError):
         order[len(order)]
+
+
+def test_only_training_is_by_length():
+    lengths = [5, 1, 4, 2, 3, 6]
+    assert list(by_length(lengths, "test", 2, seed=0, epoch=0)) == [[0, 1], [2, 3], [4, 5]]
+    batches = by_length(lengths, "train", 2, seed=0, epoch=0)
+    assert sorted(sorted(lengths[index] for index in batch) for batch in batches) == [[1, 2], [3, 4], [5, 6]]

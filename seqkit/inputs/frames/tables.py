@@ -18,6 +18,7 @@ from seqkit.inputs.delimited import (
     Separator,
     find_separator,
     first_bad_line,
+    first_line,
     listed,
     read_frame,
 )
@@ -323,7 +324,7 @@ def _read_csv(path: Path, mark: str) -> Any:
     except (pl.exceptions.PolarsError, OSError) as error:
         if bad := first_bad_line(path, mark):
             raise DataError(f"{path}, line {bad[0]}: {bad[1]}") from None
-        raise DataError(f"{path}: cannot be read as CSV: {_first_line(error)}") from None
+        raise DataError(f"{path}: cannot be read as CSV: {first_line(error)}") from None
     names = [re.sub(r"_duplicated_\d+$", "", name).strip() for name in frame.columns]
     if any("\ufffd" in name for name in names):
         raise DataError(f"{path}, line 1: the header is not UTF-8. Save the file as UTF-8")
@@ -487,7 +488,7 @@ def _dates(table: Table, series: Any, given: str | None, expected: str | None) -
     try:
         read = {format: in_microseconds(series, format) for format in tried}
     except pl.exceptions.PolarsError as error:
-        raise ConfigError(f"data.date_format={given}: {_first_line(error)}. Expected one as {EXAMPLE}") from None
+        raise ConfigError(f"data.date_format={given}: {first_line(error)}. Expected one as {EXAMPLE}") from None
     whole = [format for format, at_R in read.items() if not at_R.null_count()]
     if not whole:
         best = min(tried, key=lambda format: read[format].null_count())
@@ -595,10 +596,6 @@ def _not_rising_reason(at_R: np.ndarray, row: int) -> str:
     if at_R[row] < at_R[row - 1]:
         return "an earlier time than the row before. Expected rising times"
     return "the same time as the row before. Expected rising times; data.repeats=first keeps the first of such rows"
-
-
-def _first_line(error: Exception) -> str:
-    return shortened(str(error).partition("\n")[0], 200)
 
 
 def _count(missing: int) -> str:
