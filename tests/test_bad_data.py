@@ -130,7 +130,7 @@ SOUNDS = {
     "fractions of all": (sounds(), "data.path=sounds data.valid_fraction=0.5 data.test_fraction=0.5", "leave nothing to train on"),
     "fraction 2": (sounds(), "data.path=sounds data.valid_fraction=2", "data.valid_fraction=2.0: input should be less than 1"),
     "manifest missing": (sounds(), "data.manifest=sounds/files.csv", "sounds/files.csv: no such file"),
-    "manifest a folder": (sounds(), "data.manifest=sounds", "sounds: is a folder. Expected a CSV file"),
+    "manifest a folder": (sounds(), "data.manifest=sounds", "sounds: is a folder. Expected a table"),
     "manifest empty": ({"files.csv": ""}, "data.manifest=files.csv", "files.csv: is empty"),
     "manifest header only": ({"files.csv": "path,label\n"}, "data.manifest=files.csv", "files.csv: has no rows"),
     "manifest without header": ({**sounds(), "sounds/files.csv": "low/0.wav,low\nhigh/0.wav,high\n"}, "data.manifest=sounds/files.csv", "no header line. Expected path and label or transcript in line 1"),
@@ -148,7 +148,7 @@ SOUNDS = {
     "manifest without train": (manifest("low/0.wav,low,test", header="path,label,split"), "data.manifest=sounds/files.csv", "column 'split' has no row with 'train'"),
     "manifest with a file that is not there": (manifest("low/7.wav,low"), "data.manifest=sounds/files.csv", "line 2: no file sounds/low/7.wav; paths are relative to the manifest"),
     "manifest with a file twice": (manifest("low/0.wav,low", "high/../low/0.wav,high"), "data.manifest=sounds/files.csv", "line 3: high/../low/0.wav was already named in line 2"),
-    "manifest with a label in test only": (manifest("low/0.wav,low,train", "low/1.wav,low,train", "high/0.wav,high,test", header="path,label,split"), "data.manifest=sounds/files.csv", "line 4: label 'high' of a test file is on no training file"),
+    "manifest with a label in test only": (manifest("low/0.wav,low,train", "low/1.wav,low,train", "high/0.wav,high,test", header="path,label,split"), "data.manifest=sounds/files.csv", "line 4: label 'high' of the test part is on no training file"),
     "manifest with a symbol in test only": (manifest("low/0.wav,low,train", "low/1.wav,low,train", "high/0.wav,high,test", header="path,transcript,split"), "data.manifest=sounds/files.csv", "symbol 'h' of a test file is in no training transcript"),
 }  # fmt: skip
 

@@ -158,7 +158,7 @@ def test_sweep(capsys):
     (["describe", "head"], "say which head: seqkit describe head=NAME. Known: classify, distribution_forecast, forecast, next_token, "
      "quantile_forecast, regress, tag, transcribe"),
     (["describe", "experiment=mors"], "no experiment 'mors'. Did you mean 'morse'? Known: adding, audio_classify, "
-                                      "audio_transcribe, forecast, morse, python_source, sea_temperature, sequence_classify, sequence_regress, "
+                                      "audio_transcribe, awd_lstm, forecast, morse, python_source, sea_temperature, sequence_classify, sequence_regress, "
      "series_table, tag, text, text_classify, timing"),
     (["describe", "nothing"], "nothing is not a run: there is no config.json in it. Expected a folder runs/NAME/ID"),
 ])  # fmt: skip

@@ -9,19 +9,19 @@ from hashlib import sha256
 from itertools import pairwise
 from logging import getLogger
 from math import ceil
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data import ordering
-from seqkit.data.parts import draw_parts
+from seqkit.data.parts import Fraction, check_fractions, classes, draw_parts
 from seqkit.data.sound_files import Item, read_folder, read_manifest, with_header
-from seqkit.errors import ConfigError, DataError, shortened
+from seqkit.errors import ConfigError, DataError
 from seqkit.files import existing_file, existing_folder, sha256_of
 from seqkit.inputs.delimited import Separator
 from seqkit.inputs.waveform.reading import read_waveform
@@ -29,12 +29,10 @@ from seqkit.inputs.waveform.spec import Waveform
 from seqkit.padding import pad
 from seqkit.registry import register_data
 from seqkit.rng import generator
-from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.transcribe.spec import Transcript
 
 LOG = getLogger("seqkit")
 QUIETEST = 1e-5  # between a waveform's extremes; below one step of 16 bits
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 @register_data("audio_folder")
@@ -80,19 +78,13 @@ class AudioFolder:
             raise ConfigError(
                 f"data=audio_folder needs data.path=FOLDER (one sub-folder a class) or data.manifest=FILE.csv, {which}"
             )
-        if valid_fraction + test_fraction >= 1:
-            raise ConfigError(
-                f"data.valid_fraction={valid_fraction:g} and data.test_fraction={test_fraction:g} "
-                "leave nothing to train on"
-            )
-        classes = "a folder with one sub-folder of files a class"
-        columns = "a CSV file with columns path and label or transcript"
-        self.folder = None if path is None else existing_folder(path, classes)
-        self.manifest = None if manifest is None else existing_file(manifest, columns)
+        self.fractions = check_fractions(valid_fraction, test_fraction)
+        folder = "a folder with one sub-folder of files a class"
+        table = "a table with columns path and label or transcript"
+        self.folder = None if path is None else existing_folder(path, folder)
+        self.manifest = None if manifest is None else existing_file(manifest, table)
         self.separator = separator
         self.sample_rate = sample_rate
-        self.valid_fraction = valid_fraction
-        self.test_fraction = test_fraction
         self.seed = seed
         self.cache_mb = cache_mb
         self.batch_size = batch_size
@@ -108,11 +100,15 @@ class AudioFolder:
         items, drawn = self._split(items, stratified=kind == "label")
         self._items = items
         parts = {split: [item for item in items if item.split == split] for split in SPLITS}
-        task, vocabulary = _classes(parts, origin) if kind == "label" else _transcript(parts)
+        if kind == "label":
+            labels = {split: [(item.target, item.where) for item in own] for split, own in parts.items()}
+            task: Any = classes(labels, "file", origin)
+        else:
+            task = _transcript(parts)
         rates = Counter(item.rate for item in items)
         rate = self.sample_rate or max(rates, key=lambda value: (rates[value], value))
         self.spec = DataSpec(Waveform(rate), task)
-        ids = {name: i for i, name in enumerate(vocabulary)}
+        ids = {name: i for i, name in enumerate(task.names if kind == "label" else task.symbols)}
         self._kind = kind
         self._parts = {split: _Sounds(parts[split], rate, ids, kind) for split in SPLITS}
         seconds = {split: sum(item.samples / item.rate for item in parts[split]) for split in SPLITS}
@@ -177,8 +173,7 @@ class AudioFolder:
         if given and "train" not in given:
             raise DataError(f"{self.manifest}: column 'split' has no row with 'train'")
         by_manifest = f"{' and '.join(given)} by the manifest" if given else ""
-        wanted: dict[Split, float] = {"valid": self.valid_fraction, "test": self.test_fraction}
-        fractions = {split: fraction for split, fraction in wanted.items() if split not in given}
+        fractions = {split: fraction for split, fraction in self.fractions.items() if split not in given}
         if not fractions:
             return items, "by the manifest"
         splits = draw_parts(
@@ -186,11 +181,9 @@ class AudioFolder:
             [item.target if stratified else "" for item in items],
             fractions,
             generator("audio_folder", self.seed),
+            self.manifest or self.folder,
+            "files",
         )
-        for split in fractions:
-            if split not in splits:
-                where = self.manifest or self.folder
-                raise DataError(f"{where}: {len(items)} files are too few to draw a {split} part")
         drawn = " and ".join(f"{split} {fraction:g}" for split, fraction in fractions.items())
         how = f"drawn from {'its training rows' if given else 'all files'}, data.seed={self.seed}: {drawn}"
         how += " of each class" if stratified else ""
@@ -250,25 +243,11 @@ def _warn_of_copies(items: list[Item], digests: list[str], origin: str) -> None:
         )  # fmt: skip
 
 
-def _classes(parts: dict[Split, list[Item]], origin: str) -> tuple[Any, tuple[str, ...]]:
-    counts = Counter(item.target for item in parts["train"])
-    for split in ("valid", "test"):
-        for item in parts[split]:
-            if item.target not in counts:
-                raise DataError(
-                    f"{item.where}: label '{shortened(item.target)}' of a {split} file is on no training file"
-                )
-    if len(counts) < 2:
-        raise DataError(f"{origin}: all files are of one class, '{next(iter(counts))}'; at least two are needed")
-    names = tuple(sorted(counts))
-    return Classes(names, tuple(counts[name] for name in names)), names
-
-
-def _transcript(parts: dict[Split, list[Item]]) -> tuple[Any, tuple[str, ...]]:
+def _transcript(parts: dict[Split, list[Item]]) -> Transcript:
     symbols = tuple(sorted({symbol for item in parts["train"] for symbol in item.target}))
     for split in ("valid", "test"):
         for item in parts[split]:
             for symbol in item.target:
                 if symbol not in symbols:
                     raise DataError(f"{item.where}: symbol '{symbol}' of a {split} file is in no training transcript")
-    return Transcript(symbols), symbols
+    return Transcript(symbols)

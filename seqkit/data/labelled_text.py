@@ -2,26 +2,24 @@
 
 # B batch, T time (tokens)
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from logging import getLogger
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from seqkit.contracts.batch import EVALUATED, SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data import ordering
-from seqkit.data.parts import draw_parts
+from seqkit.data.parts import Fraction, check_fractions, class_folders, classes, draw_parts, named_part, named_places
 from seqkit.data.text import VocabularySize
-from seqkit.errors import ConfigError, DataError, nearest, shortened
-from seqkit.files import existing
+from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.inputs.delimited import FILE, Separator, codec, no_text_reason, read_text_table
 from seqkit.inputs.tokens.reading import check_encoding
 from seqkit.inputs.tokens.spec import Tokens
@@ -30,14 +28,9 @@ from seqkit.inputs.words.spec import SpelledWords
 from seqkit.padding import pad
 from seqkit.registry import find, register_data
 from seqkit.rng import generator
-from seqkit.tasks.classify.spec import Classes
 
 LOG = getLogger("seqkit")
 EXPECTED = f"{FILE} with a column of texts and one of labels, or a folder with one sub-folder of *.txt files a class"
-ALIASES: dict[str, Split] = {"dev": "valid", "val": "valid", "validation": "valid"}
-
-
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -130,7 +123,8 @@ class LabelledText:
         _refuse_a_label_per_text(items, origin)
         items, drawn = self._split(items, origin)
         parts = {split: [item for item in items if item.split == split] for split in SPLITS}
-        task = classes(parts, origin)
+        labels = {split: [(item.label, item.where) for item in own] for split, own in parts.items()}
+        task = classes(labels, "text", origin)
         inputs: Any = self._inputs([item.text for item in parts["train"]])
         self.spec = DataSpec(inputs, task)
         self._parts, cut, strange = {}, 0, {}
@@ -225,10 +219,9 @@ class LabelledText:
             [item.label for item in items],
             fractions,
             generator("labelled_text", self.seed),
+            origin,
+            "texts",
         )
-        for split in fractions:
-            if split not in parts:
-                raise DataError(f"{origin}: {len(items)} texts are too few to draw a {split} part")
         drawn = " and ".join(f"{split} {fraction:g}" for split, fraction in fractions.items())
         source = "the training part" if given else "all texts"
         how = f"drawn from {source}, data.seed={self.seed}: {drawn} of each class"
@@ -264,62 +257,13 @@ def word_ids(row: Tensor) -> Tensor:
     return row[:, 0] if row.dim() > 1 else row
 
 
-def named_places(
-    name: str, path: str | None, train: str | None, valid: str | None, test: str | None, expected: str
-) -> list[tuple[Split | None, Path]]:
-    """Return the files or folders of a data set, each with its part: ``path`` alone, of None, or one per part.
-
-    Raises:
-        ConfigError: Both or neither of ``path`` and ``train`` are given, or a place twice.
-        DataError: One is not there.
-    """
-    if path is not None and (train or valid or test):
-        raise ConfigError(f"data={name} takes data.path or data.train, data.valid and data.test, not both")
-    if path is None and train is None:
-        raise ConfigError(
-            f"data={name} needs data.path=FILE, or data.train=FILE and what there is of data.valid, data.test"
-        )
-    if path is not None:
-        return [(None, existing(path, expected))]
-    given: list[tuple[Split, str | None]] = [("train", train), ("valid", valid), ("test", test)]
-    places = [(split, existing(place, expected)) for split, place in given if place is not None]
-    for number, (split, place) in enumerate(places):
-        for other, before in places[:number]:
-            if place.resolve() == before.resolve():
-                raise ConfigError(f"data.{split}={place}: is data.{other} too. Expected another")
-    return [*places]
-
-
-def check_fractions(valid: float, test: float) -> dict[Split, float]:
-    """Return the fractions by part; raises ``ConfigError`` where they leave no training part."""
-    if valid + test >= 1:
-        raise ConfigError(f"data.valid_fraction={valid:g} and data.test_fraction={test:g} leave nothing to train on")
-    return {"valid": valid, "test": test}
-
-
-def named_part(name: str, where: str) -> Split:
-    """Return the part that a cell names; raises ``DataError``."""
-    for split in SPLITS:
-        if name == split or ALIASES.get(name) == split:
-            return split
-    raise DataError(
-        f"{where}: split '{shortened(name)}' is not known. {nearest(name, SPLITS)}Known: {', '.join(SPLITS)}"
-    )
-
-
 def read_folder(folder: Path, split: Split | None, encoding: str) -> Iterator[Labelled]:
     """Yield the texts of a folder with one sub-folder of ``*.txt`` files per class, hidden ones left out.
 
     Raises:
         DataError: There is none, a class has none, folders are named as parts, or a file is empty or no text.
     """
-    places = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
-    parts = sorted({place.name for place in places} & {*SPLITS, *ALIASES})
-    if parts:
-        raise DataError(
-            f"{folder}: has folders {', '.join(parts)}; sub-folders are classes. Give the parts as "
-            f"data.train={folder}/{parts[-1]} and so on"
-        )
+    places = class_folders(folder, f"Give the parts as data.train={folder}/train and so on")
     if not places:
         raise DataError(f"{folder}: no sub-folders. Expected {EXPECTED}")
     for place in places:
@@ -338,28 +282,6 @@ def read_folder(folder: Path, split: Split | None, encoding: str) -> Iterator[La
             if "\0" in text:
                 raise DataError(f"{file}: holds NUL bytes, so it is no text")
             yield Labelled(text.replace("\r\n", "\n"), place.name, split, str(file))
-
-
-def classes(parts: dict[Split, list[Labelled]], origin: str) -> Classes:
-    """Return the task: the classes of the training part.
-
-    Raises:
-        DataError: Another part has a class that it has not, or there are fewer than two.
-    """
-    counts = Counter(item.label for item in parts["train"])
-    for split in EVALUATED:
-        for item in parts[split]:
-            if item.label not in counts:
-                raise DataError(
-                    f"{item.where}: label '{shortened(item.label)}' of the {split} part is on no training text. "
-                    f"{nearest(item.label, counts)}"
-                )
-    if len(counts) < 2:
-        raise DataError(
-            f"{origin}: all texts are of one class, '{shortened(next(iter(counts)))}'; at least two are needed"
-        )
-    names = tuple(sorted(counts))
-    return Classes(names, tuple(counts[name] for name in names))
 
 
 def _refuse_a_label_per_text(items: list[Labelled], origin: str) -> None:

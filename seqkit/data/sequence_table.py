@@ -2,25 +2,24 @@
 
 # T time (rows of a sequence), I numbers per row, C targets
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data import ordering
-from seqkit.data.parts import draw_parts
+from seqkit.data.parts import Fraction, check_fractions, class_folders, classes, draw_parts, named_part
 from seqkit.data.scaling import fitted
-from seqkit.errors import ConfigError, DataError, nearest, shortened
+from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing, existing_file, sha256_of
 from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
 from seqkit.inputs.frames.decimals import Decimal
@@ -31,10 +30,8 @@ from seqkit.inputs.frames.tables import Fill, Notation, fill, read_table
 from seqkit.padding import pad
 from seqkit.registry import register_data
 from seqkit.rng import generator
-from seqkit.tasks.classify.spec import Classes
 from seqkit.tasks.regress.spec import Numbers
 
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 Target = str | tuple[float, ...]
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET, *EXCEL)
@@ -150,11 +147,6 @@ class SequenceTable:
             raise ConfigError(
                 "data.split names the parts in one table; data.valid and data.test are files of their own"
             )
-        if valid_fraction + test_fraction >= 1:
-            raise ConfigError(
-                f"data.valid_fraction={valid_fraction:g} and data.test_fraction={test_fraction:g} "
-                "leave nothing to train on"
-            )
         self.sequence = sequence
         self.time_column = time_column
         self.inputs = inputs
@@ -163,7 +155,7 @@ class SequenceTable:
         self.split = split
         self.missing: Fill = missing
         self.notation = Notation(separator, decimal, date_format)
-        self.fractions: dict[Split, float] = {"valid": valid_fraction, "test": test_fraction}
+        self.fractions = check_fractions(valid_fraction, test_fraction)
         self.seed = seed
         self.batch_size = batch_size
 
@@ -190,7 +182,14 @@ class SequenceTable:
         origin = self.places["train"]
         if all(len(one.rows_TI) == 1 for one in recordings):
             raise DataError(f"{origin}: every sequence has one row. Expected several steps; is data.sequence right?")
-        task, ids = _numbers(parts, first.targets) if first.targets else _classes(parts, origin)
+        ids: dict[str, int] = {}
+        task: Any
+        if first.targets:
+            task = _numbers(parts["train"], first.targets)
+        else:
+            labels = {split: [(str(one.target), one.where) for one in own] for split, own in parts.items()}
+            task = classes(labels, "sequence", origin)
+            ids = {name: number for number, name in enumerate(task.names)}
         mean_I, scale_I = fitted(
             origin, first.names, np.concatenate([one.rows_TI for one in parts["train"]]), "standard"
         )
@@ -251,9 +250,7 @@ class SequenceTable:
         recordings = []
         for one in table.series:
             where = f"{path}, sequence '{shortened(one.name)}'"
-            split = None
-            if self.split:
-                split = _split(where, str(one.static[self.split]))
+            split = named_part(str(one.static[self.split]), where) if self.split else None
             target: Target = str(one.static[self.label]) if self.label else tuple(float(one.static[t]) for t in targets)
             recordings.append(Recording(one.table.values_RN, target, where, split))
         rate = table.times.rate if table.times else None
@@ -279,7 +276,7 @@ class SequenceTable:
 
     def _read_folder(self, folder: Path) -> Recordings:
         recordings, files, names, notation, rate = [], [], None, None, None
-        for place in sorted(place for place in folder.iterdir() if place.is_dir() and place.name[0] != "."):
+        for place in class_folders(folder, f"Give the parts as data.path={folder}/train data.test={folder}/test"):
             paths = sorted(path for path in place.rglob("*") if path.name.lower().endswith(TABLES))
             if not paths:
                 raise DataError(f"{place}: no table in it; each sub-folder is a class and needs some")
@@ -303,12 +300,11 @@ class SequenceTable:
         fractions = {split: fraction for split, fraction in self.fractions.items() if split not in given}
         groups = ["" if read["train"].targets else str(one.target) for one in recordings]
         draw = generator("sequence_table", self.seed)
-        splits = draw_parts([one.split for one in recordings], groups, fractions, draw)
-        for split in SPLITS:
-            if split not in splits:
-                raise DataError(
-                    f"{self.places['train']}: {len(recordings)} sequences are too few to draw a {split} part"
-                )
+        if self.split and "train" not in given:
+            raise DataError(f"{self.places['train']}: column '{self.split}' has no row with 'train'")
+        splits = draw_parts(
+            [one.split for one in recordings], groups, fractions, draw, self.places["train"], "sequences"
+        )
         by = [f"{split} as given" for split in SPLITS[1:] if split in given]
         by += [f"{split} {fraction:g} drawn, data.seed={self.seed}" for split, fraction in fractions.items()]
         return [replace(one, split=split) for one, split in zip(recordings, splits, strict=True)], "; ".join(by)
@@ -319,33 +315,10 @@ def _is_long(place: Path) -> bool:
     return place.is_file() and place.suffix != TS
 
 
-def _split(where: str, name: str) -> Split:
-    for split in SPLITS:
-        if split == name:
-            return split
-    raise DataError(
-        f"{where}: split '{shortened(name)}' is not known. {nearest(name, SPLITS)}Known: {', '.join(SPLITS)}"
-    )
-
-
-def _classes(parts: dict[Split, list[Recording]], origin: Path) -> tuple[Any, dict[str, int]]:
-    counts = Counter(str(one.target) for one in parts["train"])
-    for split in SPLITS[1:]:
-        for one in parts[split]:
-            if one.target not in counts:
-                raise DataError(
-                    f"{one.where}: label '{shortened(one.target)}' of the {split} part is on no sequence to train on"
-                )
-    if len(counts) < 2:
-        raise DataError(f"{origin}: all sequences are of one class, '{next(iter(counts))}'; at least two are needed")
-    names = tuple(sorted(counts))
-    return Classes(names, tuple(counts[name] for name in names)), {name: i for i, name in enumerate(names)}
-
-
-def _numbers(parts: dict[Split, list[Recording]], names: tuple[str, ...]) -> tuple[Any, dict[str, int]]:
-    values_NC = np.array([one.target for one in parts["train"]], dtype=np.float64)
+def _numbers(recordings: list[Recording], names: tuple[str, ...]) -> Numbers:
+    values_NC = np.array([one.target for one in recordings], dtype=np.float64)
     constant_C = (values_NC == values_NC[0]).all(0)
     if constant_C.any():
         name = names[int(constant_C.argmax())]
-        raise DataError(f"{parts['train'][0].where}: target '{name}' never changes in the training part")
-    return Numbers(names, tuple(values_NC.mean(0).tolist()), tuple(values_NC.std(0).tolist())), {}
+        raise DataError(f"{recordings[0].where}: target '{name}' never changes in the training part")
+    return Numbers(names, tuple(values_NC.mean(0).tolist()), tuple(values_NC.std(0).tolist()))

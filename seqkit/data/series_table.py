@@ -87,7 +87,7 @@ class SeriesTable:
         stride: Rows between the starts of neighbouring training windows.
         eval_stride: Likewise in validation and test.
         mirror: Also train on every window upside down, mirrored about its last row before the horizon, so that no
-            drift of the training part is learnt as a rule.
+            drift of the training part is learnt as a rule; not with columns known ahead.
         separator: Between the cells; found if left out.
         decimal: Decimal mark of the numbers; found if left out.
         date_format: Of the times, as %d/%m/%Y; found if left out.
@@ -153,6 +153,12 @@ class SeriesTable:
         if transform == "log" and mirror:
             raise ConfigError(
                 "data.transform=log and data.mirror=true: what is mirrored may fall below 0. Set data.mirror=false"
+            )
+        ahead = [*known, *events, *calendar]
+        if ahead and mirror:
+            raise ConfigError(
+                f"data.mirror=true and '{ahead[0]}' known ahead: upside down it would act the other way round. Set "
+                "data.mirror=false"
             )
         if scaling == "series" and series is None:
             raise ConfigError(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from seqkit.contracts.batch import SPLITS, Split
+from seqkit.contracts.batch import Split
+from seqkit.data.parts import class_folders, named_part
 from seqkit.errors import DataError, nearest, shortened
 from seqkit.inputs.delimited import Separator, listed, read_text_table
 from seqkit.inputs.waveform.reading import unreadable
@@ -31,13 +32,8 @@ def read_folder(folder: Path) -> list[Item]:
     Raises:
         DataError: There are no files, fewer than two classes, an empty class, or folders named as splits.
     """
-    classes = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
-    splits = sorted({place.name for place in classes} & {*SPLITS, "dev", "val", "validation"})
-    if splits:
-        raise DataError(
-            f"{folder}: has folders {', '.join(splits)}; sub-folders are classes. For given splits use "
-            "data.manifest=FILE.csv with columns path, label and split"
-        )
+    remedy = "For given splits use data.manifest=FILE.csv with columns path, label and split"
+    classes = class_folders(folder, remedy)
     items = []
     for place in classes:
         paths = sorted(path for path in place.rglob("*") if path.suffix.lower() in ENDINGS and path.name[0] != ".")
@@ -78,9 +74,7 @@ def read_manifest(path: Path, separator: Separator | None = None) -> tuple[str, 
         for name in ("path", kinds[0], *(["split"] if "split" in header else [])):
             if not row[name]:
                 raise DataError(f"{where}: no value for '{name}'")
-        if "split" in header and row["split"] not in SPLITS:
-            raise DataError(f"{where}: split '{shortened(row['split'])}' is not known. {nearest(row['split'], SPLITS)}"
-                            f"Known: {', '.join(SPLITS)}")  # fmt: skip
+        split = named_part(row["split"], where) if "split" in header else None
         place = path.parent / Path(row["path"]).expanduser()
         if not place.is_file():
             raise DataError(f"{where}: no file {shortened(place, 300)}; paths are relative to the manifest")
@@ -89,7 +83,7 @@ def read_manifest(path: Path, separator: Separator | None = None) -> tuple[str, 
                 f"{where}: {shortened(row['path'])} was already named in {seen[place.resolve()].rpartition(', ')[2]}"
             )
         seen[place.resolve()] = where
-        items.append(Item(place, row[kinds[0]], row.get("split"), where))  # type: ignore[arg-type]
+        items.append(Item(place, row[kinds[0]], split, where))
     if not items:
         raise DataError(f"{path}: has no rows; expected a header with path and label or transcript, then a row a file")
     return kinds[0], items

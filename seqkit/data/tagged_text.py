@@ -16,8 +16,8 @@ from torch import Tensor
 from seqkit.contracts.batch import EVALUATED, SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
 from seqkit.data import ordering
-from seqkit.data.labelled_text import Fraction, Sequences, check_fractions, named_places
-from seqkit.data.parts import draw_parts
+from seqkit.data.labelled_text import Sequences
+from seqkit.data.parts import Fraction, check_fractions, draw_parts, named_places
 from seqkit.data.text import VocabularySize
 from seqkit.errors import ConfigError, DataError, nearest, shortened
 from seqkit.files import sha256_of
@@ -177,13 +177,10 @@ class TaggedText:
         if not fractions:
             return sentences, "as given"
         draw = generator("tagged_text", self.seed)
-        parts = draw_parts([sentence.split for sentence in sentences], [""] * len(sentences), fractions, draw)
-        for split in fractions:
-            if split not in parts:
-                raise DataError(
-                    f"{self._places[0][1]}: {len(sentences)} sentences are too few to draw a {split} part; "
-                    "are empty lines between them?"
-                )
+        origin = self._places[0][1]
+        groups = [""] * len(sentences)
+        given_parts = [sentence.split for sentence in sentences]
+        parts = draw_parts(given_parts, groups, fractions, draw, origin, "sentences (with empty lines between them)")
         drawn = " and ".join(f"{split} {fraction:g}" for split, fraction in fractions.items())
         source = "the training part" if "train" in given else "all sentences"
         how = f"drawn from {source}, data.seed={self.seed}: {drawn}"

@@ -7,6 +7,8 @@ from typing import Any
 from seqkit import plugins, registry, schema
 from seqkit.config import CHOICES, Settings
 
+_stored: dict[tuple[str, str], registry.Component] = {}
+
 
 @cache
 def register_preset_folders() -> None:
@@ -23,7 +25,7 @@ def register_preset_folders() -> None:
 
 
 def store_nodes() -> None:
-    """Put a typed node for every registered component into Hydra's ConfigStore."""
+    """Put a typed node for every registered component into Hydra's ConfigStore, if it is not there yet."""
     from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
 
@@ -32,6 +34,9 @@ def store_nodes() -> None:
     store.store(name="settings", node=make_dataclass("settings", groups, bases=(schema.node("own", Settings),)))
     for kind in CHOICES:
         for name, component in registry.components(kind).items():
+            if _stored.get((kind, name)) is component and f"{name}.yaml" in store.repo.get(kind, {}):
+                continue
             # Open to unknown options, which presets may have for another component; `plain` leaves out or refuses.
             node = OmegaConf.structured(schema.node(name, component.factory, {"name": name}), flags={"struct": False})
             store.store(group=kind, name=name, node=node)
+            _stored[kind, name] = component

@@ -235,7 +235,7 @@ def test_missing_places_are_refused_at_once(tmp_path, folder):
         AudioFolder(manifest=str(tmp_path / "lst.csv"))
     assert str(refusal.value) == (
         f"{tmp_path}/lst.csv: no such file. Did you mean 'list.csv'? "
-        "Expected a CSV file with columns path and label or transcript"
+        "Expected a table with columns path and label or transcript"
     )
 
 
@@ -268,7 +268,7 @@ MANIFESTS = [
     ("path,label,split\na.wav,x,test\nb.wav,y,test\n", "{0}: column 'split' has no row with 'train'"),
     (
         "path,label,split\na.wav,x,train\nb.wav,y,train\nc.wav,z,test\nd.wav,x,valid\n",
-        "{0}, line 4: label 'z' of a test file is on no training file",
+        "{0}, line 4: label 'z' of the test part is on no training file",
     ),
     (
         "path,label,split\na.wav,x,train\nb.wav,x,train\nc.wav,x,test\nd.wav,x,valid\n",

@@ -1,9 +1,13 @@
-from seqkit.data.parts import draw_parts
+import pytest
+
+from seqkit.data.parts import check_fractions, class_folders, classes, draw_parts, named_part
+from seqkit.errors import ConfigError, DataError
 from seqkit.rng import generator
+from seqkit.tasks.classify.spec import Classes
 
 
 def drawn(given, groups, **fractions):
-    return draw_parts(given, groups, fractions, generator("test", 0))
+    return draw_parts(given, groups, fractions, generator("test", 0), "t.csv", "texts")
 
 
 def test_each_group_gives_its_share():
@@ -13,5 +17,38 @@ def test_each_group_gives_its_share():
 
 
 def test_what_is_given_stays_and_the_last_one_is_kept_for_training():
-    assert drawn(["test", None], ["a", "a"], valid=0.5) == ["test", "train"]
+    assert drawn(["test", None, None, None], ["a", "a", "b", "b"], valid=0.5)[:2] == ["test", "train"]
     assert drawn(["test", "train", "train"], ["a", "a", "a"], valid=0.1).count("valid") == 1
+
+
+def test_too_few_for_a_part():
+    with pytest.raises(DataError, match=r"^t\.csv: 1 texts are too few to draw a valid part$"):
+        drawn([None], ["a"], valid=0.5)
+    with pytest.raises(ConfigError, match="leave nothing to train on"):
+        check_fractions(0.5, 0.5)
+
+
+def test_a_part_by_any_of_its_names():
+    assert {named_part(name, "") for name in ("valid", "val", "dev", "validation")} == {"valid"}
+    assert [named_part(name, "") for name in ("train", "test")] == ["train", "test"]
+    with pytest.raises(DataError, match=r"^line 3: split 'tset' is not known\. Did you mean 'test'\? Known: "):
+        named_part("tset", "line 3")
+
+
+@pytest.mark.parametrize("name", ["train", "dev"])
+def test_folders_of_parts_are_no_classes(name, tmp_path):
+    for folder in ("spam", ".hidden"):
+        (tmp_path / folder).mkdir()
+    assert class_folders(tmp_path, "") == [tmp_path / "spam"]
+    (tmp_path / name).mkdir()
+    with pytest.raises(DataError, match=f"has folders {name}; sub-folders are classes. Do"):
+        class_folders(tmp_path, "Do")
+
+
+def test_classes_are_those_of_the_training_part():
+    labels = {"train": [("b", "line 1"), ("a", "line 2"), ("b", "line 3")], "valid": [("a", "line 4")], "test": []}
+    assert classes(labels, "text", "t.csv") == Classes(("a", "b"), (1, 2))
+    with pytest.raises(DataError, match=r"^line 5: label 'c' of the test part is on no training text$"):
+        classes({**labels, "test": [("c", "line 5")]}, "text", "t.csv")
+    with pytest.raises(DataError, match=r"^t\.csv: all texts are of one class, 'b'; at least two are needed$"):
+        classes({**labels, "train": [("b", "line 1")], "valid": []}, "text", "t.csv")

@@ -438,14 +438,16 @@ def test_a_mask_says_where_a_column_with_gaps_was_observed():
     lines = many().splitlines()
     lines[4] = "a,2024-01-01 03:00,,0,5,N"
     del lines[8]
-    data = made("\n".join(lines) + "\n", missing="mask", known=["promo"], mirror=True)
-    assert data.spec.inputs.names == ("sales", "sales observed", "promo")
-    assert data.spec.inputs.roles == ("past", "observed", "known")
+    data = made("\n".join(lines) + "\n", missing="mask", mirror=True)
+    assert data.spec.inputs.names == ("sales", "sales observed")
+    assert data.spec.inputs.roles == ("past", "observed")
     inputs = data.part("train")[0][0]
     assert inputs[:, 1].tolist() == [1, 1, 1, 0, 1, 1, 1, 0]
     assert inputs[3, 0] == inputs[2, 0]
-    assert data.part("train")[len(data.part("train")) // 2][0][:, 1].tolist() == inputs[:, 1].tolist()
-    assert data.facts["missing"] == "3 cells filled (mask), 1 rows put in for times left out"
+    upside_down = data.part("train")[len(data.part("train")) // 2][0]
+    assert upside_down[:, 1].tolist() == inputs[:, 1].tolist()
+    assert torch.equal(upside_down[:, 0], 2 * inputs[-1, 0] - inputs[:, 0])
+    assert data.facts["missing"] == "2 cells filled (mask), 1 rows put in for times left out"
     whole = made(missing="mask")
     assert whole.spec.inputs.names == ("sales",)
 
@@ -506,25 +508,13 @@ def test_a_target_that_is_not_read_is_said_and_scaled_by_its_training_part():
 
 
 def test_one_series_may_have_columns_known_ahead(ramp):
-    data = one(
-        path=ramp,
-        time_column="time",
-        known=["y"],
-        calendar=["hour"],
-        lookback=2,
-        horizon=3,
-        split=[10, 5, 5],
-        mirror=True,
-    )
+    data = one(path=ramp, time_column="time", known=["y"], calendar=["hour"], lookback=2, horizon=3, split=[10, 5, 5])
     assert data.spec.inputs.names == ("x", "y", "hour sine", "hour cosine")
     assert data.spec.task.names == ("x",)
-    part = data.part("train")
-    plain, mirrored = part[0], part[len(part) // 2]
-    assert plain[0][:, 0].tolist() == [0, 1]
-    assert mirrored[0][:, 0].tolist() == [2, 1]
-    assert mirrored[1][:, 0].tolist() == [0, -1, -2]
-    assert torch.equal(mirrored[0][:, 1:], plain[0][:, 1:])  # what is no past of the series stays upright
-    assert set(data.collate([plain]).extras) == {"known"}
+    sample = data.part("train")[0]
+    assert sample[0][:, 0].tolist() == [0, 1]
+    assert sample[2][:, 0].tolist() == [5, 5, 5]
+    assert set(data.collate([sample]).extras) == {"known"}
 
 
 def wide(rows=40):
@@ -659,6 +649,10 @@ def test_a_bad_table_is_refused(name):
         (
             {"transform": "log", "mirror": True},
             "data.transform=log and data.mirror=true: what is mirrored may fall below",
+        ),
+        (
+            {"known": ["promo"], "mirror": True},
+            "data.mirror=true and 'promo' known ahead: upside down it would act the",
         ),
         ({"series": None, "scaling": "series"}, "data.scaling=series needs data.series"),
         ({"wide": True}, "data.series and data.wide=true: a wide table has its series and data.known, no more"),

@@ -52,7 +52,7 @@ APART = [
     ({"zoneout": 0.2}, False),
     ({"num_layers": 2, "bidirectional": True, "projection_size": 2, "layer_norm": True, "zoneout": 0.1}, False),
 ]
-OTHERS = "cifg_lstm", "elman", "diagonal_gru", "diagonal_lstm"  # by the same code as those that are not slow
+OTHERS = "lstm", "cifg_lstm", "elman", "diagonal_gru", "diagonal_lstm"  # by the same code as those that are not slow
 ALIKE = [pytest.param(name, marks=[pytest.mark.slow] if name in OTHERS else []) for name in NAMES]
 OPERATOR = {"lstm": "LSTM", "peephole_lstm": "LSTM", "cifg_lstm": "LSTM", "gru": "GRU", "elman": "RNN"}
 

@@ -262,12 +262,10 @@ def test_half_precision_and_float_agree(name):
     assert all(part.dtype == torch.float32 for part in state)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["sru", "fast_weights", *(pytest.param(name, marks=pytest.mark.slow) for name in ("indrnn", "mlstm", "rhn"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sru", "fast_weights", "indrnn", "mlstm", "rhn"])
 def test_a_life(name):
-    """Killed and resumed bit for bit, and streamed as the whole."""
+    """Killed and resumed bit for bit, and streamed as the whole: by a command too what tests/testing checks of each."""
     overrides = [*ADDING, f"model={name}", "trainer.max_steps=6"]
     seqkit.train([*overrides, "id=whole"])
     with pytest.MonkeyPatch.context() as patch:
@@ -291,8 +289,9 @@ def test_a_life(name):
 @pytest.mark.parametrize(
     ("name", "format"),
     [
-        *((name, "torch") for name in ("indrnn", "sru", "rhn", "fast_weights")),
+        *((name, "torch") for name in ("indrnn", "sru")),
         ("fast_weights", "onnx"),
+        *(pytest.param(name, "torch", marks=pytest.mark.slow) for name in ("mlstm", "rhn", "fast_weights")),
         *(pytest.param(name, "onnx", marks=pytest.mark.slow) for name in ("indrnn", "sru", "mlstm", "rhn")),
     ],
 )

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from seqkit.contracts.batch import Batch
 from seqkit.tasks.next_token.prediction import TokenPrediction
 
-THETAS = (0.03, 0.1, 0.3, 1.0, 3.0)
-WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
+THETAS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 
 
 class CachedHead(nn.Module):
