@@ -110,7 +110,13 @@ def test_a_killed_backtest_goes_on_bit_for_bit(monkeypatch, capsys):
     assert all(equal(weights(number), old) for number, old in enumerate(expected))
 
 
-@pytest.mark.parametrize("head", ["forecast", "quantile_forecast", "distribution_forecast"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(pytest.param(head, marks=pytest.mark.slow) for head in ("forecast", "distribution_forecast")),
+        "quantile_forecast",
+    ],
+)
 def test_many_series_and_every_head(head):
     facts = backtest("--origins", "2", f"head={head}", overrides=MANY, text=many(rows=80))
     assert [fold["forecasts"] for fold in facts["folds"]] == [3, 3]
