@@ -63,7 +63,7 @@ def test_names_are_found_once_for_what_is_installed(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     found = module.names()
     assert found["model"]["lstm"].keys() >= {"hidden_size", "zoneout"}
-    assert found["data"]["series_table"]["missing"] == ["refuse", "forward", "interpolate"]
+    assert found["data"]["series_table"]["missing"] == ["refuse", "forward", "interpolate", "mask"]
     assert "auto" in found["trainer"]
     monkeypatch.setattr(module, "_found", lambda: pytest.fail("asked again"))
     assert module.names() == found
