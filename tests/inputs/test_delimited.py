@@ -47,7 +47,7 @@ ROWS = [{"text": 'a, "b"', "label": "1"}, {"text": "c\nd", "label": "2"}]
 
 @pytest.mark.parametrize(("name", "content", "lines"), [
     ("a.csv", '\ufefftext,label\n"a, ""b""",1\n\n"c\nd", 2\n', ["line 2", "line 4"]),
-    ("a.tsv.gz", gzip.compress(b'text\tlabel\n"a, ""b"""\t1\n"c\nd"\t2\n'), ["line 2", "line 3"]),
+    ("a.tsv.gz", gzip.compress(b'text\tlabel\n"a, ""b"""\t1\n"c\nd"\t2\n', mtime=0), ["line 2", "line 3"]),
     ("a.jsonl", '{"text": "a, \\"b\\"", "label": 1}\n\n{"label": 2.0, "text": "c\\nd", "more": [1]}\n', ["line 1", "line 3"]),
 ])  # fmt: skip
 def test_rows_of_text_with_their_lines(write, name, content, lines):
@@ -108,7 +108,7 @@ def test_excel_without_its_library_is_refused_with_what_to_install(write, monkey
     ("a.csv", b"a,b\n1,2\n1,\0\n", "FILE, line 3: holds NUL bytes, so it is no UTF-8 text"),
     ("a.csv", "a,b\n".encode("utf-16"), "FILE: is UTF-16 text; save it as UTF-8. Expected a CSV file"),
     ("a.csv", "a,b\n".encode("utf-16-le"), "FILE, line 1: holds NUL bytes, so it is no UTF-8 text. Expected a CSV file"),
-    ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:-9], "FILE: cannot be read (Compressed file ended before"),
+    ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-9], "FILE: cannot be read (Compressed file ended before"),
     ("a.jsonl", "", "FILE: is empty. Expected a JSON object per line"),
     ("a.jsonl", '{"a": 1}\n{"a": \n', "FILE, line 2: is not JSON (Expecting value at column 7)"),
     ("a.jsonl", '{"a": 1}\n[1]\n', 'FILE, line 2: holds [1]. Expected an object {"name": value}'),
