@@ -33,7 +33,7 @@ from seqkit.inputs.frames.events import names as event_names
 from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
 from seqkit.inputs.frames.scaling import Transform, own_mean_and_scale, transformed
 from seqkit.inputs.frames.spec import Frames, Role
-from seqkit.inputs.frames.tables import Gaps, Notation, observed, refuse_no_logarithm
+from seqkit.inputs.frames.tables import Gaps, Notation, Table, observed, refuse_no_logarithm
 from seqkit.inputs.frames.wide import SERIES, VALUE, read_wide
 from seqkit.registry import register_data
 from seqkit.tasks.forecast.facts import are_counts, naive_errors
@@ -107,7 +107,7 @@ class SeriesTable:
         season: Rows of one period of the seasonal naive forecast; if left out, taken from the step of time_column: a
             day, a week of daily rows, a year of monthly ones.
         missing: What to do about empty cells and left-out rows: refuse, fill forward from the last value, interpolate
-            (a filled cell then knows the value after it), or mask: fill forward, and let the model read beside each
+            (a filled cell then knows the value after it; refused right before the origin of a fold), or mask: fill forward, and let the model read beside each
             column of the past that has gaps where it was observed. Filled targets count as any others.
         repeats: What to do about rows with the time of the row before in their series: refuse, or keep the first.
         scaling: By the training part of all series: mean and population standard deviation (standard), smallest value
@@ -233,8 +233,10 @@ class SeriesTable:
         Raises:
             DataError: The file has not what the options name, or no series is long enough for a window of a part.
         """
-        table = self._read()
+        table = self._read(self.missing)
         self._cut(table)
+        foreseen = self.fold and self.missing == "interpolate" and table.filled
+        self._gaps_S = [one.table for one in self._read("mask").series] if foreseen else []
         edges_S, spans = self._in(self.fold)
         columns = self._columns(table, edges_S)
         train_R = np.zeros(len(columns.values_RA), dtype=bool)
@@ -291,6 +293,8 @@ class SeriesTable:
         dated = isinstance(self.split[0], str)
         moments_S = [times.moment_R for times in self._times_S if dated and times]
         edges_S = folded(self._edges_S, fold, self.train_rows, self.horizon, self.path, moments_S)
+        for gaps, edge in zip(self._gaps_S, edges_S, strict=False):
+            self._refuse_foreseen(gaps, edge[2])
         spans = {name: self._spans(number, self._starts, edges_S) for number, name in enumerate(SPLITS)}
         for number, name in enumerate(SPLITS):
             if not any(first < end for first, end in spans[name]):
@@ -422,14 +426,14 @@ class SeriesTable:
         size = len(self._parts[split])
         return shuffled(size, batch_size, seed, epoch) if split == "train" else sequential(size, batch_size)
 
-    def _read(self) -> LongTable:
+    def _read(self, missing: Gaps) -> LongTable:
         if self.wide:
             return read_wide(
                 self.path,
                 self.time_column,
                 self.targets or (),
                 self.known,
-                self.missing,
+                missing,
                 self.repeats,
                 notation=self.notation,
                 events=dict.fromkeys(self.events),
@@ -441,7 +445,7 @@ class SeriesTable:
             list(dict.fromkeys([*(self.targets or ()), *(self.inputs or ()), *self.known])),
             self.static,
             self.categories,
-            self.missing,
+            missing,
             self.repeats,
             notation=self.notation,
             others=self.targets is None or (self.inputs is None and self.series is None),
@@ -527,6 +531,24 @@ class SeriesTable:
             last = edge[part + 1] if edge[part + 1] - first >= self.horizon else first  # no row where no window fits
             spans.append((start + first, start + last))
         return spans
+
+    def _refuse_foreseen(self, gaps: Table, origin: int) -> None:
+        """Refuse a gap right before an origin, which is filled by what comes after it.
+
+        Args:
+            gaps: Rows of a series, with columns that say where the others were observed.
+            origin: Row; 0 and one after the last are none.
+        """
+        names = gaps.names[: len(gaps.names) // 2]
+        for name in names if 0 < origin < len(gaps.line_R) else ():
+            there = gaps.values_RN[origin - 1, gaps.names.index(observed(name))]
+            if not there and name not in self.known:
+                line = int(gaps.line_R[:origin].nonzero()[0][-1])
+                raise DataError(
+                    f"{gaps.where(line)}, column '{shortened(name)}': the gap before the origin "
+                    f"{time_of(gaps.times, origin)} would be interpolated from what comes after it. Use "
+                    "data.missing=forward"
+                )
 
     def _refuse_short(self, part: str, longest: int) -> None:
         needs = self.horizon + (self.lookback if part == "train" else 0)

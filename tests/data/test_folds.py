@@ -156,3 +156,28 @@ def test_another_fold_is_read_as_the_trained_one(scaling):
     for place, origin in enumerate(asked.origins):
         assert asked.part("test")[place][0].equal(whole[origin.row - 4 : origin.row])
     assert trained.fold == [0, 3]
+
+
+@pytest.mark.parametrize("gap", ["empty", "left out"])
+def test_a_gap_is_not_interpolated_over_an_origin(gap):
+    lines = hourly(rows=ROWS).splitlines()
+    if gap == "empty":
+        lines[51] = lines[51].split(",")[0] + ",," + lines[51].split(",")[2]  # the row before the second origin
+    else:
+        del lines[51]
+    options = {"lookback": 4, "horizon": 3, "split": [30, 12, 18], "time_column": "date"}
+    Path("t.csv").write_text("\n".join(lines) + "\n")
+    data = SeriesTable(path="t.csv", missing="interpolate", fold=[0, 2], **options)
+    data.setup()  # whose first origin is far from it
+    data.in_fold(1)
+    other = SeriesTable(path="t.csv", missing="interpolate", fold=[1, 3], **options)
+    line = 52 if gap == "empty" else 51
+    with pytest.raises(
+        DataError, match=rf"t.csv, line {line}, column 'load': the gap before the origin 2024-01-03 03:00"
+    ):
+        data.fold = [0, 3]
+        data.in_fold(1)
+    with pytest.raises(DataError, match="Use data.missing=forward"):
+        other.setup()
+    for further in ({"missing": "forward", "fold": [1, 3]}, {"missing": "interpolate"}):
+        SeriesTable(path="t.csv", **options, **further).setup()
