@@ -107,8 +107,9 @@ class SeriesTable:
         season: Rows of one period of the seasonal naive forecast; if left out, taken from the step of time_column: a
             day, a week of daily rows, a year of monthly ones.
         missing: What to do about empty cells and left-out rows: refuse, fill forward from the last value, interpolate
-            (a filled cell then knows the value after it; refused right before the origin of a fold), or mask: fill forward, and let the model read beside each
-            column of the past that has gaps where it was observed. Filled targets count as any others.
+            (a filled cell then knows the value after it; refused right before the origin of a fold), or mask: fill
+            forward, and let the model read beside each column of the past that has gaps where it was observed. Filled
+            targets count as any others.
         repeats: What to do about rows with the time of the row before in their series: refuse, or keep the first.
         scaling: By the training part of all series: mean and population standard deviation (standard), smallest value
             and range (minmax), median and quartile range (robust); targets and inputs by mean and deviation of the
