@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError
+from seqkit.errors import ConfigError, DataError
 from seqkit.files import existing_folder, write_atomic
 from seqkit.network import Network
 
@@ -105,8 +105,13 @@ def forecast(
     over_time = spec.task.over_time(spec) if hasattr(spec.task, "over_time") else None
     series = spec.inputs.latest(source, spec.task.lookback, count, known)
     if over_time and spec.task.columns(spec) and spec.task.lookback:
-        whole = {one.about.get("series"): one.inputs for one in spec.inputs.latest(source, None, count, known)}
-        walk(network, spec, [whole[one.about.get("series")] for one in series], over_time)
+        try:
+            whole = {one.about.get("series"): one.inputs for one in spec.inputs.latest(source, None, count, known)}
+        except DataError as error:  # before the rows that are read for the forecast
+            LOG.warning("intervals are not adapted to what the rows before would have missed: %s", error)
+            over_time = None
+        else:
+            walk(network, spec, [whole[one.about.get("series")] for one in series], over_time)
     rows = ROWS if spec.task.lookback else 1  # of one length
     answers: list[dict[str, Any]] = []
     for start in range(0, len(series), rows):

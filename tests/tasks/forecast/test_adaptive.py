@@ -128,7 +128,7 @@ def test_a_run_keeps_its_rate_and_is_scored_in_the_order_of_time_at_any_batch_si
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_a_forecast_starts_from_what_the_rows_before_would_have_missed(monkeypatch, stride):
+def test_a_forecast_starts_from_what_the_rows_before_would_have_missed(monkeypatch, caplog, stride):
     monkeypatch.setattr(conformal, "RATES", (0.02,))
     rows = [
         f"2024-01-{1 + h // 24:02d} {h % 24:02d}:00,{math.sin(h / 3.8) * (1 if h < 150 else 9):.4f}" for h in range(240)
@@ -150,6 +150,13 @@ def test_a_forecast_starts_from_what_the_rows_before_would_have_missed(monkeypat
     assert (found_FQ[:, -1] - found_FQ[:, 0] > (1.2 if stride == 1 else 1) * (plain_FQ[:, -1] - plain_FQ[:, 0])).all()
 
     # The same walk by hand: every window whose rows have all been seen, then the levels after all of them.
+    lines = Path("t.csv").read_text().splitlines()
+    holed = [*lines[:20], lines[20].split(",")[0] + ",", *lines[21:]]
+    Path("holed.csv").write_text("\n".join(holed) + "\n")  # long before the rows that are read
+    assert trained.forecast("holed.csv").answers == still.forecast("holed.csv").answers == still.forecast().answers
+    assert "intervals are not adapted" in caplog.text
+    assert "holed.csv, line 21, column 'load': no value" in caplog.text
+
     data = trained.data()
     values = torch.cat([data.part("train").values_RI])
     adaptive = trained.spec.task.over_time(trained.spec)
