@@ -133,12 +133,13 @@ class FramesFrontend(nn.Module):
 
     def _scaled(self, inputs: Tensor, lengths: Tensor | None) -> Tensor:
         if self.transform != "none":
-            past_BTI = torch.where(self.is_past, inputs, 1.0)
+            there_BT1 = valid(lengths, inputs)[:, :, None]  # padding has no logarithm
+            past_BTI = torch.where(self.is_past & there_BT1, inputs, 1.0)
             inputs = torch.where(self.is_past, transformed(past_BTI, self.transform), inputs)
         if self.by_series:
             mean_BI, scale_BI = (inputs[:, 0, own_I] for own_I in self.own_2I)
         elif self.window:
-            mean_BI, scale_BI = window_mean_and_scale(inputs, lengths, self.scale)
+            mean_BI, scale_BI = window_mean_and_scale(inputs, lengths, self.scale, self.transform)
         else:
             return (inputs - self.mean) / self.scale
         mean_BI = torch.where(self.is_past, mean_BI, self.mean)

@@ -13,7 +13,7 @@ from seqkit.padding import beside, valid
 
 Transform = Literal["none", "log", "difference"]
 
-SMALLEST = 1e-3  # deviation of a window, as a part of its mean, below which the window counts as constant
+SMALLEST = 1e-3  # deviation of a window, as a part of its size, below which the window counts as constant
 
 
 def transformed(values_BTC: Tensor, how: Transform) -> Tensor:
@@ -25,24 +25,28 @@ def transformed(values_BTC: Tensor, how: Transform) -> Tensor:
     return values_BTC
 
 
-def window_mean_and_scale(values_BTC: Tensor, lengths_B: Tensor | None, usual_C: Tensor) -> tuple[Tensor, Tensor]:
+def window_mean_and_scale(
+    values_BTC: Tensor, lengths_B: Tensor | None, usual_C: Tensor, how: Transform = "none"
+) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of each column over the valid steps of each row, (B, C).
 
     RevIN of Kim et al. 2022, "Reversible instance normalization for accurate time-series forecasting", without its
     learned part. A column that does not change has the size of its mean as its scale, or, where it is zero
-    throughout, the usual one.
+    throughout, the usual one. Of logarithms, whose mean moves with the unit of measure, the size is 1: a difference of
+    1 between them is one as large as the values.
 
     Args:
-        values_BTC: In the units of the data.
+        values_BTC: In the units of the data, or what they are transformed to.
         lengths_B: Valid steps of each row, None where all are.
         usual_C: Scale of each column in the training part.
+        how: What the values have been transformed by.
     """
     mask_BT1 = beside(valid(lengths_B, values_BTC), values_BTC)
     count_B1 = mask_BT1.sum(1).clamp(min=1)
     mean_BC = torch.where(mask_BT1, values_BTC, 0.0).sum(1) / count_B1
     deviation_BTC = torch.where(mask_BT1, values_BTC - mean_BC[:, None], 0.0)
     scale_BC = (deviation_BTC.square().sum(1) / count_B1).sqrt()
-    size_BC = mean_BC.abs()
+    size_BC = torch.ones_like(mean_BC) if how == "log" else mean_BC.abs()
     constant_BC = torch.where(size_BC > 0, size_BC, usual_C.to(size_BC))
     return mean_BC, torch.where(scale_BC > SMALLEST * size_BC, scale_BC, constant_BC)
 
