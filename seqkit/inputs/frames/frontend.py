@@ -1,4 +1,4 @@
-"""Frames of numbers, scaled to mean 0 and deviation 1 by the training part's."""
+"""Frames of numbers, scaled to mean 0 and deviation 1 by the training part's, their series' or the window's."""
 
 # B batch, T time, I numbers per frame, P steps of a patch, N patches
 
@@ -18,7 +18,9 @@ from seqkit.registry import register_frontend
 
 @register_frontend("frames")
 class FramesFrontend(nn.Module):
-    """Scales frames by the training part's mean and deviation; can centre, patch and project them.
+    """Scales frames by mean and deviation of the training part, or of each series or window, as the data says.
+
+    Before that it transforms them as the data says; after it, it can centre, patch and project them.
 
     What is the same at every step stands once in a patch, its categories as learned vectors.
 
