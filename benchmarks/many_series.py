@@ -5,8 +5,8 @@ trains one model over all hourly series, and one of the same size for each of 20
 the steps that each of 400 such models has of the same total, and for 100 steps each.
 """
 
+import argparse
 import csv
-import sys
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -116,7 +116,11 @@ def _means(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    place, asked = Path(sys.argv[1]), "--compare" in sys.argv
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--compare", action="store_true", help="one model over all series beside models of their own")
+    arguments = parser.parse_args()
+    place, asked = arguments.folder, arguments.compare
     if not (asked and (place / "many_series.csv").exists()):
         make(place / "many_series.csv")
         make_promoted(place / "promoted.csv")

@@ -184,10 +184,9 @@ class Trained:
         if cache is not None:
             from seqkit.inference.cached import cached_scores, refuse_cache
 
-            refuse_cache(self.spec, cache)
-        # Some data read their files late.
-        with working_in(Path(self.facts["started_in"])):
-            data = self.data(overrides)
+            refuse_cache(self.spec, cache, split)
+        data = self.data(overrides)
+        with working_in(Path(self.facts["started_in"])):  # some data read their files late
             same = {name: self.facts[name] for name in ("version", "hash", "step")}
             group().refuse_if_unequal({**same, "fingerprint": data.fingerprint, "torch": str(torch.__version__)})
             batch_size = batch_size or data.batch_size

@@ -12,7 +12,6 @@ validation part ends there. Tables, figure and JSON are in runs/sweeps/ID.
 
 import argparse
 import io
-import json
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,13 @@ from seqkit.errors import ConfigError, shown
 TAKES_OVERRIDES = True
 COMMAND = "backtest"
 """As the ledger names it."""
+ORIGINS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.usage = "%(prog)s [GROUP=NAME | GROUP.OPTION=VALUE ...] [--origins N] [--refit [--window ROWS]] ..."
-    parser.add_argument("--origins", type=int, default=5, metavar="N", help="forecasts to make (default: 5)")
+    parser.add_argument("--origins", type=int, metavar="N", help=f"forecasts to make (default: {ORIGINS})")
     parser.add_argument("--refit", action="store_true", help="train anew before each origin, on all rows before it")
     parser.add_argument("--window", type=int, metavar="ROWS", help="with --refit: on the last rows before it alone")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings side by side (default: 1)")
@@ -43,24 +43,24 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.resume is not None:
         return _resume(arguments)
+    arguments.origins = ORIGINS if arguments.origins is None else arguments.origins
     _refuse(arguments)
     config = compose(arguments.overrides)
-    refuse_if_no_forecast(config, arguments.origins)
+    refuse_if_no_forecast(config, arguments.origins, arguments.window)
     return _backtest(arguments, config, None)
 
 
 def _backtest(arguments: argparse.Namespace, config: dict[str, Any], folder: Path | None) -> int:
     """Run a backtest, a new one or that of a folder."""
     from seqkit.hydra_cli import compose
-    from seqkit.report.backtest import backtest_text
+    from seqkit.report.backtest import backtest_json, backtest_text
     from seqkit.sweeping.backtest import backtest, trainings
     from seqkit.sweeping.job import Flags
     from seqkit.sweeping.runners import Here, Processes, refuse_on_ranks
     from seqkit.sweeping.sweep import Sweep
 
     refuse_on_ranks()
-    words = [f"--origins={arguments.origins}", *["--refit"] * arguments.refit]
-    words += [f"--window={arguments.window}"] if arguments.window else []
+    words = _words(arguments)
     jobs = trainings(arguments.overrides, arguments.origins, arguments.refit, arguments.window)
     runner = Processes(arguments.jobs) if arguments.jobs > 1 else Here()
     with Sweep([*words, *arguments.overrides], Flags(arguments.fresh), path=folder, command=COMMAND) as sweep:
@@ -75,7 +75,7 @@ def _backtest(arguments: argparse.Namespace, config: dict[str, Any], folder: Pat
             return sweep.close()
         runs = [sweep.ledger.run_of(job).path for job in done]
         facts = backtest(runs, arguments.origins, sweep.ledger, config["trainer"]["accelerator"])
-    print(json.dumps(facts, indent=2, ensure_ascii=False) if arguments.json else backtest_text(facts))
+    print(backtest_json(facts) if arguments.json else backtest_text(facts))
     if not arguments.json:
         print(f"\nbacktest: {shown(sweep.ledger.path)}  ({', '.join(facts['files'])})")
     return 0
@@ -88,7 +88,7 @@ def _resume(arguments: argparse.Namespace) -> int:
     from seqkit.runs.provenance import provide
     from seqkit.runs.sweep import Ledger, find_sweep
 
-    others = [*arguments.overrides, *(["--fresh"] if arguments.fresh else [])]
+    others = [*arguments.overrides, *["--fresh"] * arguments.fresh, *_words(arguments)]
     if others:
         raise ConfigError(f"--resume goes on with the backtest as it is; leave out {' '.join(others)}")
     ledger = Ledger.read(find_sweep(arguments.resume))
@@ -102,6 +102,13 @@ def _resume(arguments: argparse.Namespace) -> int:
     saved.overrides, saved.jobs, saved.json = overrides, arguments.jobs, arguments.json
     with working_in(Path(ledger.started_in)):
         return _backtest(saved, compose(overrides), ledger.path)
+
+
+def _words(arguments: argparse.Namespace) -> list[str]:
+    """Return the flags that say which trainings there are, as they were given."""
+    values = {name: getattr(arguments, name) for name in ("origins", "window")}
+    given = [f"--{name}={value}" for name, value in values.items() if value is not None]
+    return [*given, *["--refit"] * arguments.refit]
 
 
 def _refuse(arguments: argparse.Namespace) -> None:

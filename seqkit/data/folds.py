@@ -8,7 +8,7 @@ import numpy as np
 
 from seqkit.errors import ConfigError, DataError
 from seqkit.inputs.frames.latest import texts
-from seqkit.inputs.frames.tables import Table
+from seqkit.inputs.frames.times import Times
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,9 @@ def folded(
 ) -> list[list[int]]:
     """Return the parts of each series in a fold: all before its origin, and the horizon after it as the test part.
 
-    The first origin is the start of the test part, the last one leaves just the horizon behind it, the others lie
-    evenly between. The validation part keeps its length; the training part grows, up to ``train_rows``.
+    The first origin is the start of the test part, the last one leaves just the horizon behind it, in the series where
+    that is latest; the others lie evenly between. The validation part keeps its length; the training part grows, up to
+    ``train_rows``.
 
     Args:
         edges_S: Of each series the first row of each part and the row after the last one.
@@ -61,24 +62,28 @@ def folded(
         DataError: The longest test part has fewer places for origins than there are folds.
     """
     number, count = fold or (0, 1)
-    moments_R, whole = _joined(edges_S, moments_S) if len(moments_S) else (None, max(edges_S, key=_test_rows))
+    moments_R, whole = None, max(edges_S, key=_test_rows)
     places = max(0, _test_rows(whole) - horizon + 1)
+    if len(moments_S):
+        moments_R, whole = _joined(edges_S, moments_S)
+        last = [own[len(own) - horizon] for own in moments_S if len(own) >= horizon]
+        places = max(0, int((moments_R <= max(last, default=-np.inf)).sum()) - whole[2])
     if fold and places < count:
         raise DataError(
             f"{where}: the test part has {_test_rows(whole):,} rows, so that a forecast of data.horizon={horizon} can "
             f"start at {places:,} of them. {count:,} origins need a larger test part (data.split)"
         )
 
-    def moved(edge: Sequence[int]) -> list[int]:
+    def moved(edge: Sequence[int], places: int) -> list[int]:
         """Return the starts of the validation and of the test part."""
-        shift = number * max(_test_rows(edge) - horizon, 0) // max(count - 1, 1)
+        shift = number * max(places - 1, 0) // max(count - 1, 1)
         return [edge[1] + shift, edge[2] + shift]
 
     parts = []
     for series, edge in enumerate(edges_S):
-        valid, test = moved(edge)
+        valid, test = moved(edge, _test_rows(edge) - horizon + 1)
         if fold and moments_R is not None:
-            valid, test = (int((moments_S[series] < moments_R[row]).sum()) for row in moved(whole))
+            valid, test = (int((moments_S[series] < moments_R[row]).sum()) for row in moved(whole, places))
         kept = max(edge[0], valid - train_rows) if train_rows else edge[0]
         parts.append([kept, valid, test, min(test + horizon, edge[3]) if fold else edge[3]])
     return parts
@@ -98,9 +103,8 @@ def _joined(edges_S: Sequence[Sequence[int]], moments_S: Sequence[Any]) -> tuple
     return moments_R, [0, *np.searchsorted(moments_R, starts).tolist(), len(moments_R)]
 
 
-def time_of(table: Table, row: int) -> str:
-    """Return the time of a row as text, or its place in the file where times are not known."""
-    times = table.times
+def time_of(times: Times | None, row: int) -> str:
+    """Return the time of a row as text, or its place in the series where times are not known."""
     if times is None:
         return f"row {row + 1:,}"
     moment_R = None if times.moment_R is None else times.moment_R[row : row + 1]

@@ -79,6 +79,13 @@ def by_length(lengths: Sequence[int], split: Split, batch_size: int, seed: int, 
     return bucketed(lengths, batch_size, seed, epoch)
 
 
+def stream(number: int, size: int, count: int) -> range:
+    """Return the samples of one of ``count`` streams of ``size`` consecutive samples, as even as can be."""
+    even, longer = divmod(size, count)
+    start = number * even + min(number, longer)
+    return range(start, start + even + (number < longer))
+
+
 class Streams(Sequence[list[int]]):
     """Batches of consecutive samples side by side: row b of a batch continues row b of the batch before.
 
@@ -115,9 +122,7 @@ class Streams(Sequence[list[int]]):
         return isinstance(other, Sequence) and list(self) == list(other)
 
     def _stream(self, number: int) -> range:
-        even, longer = divmod(self.size, self.streams)
-        start = number * even + min(number, longer)
-        return range(start, start + even + (number < longer))
+        return stream(number, self.size, self.streams)
 
 
 class CutStreams(Sequence[list[Any]]):
@@ -150,11 +155,10 @@ class CutStreams(Sequence[list[Any]]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
-    def _tokens(self, stream: int, step: int) -> range:
-        even, longer = divmod(self.size, self.streams)
-        start, last = stream * even + min(stream, longer), step == len(self.ends) - 1
-        first = int(self.ends[step - 1]) if step else 0
-        return range(start + first, start + int(self.ends[step]) + (last and stream < longer))
+    def _tokens(self, number: int, step: int) -> range:
+        whole = stream(number, self.size, self.streams)
+        first, last = int(self.ends[step - 1]) if step else 0, step == len(self.ends) - 1
+        return whole[first:] if last else whole[first : int(self.ends[step])]
 
 
 def random_streams(size: int, count: int, batch_size: int, seq_len: int, seed: int, epoch: int) -> CutStreams:

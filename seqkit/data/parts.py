@@ -55,9 +55,8 @@ def named_part(name: str, where: str) -> Split:
     for split in SPLITS:
         if ALIASES.get(name, name) == split:
             return split
-    raise DataError(
-        f"{where}: split '{shortened(name)}' is not known. {nearest(name, SPLITS)}Known: {', '.join(SPLITS)}"
-    )
+    known = ", ".join((*SPLITS, *ALIASES))
+    raise DataError(f"{where}: split '{shortened(name)}' is not known. {nearest(name, SPLITS)}Known: {known}")
 
 
 def class_folders(folder: Path, remedy: str) -> list[Path]:
@@ -68,11 +67,11 @@ def class_folders(folder: Path, remedy: str) -> list[Path]:
         remedy: How parts are given instead, as a sentence.
 
     Raises:
-        DataError: Some are named as parts.
+        DataError: One is named as the training part.
     """
     places = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
     parts = [place.name for place in places if place.name in (*SPLITS, *ALIASES)]
-    if parts:
+    if "train" in parts:
         raise DataError(f"{folder}: has folders {', '.join(parts)}; sub-folders are classes. {remedy}")
     return places
 

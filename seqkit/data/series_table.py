@@ -4,6 +4,8 @@
 # L look-back, F horizon, S series, A all columns that are read or predicted
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
 from itertools import accumulate
 from logging import getLogger
 from pathlib import Path
@@ -31,11 +33,44 @@ from seqkit.inputs.frames.events import names as event_names
 from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
 from seqkit.inputs.frames.scaling import Transform, own_mean_and_scale, transformed
 from seqkit.inputs.frames.spec import Frames, Role
-from seqkit.inputs.frames.tables import Gaps, Notation, observed, refuse_no_logarithm, select
+from seqkit.inputs.frames.tables import Gaps, Notation, Table, observed, refuse_no_logarithm, select
 from seqkit.inputs.frames.wide import SERIES, VALUE, read_wide
 from seqkit.registry import register_data
 from seqkit.tasks.forecast.facts import are_counts, naive_errors
 from seqkit.tasks.forecast.spec import Series
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Columns of all series below each other: those that are read, then those that are only predicted, of no role."""
+
+    roles: dict[str, Role | None]
+    levels: list[tuple[str, ...]]
+    events: tuple[tuple[str, tuple[str, ...]], ...]
+    targets: list[int]
+    values_RA: np.ndarray
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.roles)
+
+    @property
+    def unread(self) -> list[str]:
+        return [name for name, role in self.roles.items() if role is None]
+
+    @property
+    def read(self) -> int:
+        return len(self.roles) - len(self.unread)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Mean and scale of each column, and of what is read of it."""
+
+    mean_A: np.ndarray
+    scale_A: np.ndarray
+    read_mean_A: np.ndarray
+    read_scale_A: np.ndarray
 
 
 @register_data("series_table")
@@ -72,8 +107,9 @@ class SeriesTable:
         season: Rows of one period of the seasonal naive forecast; if left out, taken from the step of time_column: a
             day, a week of daily rows, a year of monthly ones.
         missing: What to do about empty cells and left-out rows: refuse, fill forward from the last value, interpolate
-            (a filled cell then knows the value after it), or mask: fill forward, and let the model read beside each
-            column of the past that has gaps where it was observed. Filled targets count as any others.
+            (a filled cell then knows the value after it; refused right before the origin of a fold), or mask: fill
+            forward, and let the model read beside each column of the past that has gaps where it was observed. Filled
+            targets count as any others.
         repeats: What to do about rows with the time of the row before in their series: refuse, or keep the first.
         scaling: By the training part of all series: mean and population standard deviation (standard), smallest value
             and range (minmax), median and quartile range (robust); targets and inputs by mean and deviation of the
@@ -198,47 +234,106 @@ class SeriesTable:
         Raises:
             DataError: The file has not what the options name, or no series is long enough for a window of a part.
         """
-        table = self._read()
+        table = self._read(self.missing)
+        self._cut(table)
+        foreseen = self.fold and self.missing == "interpolate" and table.filled
+        self._gaps_S = [one.table for one in self._read("mask").series] if foreseen else []
+        edges_S, spans = self._in(self.fold)
+        columns = self._columns(table, edges_S)
+        train_R = np.zeros(len(columns.values_RA), dtype=bool)
+        for start, edge in zip(self._starts, edges_S, strict=False):
+            train_R[start + edge[0] : start + edge[1]] = True
+        _check_changing(self.path, columns.names, columns.values_RA, columns.targets, train_R)
+        fit = self._fit(table, columns, train_R)
+        frames = self._frames(table, columns, fit)
+        values_RI = columns.values_RA[:, : columns.read]
+        if self.scaling == "series":
+            frames, own_SX = _with_own_scales(frames, table, edges_S)
+            values_RI = np.hstack((values_RI, np.repeat(own_SX, np.diff(self._starts), 0)))
+        targets_RC = torch.from_numpy(columns.values_RA[:, columns.targets])
+        self._parts = self._windows(frames, values_RI, targets_RC, spans)
+        season = self.season or (table.times.season if table.times else None)
+        naive = [
+            naive_errors(targets_RC[at + edge[0] : at + edge[1]], season)
+            for at, edge in zip(self._starts, edges_S, strict=False)
+        ]
+        self._naive_SC2 = torch.tensor(naive)
+        self.spec = DataSpec(frames, self._task(frames, columns, fit, targets_RC, season, naive))
+        self.fingerprint = sha256_of([self.path])
+        self.facts = self._describe(table, season, edges_S)
+        self.origins = self._origins()
+        if columns.unread:
+            self.facts["not read"] = f"{listed(columns.unread)}, predicted from the other columns alone"
+
+    def in_fold(self, number: int) -> "SeriesTable":
+        """Return this data with the test part and the origins of another fold; the rest, and all that is fitted, stays.
+
+        Raises:
+            DataError: No series has a window of a part there.
+        """
+        assert self.fold is not None
+        other = copy(self)
+        other.fold = [number, self.fold[1]]
+        _, spans = self._in(other.fold)
+        other._parts = {**self._parts, "test": self._parts["test"].over(spans["test"])}
+        other.origins = other._origins()
+        return other
+
+    def _cut(self, table: LongTable) -> None:
+        """Find the rows of each series, and its parts as they are without folds."""
         times = table.times
         if self.calendar and times is not None and times.moment_R is None:
             raise DataError(f"{self.path}: column '{times.column}' holds numbers. data.calendar needs dates")
-        edges_S = [edges(one.table, self.split, one.name) for one in table.series]
+        self._edges_S = [edges(one.table, self.split, one.name) for one in table.series]
+        self._starts = list(accumulate((len(one.table.line_R) for one in table.series), initial=0))
+        self._names_S = [one.name if self.series else "" for one in table.series]
+        self._times_S = [one.table.times for one in table.series]
+
+    def _in(self, fold: list[int] | None) -> tuple[list[list[int]], dict[Split, list[tuple[int, int]]]]:
+        """Return the parts of each series in a fold, and the rows of each part that may be predicted."""
         dated = isinstance(self.split[0], str)
-        moments_S = [one.table.times.moment_R for one in table.series if dated and one.table.times]
-        edges_S = folded(edges_S, self.fold, self.train_rows, self.horizon, self.path, moments_S)
-        starts = list(accumulate((len(one.table.line_R) for one in table.series), initial=0))
-        spans = {name: self._spans(number, starts, edges_S) for number, name in enumerate(SPLITS)}
+        moments_S = [times.moment_R for times in self._times_S if dated and times]
+        edges_S = folded(self._edges_S, fold, self.train_rows, self.horizon, self.path, moments_S)
+        for gaps, edge in zip(self._gaps_S, edges_S, strict=False):
+            self._refuse_foreseen(gaps, edge[2])
+        spans = {name: self._spans(number, self._starts, edges_S) for number, name in enumerate(SPLITS)}
         for number, name in enumerate(SPLITS):
             if not any(first < end for first, end in spans[name]):
                 self._refuse_short(name, max(edge[number + 1] - edge[number] for edge in edges_S))
+        return edges_S, spans
 
+    def _columns(self, table: LongTable, edges_S: Sequence[Sequence[int]]) -> "_Columns":
+        """Return what is read and what is predicted; words are those of the training part."""
         events = _events(table, self.events, edges_S)
         targets, roles = self._targets_and_roles(table, event_names(events))
         names = list(roles)
-        columns = [names.index(name) for name in targets]
-        unread = [name for name in targets if roles[name] is None]
-        trained = [one for one, (first, end) in zip(table.series, spans["train"], strict=True) if first < end]
+        trains = [span[0] < span[1] for span in self._spans(0, self._starts, edges_S)]
+        trained = [one for one, trains_it in zip(table.series, trains, strict=True) if trains_it]
         levels = [
             tuple(sorted({str(one.static[name]) for one in trained})) if name in self.categories else ()
             for name in names
         ]
         values_RA = np.concatenate([framed(one, names, list(roles.values()), levels) for one in table.series])
-        train_R = np.zeros(len(values_RA), dtype=bool)
-        for start, edge in zip(starts, edges_S, strict=False):
-            train_R[start + edge[0] : start + edge[1]] = True
-        _check_changing(self.path, names, values_RA, columns, train_R)
-        mean_A, scale_A = self._fitted(roles, levels, values_RA[train_R])
-        transformed_RA = values_RA
-        if self.transform != "none":
-            transformed_RA = self._transformed(table, roles, values_RA, starts)
-        read_mean_A, read_scale_A = self._fitted(roles, levels, transformed_RA[train_R])
-        read = len(names) - len(unread)
+        return _Columns(roles, levels, events, [names.index(name) for name in targets], values_RA)
+
+    def _fit(self, table: LongTable, columns: "_Columns", train_R: np.ndarray) -> "_Fit":
+        """Return what scales the columns, by the training part."""
+        roles, levels, values_RA = columns.roles, columns.levels, columns.values_RA
+        plain = self._fitted(roles, levels, values_RA[train_R])
+        if self.transform == "none":
+            return _Fit(*plain, *plain)
+        transformed_RA = self._transformed(table, roles, values_RA, self._starts)
+        return _Fit(*plain, *self._fitted(roles, levels, transformed_RA[train_R]))
+
+    def _frames(self, table: LongTable, columns: "_Columns", fit: "_Fit") -> Frames:
+        """Return what the model reads."""
+        read, roles = columns.read, columns.roles
         plain = set(roles.values()) <= {"past", None}
-        frames = Frames(
-            tuple(names[:read]),
-            tuple(read_mean_A[:read].tolist()),
-            tuple(read_scale_A[:read].tolist()),
-            rate=times.rate if times else None,
+        return Frames(
+            tuple(columns.names[:read]),
+            tuple(fit.read_mean_A[:read].tolist()),
+            tuple(fit.read_scale_A[:read].tolist()),
+            rate=table.times.rate if table.times else None,
             time_column=self.time_column,
             missing=self.missing,
             repeats=self.repeats,
@@ -248,17 +343,21 @@ class SeriesTable:
             series=self.series,
             wide=tuple(self.targets or ()) if self.wide else None,
             roles=() if plain else tuple(role for role in roles.values() if role),
-            levels=() if plain else tuple(levels[:read]),
-            events=events,
+            levels=() if plain else tuple(columns.levels[:read]),
+            events=columns.events,
             window=self.scaling == "window",
             transform=self.transform,
         )
-        values_RI = values_RA[:, :read]
-        if self.scaling == "series":
-            frames, own_SX = _with_own_scales(frames, table, edges_S)
-            values_RI = np.hstack((values_RI, np.repeat(own_SX, np.diff(starts), 0)))
-        targets_RC = torch.from_numpy(values_RA[:, columns])
-        self._parts = {
+
+    def _windows(
+        self,
+        frames: Frames,
+        values_RI: np.ndarray,
+        targets_RC: torch.Tensor,
+        spans: dict[Split, list[tuple[int, int]]],
+    ) -> dict[Split, Windows]:
+        """Return the windows of each part."""
+        return {
             name: Windows(
                 torch.from_numpy(values_RI).float(),
                 targets_RC.float(),
@@ -271,42 +370,45 @@ class SeriesTable:
             )
             for name in SPLITS
         }
-        season = self.season or (times.season if times else None)
-        naive = [
-            naive_errors(targets_RC[at + edge[0] : at + edge[1]], season)
-            for at, edge in zip(starts, edges_S, strict=False)
-        ]
-        self._naive_SC2 = torch.tensor(naive)
-        self.spec = DataSpec(
-            frames,
-            Series(
-                self.horizon,
-                tuple(targets),
-                tuple(mean_A[columns].tolist()),
-                tuple(scale_A[columns].tolist()),
-                lookback=self.lookback,
-                season=season,
-                naive=() if self.series else naive[0],
-                window=tuple(columns) if frames.window else (),
-                read=tuple(columns) if self.transform == "difference" else (),
-                own=frames.own_scales(columns),
-                transform=self.transform,
-                transformed=()
-                if self.transform == "none"
-                else tuple(zip(read_mean_A[columns].tolist(), read_scale_A[columns].tolist(), strict=True)),
-                counts=are_counts(targets_RC),
-                members=tuple(one.name for one in table.series) if self.series else (),
-            ),
+
+    def _task(
+        self,
+        frames: Frames,
+        columns: "_Columns",
+        fit: "_Fit",
+        targets_RC: torch.Tensor,
+        season: int | None,
+        naive: list[Any],
+    ) -> Series:
+        """Return what the model predicts."""
+        targets = columns.targets
+        transformed = zip(fit.read_mean_A[targets].tolist(), fit.read_scale_A[targets].tolist(), strict=True)
+        return Series(
+            self.horizon,
+            tuple(columns.names[target] for target in targets),
+            tuple(fit.mean_A[targets].tolist()),
+            tuple(fit.scale_A[targets].tolist()),
+            lookback=self.lookback,
+            season=season,
+            naive=() if self.series else naive[0],
+            window=tuple(targets) if frames.window else (),
+            read=tuple(targets) if self.transform == "difference" else (),
+            own=frames.own_scales(targets),
+            transform=self.transform,
+            transformed=() if self.transform == "none" else tuple(transformed),
+            counts=are_counts(targets_RC),
+            members=tuple(self._names_S) if self.series else (),
         )
-        self.fingerprint = sha256_of([self.path])
-        self.facts = self._describe(table, season, edges_S)
-        self.origins = [
-            Origin(row, time_of(one.table, row - at), one.name if self.series else "")
-            for one, at, rows in zip(table.series, starts, self._parts["test"].starts, strict=False)
+
+    def _origins(self) -> list[Origin]:
+        """Return the start of each window of the test part in a fold."""
+        return [
+            Origin(row, time_of(times, row - at), name)
+            for name, times, at, rows in zip(
+                self._names_S, self._times_S, self._starts, self._parts["test"].starts, strict=False
+            )
             for row in (rows if self.fold else ())
         ]
-        if unread:
-            self.facts["not read"] = f"{listed(unread)}, predicted from the other columns alone"
 
     def part(self, split: Split) -> Dataset:
         return self._parts[split]
@@ -325,14 +427,14 @@ class SeriesTable:
         size = len(self._parts[split])
         return shuffled(size, batch_size, seed, epoch) if split == "train" else sequential(size, batch_size)
 
-    def _read(self) -> LongTable:
+    def _read(self, missing: Gaps) -> LongTable:
         if self.wide:
             return read_wide(
                 self.path,
                 self.time_column,
                 self.targets or (),
                 self.known,
-                self.missing,
+                missing,
                 self.repeats,
                 notation=self.notation,
                 events=dict.fromkeys(self.events),
@@ -344,7 +446,7 @@ class SeriesTable:
             list(dict.fromkeys([*(self.targets or ()), *(self.inputs or ()), *self.known])),
             self.static,
             self.categories,
-            self.missing,
+            missing,
             self.repeats,
             notation=self.notation,
             others=self.targets is None or (self.inputs is None and self.series is None),
@@ -430,6 +532,24 @@ class SeriesTable:
             last = edge[part + 1] if edge[part + 1] - first >= self.horizon else first  # no row where no window fits
             spans.append((start + first, start + last))
         return spans
+
+    def _refuse_foreseen(self, gaps: Table, origin: int) -> None:
+        """Refuse a gap right before an origin, which is filled by what comes after it.
+
+        Args:
+            gaps: Rows of a series, with columns that say where the others were observed.
+            origin: Row; 0 and one after the last are none.
+        """
+        names = gaps.names[: len(gaps.names) // 2]
+        for name in names if 0 < origin < len(gaps.line_R) else ():
+            there = gaps.values_RN[origin - 1, gaps.names.index(observed(name))]
+            if not there and name not in self.known:
+                line = int(gaps.line_R[:origin].nonzero()[0][-1])
+                raise DataError(
+                    f"{gaps.where(line)}, column '{gaps.title(name)}': the gap before the origin "
+                    f"{time_of(gaps.times, origin)} would be interpolated from what comes after it. Use "
+                    "data.missing=forward"
+                )
 
     def _refuse_short(self, part: str, longest: int) -> None:
         needs = self.horizon + (self.lookback if part == "train" else 0)

@@ -177,7 +177,9 @@ class TaggedText:
         origin = self._places[0][1]
         groups = [""] * len(sentences)
         given_parts = [sentence.split for sentence in sentences]
-        parts = draw_parts(given_parts, groups, fractions, draw, origin, "sentences (with empty lines between them)")
+        parts = draw_parts(
+            given_parts, groups, fractions, draw, origin, "sentences (are there empty lines between them?)"
+        )
         drawn = " and ".join(f"{split} {fraction:g}" for split, fraction in fractions.items())
         source = "the training part" if "train" in given else "all sentences"
         how = f"drawn from {source}, data.seed={self.seed}: {drawn}"

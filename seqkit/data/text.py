@@ -83,9 +83,8 @@ class PythonSource:
         return collate(samples)
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Order:
-        part = self._parts[split]
         cut_anew = split == "train" and self.random_seq_len
-        return part.random_order(batch_size, seed, epoch) if cut_anew else part.order(batch_size)
+        return self._parts[split].order(batch_size, (seed, epoch) if cut_anew else None)
 
 
 @register_data("text_files")
@@ -204,9 +203,8 @@ class TextFiles:
         return collate(samples)
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Order:
-        part = self._parts[split]
         cut_anew = split == "train" and self.random_seq_len
-        return part.random_order(batch_size, seed, epoch) if cut_anew else part.order(batch_size)
+        return self._parts[split].order(batch_size, (seed, epoch) if cut_anew else None)
 
 
 class Chunks(Dataset[Sample]):
@@ -238,13 +236,17 @@ class Chunks(Dataset[Sample]):
         start = index * self.seq_len
         return self.tokens[start : start + self.seq_len + 1], index in self._starts
 
-    def order(self, batch_size: int) -> Order:
-        """Return the batches of one pass: the streams in groups of ``batch_size``, chunk after chunk."""
-        return streams(len(self), self.count, batch_size)
+    def order(self, batch_size: int, cut_by: tuple[int, int] | None = None) -> Order:
+        """Return the batches of one pass: the streams in groups of ``batch_size``, chunk after chunk.
 
-    def random_order(self, batch_size: int, seed: int, epoch: int) -> Order:
-        """Return the batches of one pass over the streams, cut into ranges of random lengths about ``seq_len``."""
-        return random_streams(len(self.tokens) - 1, self.count, batch_size, self.seq_len, seed, epoch)
+        Args:
+            batch_size: Streams side by side.
+            cut_by: Seed of the run and number of the pass, which cut the streams into ranges of random lengths about
+                ``seq_len``; None is chunks of ``seq_len``.
+        """
+        if cut_by is None:
+            return streams(len(self), self.count, batch_size)
+        return random_streams(len(self.tokens) - 1, self.count, batch_size, self.seq_len, *cut_by)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

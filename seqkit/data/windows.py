@@ -5,6 +5,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from copy import copy
 from datetime import datetime
 from itertools import accumulate
 from math import floor
@@ -54,11 +55,21 @@ class Windows(Dataset):
         self.known_RK = values_RI[:, list(known)]
         self.lookback = lookback
         self.horizon = horizon
-        self.starts = [range(first, end - horizon + 1, stride) for first, end in spans_S]
-        self.ends = list(accumulate(len(starts) for starts in self.starts))  # windows up to the end of each series
+        self.stride = stride
+        self._span(spans_S)
         self.mirrored = mirrored is not None
         self.sign_I = torch.ones(values_RI.shape[1])  # -1 of a column that is mirrored
         self.sign_I[list(mirrored or ())] = -1
+
+    def over(self, spans_S: Sequence[tuple[int, int]]) -> "Windows":
+        """Return the windows of other rows; the values are shared."""
+        other = copy(self)
+        other._span(spans_S)
+        return other
+
+    def _span(self, spans_S: Sequence[tuple[int, int]]) -> None:
+        self.starts = [range(first, end - self.horizon + 1, self.stride) for first, end in spans_S]
+        self.ends = list(accumulate(len(starts) for starts in self.starts))  # windows up to the end of each series
 
     def __len__(self) -> int:
         return self.ends[-1] * (2 if self.mirrored else 1)

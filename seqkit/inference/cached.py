@@ -27,7 +27,7 @@ def cached_scores(
     Raises:
         ConfigError: The network predicts something else, or the cache has no size.
     """
-    refuse_cache(spec, size)
+    refuse_cache(spec, size, split)
     cached = spec.task.cached(network.head, size)
     beside = Network(network.frontend, network.model, cached)
     evaluate(beside, spec, data, "valid", batch_size, baselines=False)
@@ -37,9 +37,11 @@ def cached_scores(
     return f"model with cache (theta {theta:g}, weight {weight:g})", scores
 
 
-def refuse_cache(spec: DataSpec, size: int) -> None:
-    """Refuse a cache for a task that has none, or without a size; raises ``ConfigError``."""
+def refuse_cache(spec: DataSpec, size: int, split: Split) -> None:
+    """Refuse a cache for a task that has none, without a size, or where it is chosen; raises ``ConfigError``."""
     if not hasattr(spec.task, "cached"):
         raise ConfigError(f"a cache is for a model with head=next_token; this one predicts {type(spec.task).__name__}")
     if size < 1:
         raise ConfigError(f"cache={size}: give 1 token or more to remember")
+    if split == "valid":
+        raise ConfigError("a cache is chosen on the validation part, so a score there would flatter it; use split test")

@@ -1,8 +1,10 @@
-"""The tables of a backtest, and its facts as CSV."""
+"""The tables of a backtest, and its facts as CSV and JSON."""
 
+import json
 import shutil
 import sys
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from seqkit.report.sweep import Table
@@ -62,6 +64,19 @@ def backtest_csv(facts: Mapping[str, Any]) -> str:
     columns = {"origin": [origin for origin, _, _ in lines], "forecast": [name for _, name, _ in lines]}
     metrics = columns_of(own for _, _, own in lines)
     return csv_text(columns | {metric: [own.get(metric, nothing) for _, _, own in lines] for metric in metrics})
+
+
+def backtest_json(facts: Mapping[str, Any]) -> str:
+    """Return the facts as JSON; a score that is no finite number is null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: plain(own) for key, own in value.items()}
+        if isinstance(value, list):
+            return [plain(own) for own in value]
+        return None if isinstance(value, float) and not isfinite(value) else value
+
+    return json.dumps(plain(facts), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _marked(scores: Mapping[str, float | None], best: str | None) -> dict[str, str]:

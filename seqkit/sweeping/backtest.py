@@ -1,25 +1,23 @@
 """A backtest: forecasts from several origins in the past, by networks that were trained on what lies before them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import torch
 
 from seqkit.config import Config
-from seqkit.contracts.batch import Batch, Split
+from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.folds import Origin
 from seqkit.data.loading import set_up
-from seqkit.errors import ConfigError, DataError
+from seqkit.errors import ConfigError
 from seqkit.evaluation import MODEL, NetworkPredictor, Scores, evaluate, on_cpu, rounded
-from seqkit.files import disk_reason, working_in, write_atomic
+from seqkit.files import disk_reason, write_atomic
 from seqkit.registry import build
-from seqkit.report.backtest import backtest_csv, backtest_markdown
+from seqkit.report.backtest import backtest_csv, backtest_json, backtest_markdown
 from seqkit.report.figures import save
 from seqkit.runs.refusals import reading_of_data
 from seqkit.runs.sweep import Ledger
@@ -58,29 +56,14 @@ class Fold:
         return times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}"
 
 
-class AtOrigin:
-    """Data whose test part is that of another fold; the rest, on which baselines are fitted, is as it was.
+def refuse_if_no_forecast(config: Config, origins: int, window: int | None = None) -> None:
+    """Refuse data that cannot be read, or be cut at so many origins, before any training; raises as they do.
 
     Args:
-        fitted: The data that the network was trained on.
-        asked: The same data in the other fold.
+        config: Of the trainings.
+        origins: How many.
+        window: As of ``trainings``.
     """
-
-    def __init__(self, fitted: Any, asked: Any) -> None:
-        self.fitted, self.asked = fitted, asked
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.fitted, name)
-
-    def part(self, split: Split) -> Any:
-        return (self.asked if split == "test" else self.fitted).part(split)
-
-    def order(self, split: Split, *rest: Any, **more: Any) -> Any:
-        return (self.asked if split == "test" else self.fitted).order(split, *rest, **more)
-
-
-def refuse_if_no_forecast(config: Config, origins: int) -> None:
-    """Refuse data that cannot be read, or be cut at so many origins, before any training; raises as they do."""
     options = config["data"]
     if "fold" not in options:
         raise ConfigError(
@@ -89,8 +72,16 @@ def refuse_if_no_forecast(config: Config, origins: int) -> None:
         )
     if options["fold"] is not None:
         raise ConfigError("data.fold is what backtest sets; leave it out")
+    if config["head"].get("adaptive"):
+        raise ConfigError(
+            "head.adaptive=true needs the windows before an origin one after another, and backtest forecasts from each "
+            "origin alone. Set head.adaptive=false"
+        )
     with reading_of_data():
-        set_up(build("data", {**options, "fold": [0, origins]}))
+        data: Any = build("data", {**options, **({"train_rows": window} if window else {}), "fold": [0, origins]})
+        set_up(data)
+        for fold in range(1, origins):
+            data.in_fold(fold)
 
 
 def trainings(overrides: Sequence[str], origins: int, refit: bool, window: int | None) -> list[tuple[int, list[str]]]:
@@ -125,9 +116,7 @@ def backtest(runs: Sequence[Path], origins: int, ledger: Ledger, device: str = "
     files = {
         ledger.table_md: lambda path: write_atomic(path, backtest_markdown(facts)),
         ledger.table_csv: lambda path: write_atomic(path, backtest_csv(facts)),
-        ledger.path / "backtest.json": lambda path: write_atomic(
-            path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-        ),
+        ledger.path / "backtest.json": lambda path: write_atomic(path, backtest_json(facts) + "\n"),
         ledger.path / "backtest.png": lambda path: save(figure_of(folds, trained.spec, facts), path),
     }
     facts["files"] = [path.name for path in files]
@@ -157,38 +146,27 @@ def folds_of(runs: Sequence[Path], origins: int, device: str = "auto") -> list[F
         run = runs[fold if len(runs) > 1 else 0]
         if trained is None or len(runs) > 1:
             trained = load(run, device)
-            own = trained.data()
-        asked = own if trained.config["data"]["fold"][0] == fold else _in_fold(trained, fold, own)
+            own: Any = trained.data()
+        asked = own if len(runs) > 1 else own.in_fold(fold)
         if not folds:
             places = torch.linspace(0, len(asked.origins) - 1, min(SHOWN, len(asked.origins))).round().int().tolist()
             shown = [asked.origins[place].series for place in places]
-        folds.append(_forecast(run, trained, AtOrigin(own, asked), asked.origins, shown))
+        folds.append(_forecast(run, trained, asked, shown))
     return folds
 
 
-def _in_fold(trained: Trained, fold: int, own: Any) -> Any:
-    """Return the data of another fold."""
-    config = trained.config["data"]
-    with working_in(Path(trained.facts["started_in"])):
-        data: Any = build("data", {**config, "fold": [fold, config["fold"][1]]})
-        set_up(data)
-    if data.fingerprint != own.fingerprint:
-        raise DataError(f"{data.path}: is being changed while it is read")
-    return data
-
-
 @torch.no_grad()
-def _forecast(run: Path, trained: Trained, data: Any, origins: Sequence[Origin], shown: Sequence[str]) -> Fold:
+def _forecast(run: Path, trained: Trained, data: Any, shown: Sequence[str]) -> Fold:
     network, spec = trained.network, trained.spec
     beside = spec.task.baselines(spec, data, "test")
     scores = evaluate(network, spec, data, "test", data.batch_size, beside).scores
     part = data.part("test")
-    drawn = [place for place, origin in enumerate(origins) if origin.series in shown]
+    drawn = [place for place, origin in enumerate(data.origins) if origin.series in shown]
     batch = data.collate([part[place] for place in drawn])
     predictor = NetworkPredictor(network)
     prediction = on_cpu(predictor(batch.to(predictor.device)))
     others = {name: predict(batch) for name, predict in beside.items() if name in scores}
-    return Fold(run, origins, scores, drawn, batch, prediction, others)
+    return Fold(run, data.origins, scores, drawn, batch, prediction, others)
 
 
 def facts_of(folds: Sequence[Fold], task: Any, monitor: Sequence[str]) -> dict[str, Any]:
@@ -206,17 +184,18 @@ def facts_of(folds: Sequence[Fold], task: Any, monitor: Sequence[str]) -> dict[s
     }
 
     def over_folds(statistic: Any) -> dict[str, Scores]:
-        return {
-            name: {metric: rounded(statistic([scores[name][metric] for scores in every])) for metric in metrics[name]}
-            for name in names
-        }
+        def over(name: str, metric: str) -> float:
+            values = [scores[name][metric] for scores in every]
+            return rounded(statistic(torch.tensor(values, dtype=torch.float64)))
 
-    mean = over_folds(fmean)
+        return {name: {metric: over(name, metric) for metric in metrics[name]} for name in names}
+
+    mean = over_folds(torch.mean)
 
     def best(scores: Mapping[str, Scores]) -> dict[str, str]:
         found = {}
         for metric in scores[MODEL]:
-            finite = {name: own[metric] for name, own in scores.items() if isfinite(own.get(metric, float("nan")))}
+            finite = {name: own[metric] for name, own in scores.items() if isfinite(own.get(metric, nan))}
             if finite and (chosen := task.best(metric, finite)):
                 found[metric] = chosen
         return found
@@ -234,7 +213,7 @@ def facts_of(folds: Sequence[Fold], task: Any, monitor: Sequence[str]) -> dict[s
             for fold in folds
         ],
         "mean": mean,
-        "deviation": over_folds(stdev) if len(folds) > 1 else {},
+        "deviation": over_folds(torch.std) if len(folds) > 1 else {},
         "best": best(mean),
     }
 

@@ -136,6 +136,13 @@ def test_refusals(capsys):
     assert refused(capsys, *SINGLE, "--origins", "0") == "--origins 0: give at least 1"
     assert refused(capsys, *SINGLE, "--window", "30").startswith("--window says how many rows each training of --refit")
     assert refused(capsys, *SINGLE, "-m") == "no flag -m; `seqkit backtest --help` names those there are"
+    assert "head.adaptive=true needs the windows before an origin" in refused(
+        capsys, *SINGLE, "head=quantile_forecast", "head.adaptive=true"
+    )
+    assert refused(capsys, "--resume", "x", "--origins", "10", "--refit", "--window", "50") == (
+        "--resume goes on with the backtest as it is; leave out --origins=10 --window=50 --refit"
+    )
+    assert "the train part has 5 rows" in refused(capsys, *SINGLE, "--refit", "--window", "5")
     assert "30 rows, so that a forecast of data.horizon=3 can start at 28 of them" in refused(
         capsys, *SINGLE, "--origins", "29"
     )

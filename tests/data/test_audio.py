@@ -263,7 +263,7 @@ MANIFESTS = [
     ("path,label\na.wav,x\nb.wav,y\na.wav,y\n", "{0}, line 4: a.wav was already named in line 2"),
     (
         "path,label,split\na.wav,x,train\nb.wav,y,trian\n",
-        "{0}, line 3: split 'trian' is not known. Did you mean 'train'? Known: train, valid, test",
+        "{0}, line 3: split 'trian' is not known. Did you mean 'train'? Known: train, valid, test, dev, val, validation",
     ),
     ("path,label,split\na.wav,x,test\nb.wav,y,test\n", "{0}: column 'split' has no row with 'train'"),
     (

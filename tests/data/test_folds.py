@@ -117,3 +117,66 @@ def test_a_series_that_starts_after_the_split_has_the_origin_of_the_others():
     assert folded(edges, [0, 4], None, 2, "t.csv", moments) == [[0, 10, 14, 16], [0, 0, 0, 2]]
     assert folded(edges, [1, 4], None, 2, "t.csv", moments) == [[0, 13, 17, 19], [0, 0, 2, 4]]
     assert folded(edges, [3, 4], None, 2, "t.csv", moments) == [[0, 19, 20, 20], [0, 4, 8, 10]]
+
+
+def test_the_last_origin_has_a_whole_horizon_of_some_series_behind_it():
+    days = np.arange(0, 30 * 7, 7)
+    moments = [days + weekday for weekday in range(4)]  # weekly series, each on another day
+    edges = [[0, 10, 14, 30]] * 4
+    assert folded(edges, [2, 3], None, 3, "t.csv", moments) == [[0, 24, 28, 30]] * 3 + [[0, 23, 27, 30]]
+
+
+def late(fold, **options):
+    """Return a table of series a, b and c of which b starts after the training part of the first fold."""
+    lines = ["shop,date,kind,word,sales"]
+    for shop, first in (("a", 0), ("b", 40), ("c", 0)):
+        for row in range(first, 100):
+            word = "late" if row > 60 else "early"
+            lines.append(f"{shop},2024-01-{1 + row // 24:02d} {row % 24:02d}:00,{shop.upper()},{word},{row * row}")
+    Path("t.csv").write_text("\n".join(lines) + "\n")
+    data = SeriesTable(
+        path="t.csv", series="shop", time_column="date", targets=["sales"], lookback=4, horizon=3, fold=fold,
+        categories=["kind"], events=["word"], split=["2024-01-02 12:00", "2024-01-03 00:00"], **options,
+    )  # fmt: skip
+    data.setup()
+    return data
+
+
+@pytest.mark.parametrize("scaling", ["series", "standard"])
+def test_another_fold_is_read_as_the_trained_one(scaling):
+    trained, anew = late([0, 3], scaling=scaling), late([2, 3], scaling=scaling)
+    asked = trained.in_fold(2)
+    assert asked.origins == anew.origins != trained.origins
+    assert asked.spec == trained.spec != anew.spec
+    for split in ("train", "valid"):
+        assert asked.part(split) is trained.part(split)
+    assert [asked.part("test")[0][place].shape for place in (0, 1)] == [(4, asked.part("test")[0][0].shape[1]), (3, 1)]
+    # What two windows both read is read alike, whichever fold they are in.
+    whole = trained.part("train").values_RI
+    for place, origin in enumerate(asked.origins):
+        assert asked.part("test")[place][0].equal(whole[origin.row - 4 : origin.row])
+    assert trained.fold == [0, 3]
+
+
+@pytest.mark.parametrize("gap", ["empty", "left out"])
+def test_a_gap_is_not_interpolated_over_an_origin(gap):
+    lines = hourly(rows=ROWS).splitlines()
+    if gap == "empty":
+        lines[49] = lines[49].split(",")[0] + ",," + lines[49].split(",")[2]  # the row before the second origin
+    else:
+        del lines[49]
+    options = {"lookback": 4, "horizon": 3, "split": [30, 12, 18], "time_column": "date"}
+    Path("t.csv").write_text("\n".join(lines) + "\n")
+    data = SeriesTable(path="t.csv", missing="interpolate", fold=[0, 2], **options)
+    data.setup()  # whose first origin is far from it
+    data.in_fold(1)
+    other = SeriesTable(path="t.csv", missing="interpolate", fold=[1, 3], **options)
+    line = 50 if gap == "empty" else 49
+    data.fold = [0, 3]
+    place = f"t.csv, line {line}, column 'load': the gap before the origin 2024-01-03 01:00"
+    with pytest.raises(DataError, match=place):
+        data.in_fold(1)
+    with pytest.raises(DataError, match="Use data.missing=forward"):
+        other.setup()
+    for further in ({"missing": "forward", "fold": [1, 3]}, {"missing": "interpolate"}):
+        SeriesTable(path="t.csv", **options, **further).setup()

@@ -94,7 +94,7 @@ BAD = {
     "nothing": ("\n\n", {}, "t.txt: holds no sentence"),
     "no empty lines": ("a A\n" * 5001, {}, "t.txt, line 5001: a sentence of more than 5,000 words; are empty lines between"),
     "one tag": ("a A\n\n" * 20, {}, "all words have the tag 'A'; at least two are needed"),
-    "one sentence": ("a A\nb B\n", {}, "1 sentences (with empty lines between them) are too few to draw a valid part"),
+    "one sentence": ("a A\nb B\n", {}, "1 sentences (are there empty lines between them?) are too few to draw a valid part"),
     "two places": ("a A\n\n", {"train": "t.txt"}, "takes data.path or data.train"),
     "a tokenizer of no words": ("a A\n\n", {"tokenizer": "char"}, "data.tokenizer=char: its tokens are no words"),
 }  # fmt: skip

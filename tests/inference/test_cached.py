@@ -25,6 +25,8 @@ def test_a_cache_stands_beside_the_model_and_does_not_depend_on_the_batch_size()
     assert trained.evaluate() == plain
     with pytest.raises(ConfigError, match=r"^cache=0: give 1 token or more to remember$"):
         trained.evaluate(cache=0)
+    with pytest.raises(ConfigError, match=r"^a cache is chosen on the validation part, so a score there would flatter"):
+        trained.evaluate("valid", cache=20)
 
 
 def test_a_task_without_a_cache_is_refused():

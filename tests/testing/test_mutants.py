@@ -3,7 +3,8 @@
 import pytest
 
 import seqkit
-from seqkit.models.backends.compiled import expressions
+from seqkit.models.backends import choose
+from seqkit.models.backends.compiled import expressions, trace
 from seqkit.models.backends.compiled.trace import aten
 from seqkit.testing.check import CHECKS
 from seqkit.testing.line import parse, suite
@@ -49,7 +50,7 @@ def test_what_the_mutants_share_is_right(right):
     ("operation", "wrong", "caught_by"),
     [
         (aten.tanh.default, "sigmoid({})", "backends_equal_the_reference"),
-        (aten.where.self, "({0} ? {2} : {1})", "compiled_step_equals_it_in_training"),  # zoneout, by a mask
+        (aten.where.self, "({0} ? {2} : {1})", "compiled_step_equals_it_with_every_option"),  # zoneout, by a mask
     ],
 )
 def test_a_wrongly_compiled_step_is_caught(operation, wrong, caught_by, monkeypatch):
@@ -60,6 +61,25 @@ def test_a_wrongly_compiled_step_is_caught(operation, wrong, caught_by, monkeypa
     outcome = check.outcome(subject)
     assert not outcome.passed
     assert outcome.reason.startswith("backend=compiled: its outputs are ")
+
+
+def test_a_compiled_step_that_is_wrong_after_training_only_is_caught(monkeypatch):
+    monkeypatch.setattr(trace, "apply_zoneout", lambda mask, t, new, old: old if isinstance(mask, float) else new)
+    seqkit.register_cell("right_cell")(cells.Unit)
+    subject, _ = suite("model", parse(["model=right_cell"]))
+    [check] = [check for check in CHECKS["cell"] if check.name == "compiled_step_equals_it_with_every_option"]
+    assert check.outcome(subject).reason.startswith("backend=compiled: its ")
+
+
+def test_a_compiled_step_that_cannot_be_had_is_not_said_to_be_right(monkeypatch):
+    monkeypatch.setattr(choose, "unavailable_reason", lambda *_: "cannot be compiled: no compiler")
+    seqkit.register_cell("right_cell")(cells.Unit)
+    subject, _ = suite("model", parse(["model=right_cell"]))
+    for name in ("backends_equal_the_reference", "compiled_step_equals_it_with_every_option"):
+        [check] = [check for check in CHECKS["cell"] if check.name == name]
+        outcome = check.outcome(subject)
+        assert not outcome.applies
+        assert "no compiler" in outcome.reason
 
 
 def test_enough_of_them():

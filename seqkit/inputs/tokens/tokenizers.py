@@ -73,6 +73,7 @@ class Characters:
     """
 
     plural: ClassVar[str] = "characters"
+    by_frequency: ClassVar[bool] = True
     vocabulary: tuple[str, ...]
 
     @staticmethod
@@ -176,6 +177,7 @@ class Words:
     """
 
     plural: ClassVar[str] = "words"
+    by_frequency: ClassVar[bool] = True
     vocabulary: tuple[str, ...]
 
     @staticmethod
@@ -235,6 +237,7 @@ class LowerWords:
     """
 
     plural: ClassVar[str] = "words and marks"
+    by_frequency: ClassVar[bool] = True
     vocabulary: tuple[str, ...]
 
     @staticmethod

@@ -4,6 +4,7 @@
 
 import logging
 from functools import cache
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -93,7 +94,7 @@ def _try_triton(device: torch.device, dtype: torch.dtype) -> None:
     from seqkit.models.backends import triton_scan
 
     draw = torch.Generator().manual_seed(0)
-    for states in IN_TRITON:
-        A_SST = (torch.randn(states, states, 131, 20, generator=draw) / 2).to(device, dtype)
-        b_ST = torch.randn(states, 131, 20, generator=draw).to(device, dtype)
+    for states, steps in product(IN_TRITON, (1, 131)):
+        A_SST = (torch.randn(states, states, steps, 20, generator=draw) / 2).to(device, dtype)
+        b_ST = torch.randn(states, steps, 20, generator=draw).to(device, dtype)
         torch.testing.assert_close(triton_scan.solve(A_SST, b_ST), solve_by_halves(A_SST, b_ST), rtol=1e-3, atol=1e-3)

@@ -22,11 +22,13 @@ def solve(A_SST: Tensor, b_ST: Tensor) -> Tensor:
     s_STN = torch.empty_like(b_STN)
     units = b_STN.shape[2]
     grid = (-(-units // TILE[1]),)
-    (_scan_of_two if states == 2 else _scan_of_one)[grid](A_SSTN, b_STN, s_STN, steps, units, *TILE)
+    scan = _scan_of_two if states == 2 else _scan_of_one
+    with torch.cuda.device_of(b_STN):
+        scan[grid](A_SSTN, b_STN, s_STN, steps, units, *TILE)
     return s_STN.view_as(b_ST)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=("T", "N"))
 def _scan_of_one(A, b, s, T, N, BT: tl.constexpr, BN: tl.constexpr):
     n = tl.program_id(0) * BN + tl.arange(0, BN)
     row = tl.arange(0, BT)[:, None]
@@ -41,7 +43,7 @@ def _scan_of_one(A, b, s, T, N, BT: tl.constexpr, BN: tl.constexpr):
         x = tl.reduce(tl.where(row == BT - 1, x_at, 0.0), 0, _add)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=("T", "N"))
 def _scan_of_two(A, b, s, T, N, BT: tl.constexpr, BN: tl.constexpr):
     n = tl.program_id(0) * BN + tl.arange(0, BN)
     row = tl.arange(0, BT)[:, None]

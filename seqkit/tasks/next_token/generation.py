@@ -124,11 +124,11 @@ def continue_text(
         sampling: How they are drawn.
         write: Takes the text piece by piece as it is written, whole characters only.
     """
-    settled = None if write is None else Settled(write, prompt, sampling.stop)
     tokenizer = spec.inputs.tokenizer
     device = next(network.parameters()).device
     source = generator("generate", sampling.seed)
     prompt_ids = tokenizer.encode(prompt)
+    settled = None if write is None else Settled(write, prompt, sampling.stop)
     read = (prompt_ids if len(prompt_ids) else _start(tokenizer))[None]
     unknown = tokenizer.vocabulary.index(UNKNOWN) if UNKNOWN in tokenizer.vocabulary else None
     ids, state, was_training = [], None, network.training

@@ -36,15 +36,16 @@ class NextTokenHead(nn.Module):
         tied: Use the embedding's vectors as the weights of the linear layer too (Press and Wolf 2017, Inan et al.
             2017); the model's output has to be as large as a vector.
         cutoffs: Adaptive softmax (Grave et al. 2017), for a large vocabulary: ids at which its clusters of rarer tokens
-            begin, `[2000,10000]` say; none for the full softmax. Tokens are to be numbered by frequency, as characters
-            and words are.
+            begin, `[2000,10000]` say; none for the full softmax. Tokens have to be numbered by frequency, as
+            characters and words are.
         ar: Activation regularisation (Merity et al. 2017, 2018; alpha there): factor of the mean square of the model's
             output after dropout, which is added to the loss of each token in training.
         tar: Temporal activation regularisation (beta there): the same of the change of the model's output since the
             step before; the first step of a chunk has none.
 
     Raises:
-        ConfigError: The data has another task, or the model sees the token it is to predict.
+        ConfigError: The data has another task, the model sees the token it is to predict, or cutoffs are given for
+            tokens that are not numbered by frequency.
     """
 
     monitor: tuple[str, Literal["min", "max"]] = ("bits_per_character", "min")
@@ -82,6 +83,7 @@ class NextTokenHead(nn.Module):
         vocabulary = spec.inputs.vocabulary
         self.linear: nn.Linear | AdaptiveSoftmax
         if cutoffs:
+            refuse_unordered(spec.inputs.tokenizer)
             self.linear = AdaptiveSoftmax(output_size, vocabulary, cutoffs, tied)
             self.row_names = {f"linear.{name}": tokens for name, tokens in self.linear.row_names.items()}
         else:
@@ -163,6 +165,15 @@ class NextTokenHead(nn.Module):
         if characters:
             answer["bits_per_character"] = nats / characters / math.log(2)
         return logits_TV[None], answer, (logits_TV[-1:].clone(), nats, characters, count)
+
+
+def refuse_unordered(tokenizer: Any) -> None:
+    """Refuse cutoffs for tokens that are not numbered by frequency; raises ``ConfigError``."""
+    if not getattr(tokenizer, "by_frequency", False):
+        raise ConfigError(
+            f"head.cutoffs needs tokens that are numbered by frequency (by_frequency = True), as data.tokenizer=char, "
+            f"word and lower_word number theirs; {type(tokenizer).__name__} does not. Leave it out"
+        )
 
 
 def activation_penalty(y_BTH: Tensor, dropped_BTH: Tensor, lengths_B: Tensor | None, ar: float, tar: float) -> Tensor:

@@ -6,7 +6,7 @@ from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
 from seqkit.inputs.tokens.spec import Tokens
-from seqkit.inputs.tokens.tokenizers import Words
+from seqkit.inputs.tokens.tokenizers import Bytes, Words
 from seqkit.network import assemble
 from seqkit.tasks.next_token.adaptive import AdaptiveSoftmax
 from seqkit.tasks.next_token.head import NextTokenHead
@@ -95,6 +95,14 @@ def test_a_tied_one_takes_the_vectors_of_the_embedding():
     outputs, lengths_B, _ = network.train()(batch)
     network.head.loss(outputs, lengths_B, batch)[0].backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_refuses_cutoffs_for_tokens_that_are_not_numbered_by_frequency():
+    spec = DataSpec(Tokens(Bytes()), NextToken())
+    with pytest.raises(
+        ConfigError, match=r"^head\.cutoffs needs tokens that are numbered by frequency .*; Bytes does not"
+    ):
+        NextTokenHead(16, spec, True, cutoffs=(20, 100))
 
 
 @pytest.mark.parametrize("cutoffs", [(5, 5), (12, 5), (30,), (5, 31)])

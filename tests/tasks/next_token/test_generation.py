@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from seqkit.contracts.spec import DataSpec
+from seqkit.errors import ConfigError
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Bytes, Characters
 from seqkit.tasks.next_token.generation import Sampling, Settled, continue_text
@@ -107,6 +108,13 @@ def test_what_may_become_a_text_to_stop_at_is_held_back():
     for text in ("aba", "abab", "ababa", "ababab", "abababx"):
         settled.update(text)
     assert pieces == ["ab", "ab", "abx"]  # not the prompt's own "ab"
+
+
+def test_nothing_is_written_of_a_prompt_that_is_refused():
+    pieces = []
+    with pytest.raises(ConfigError, match=r"^unknown to the model: 'Z'"):
+        continue_text(Fixed([0.0, 1.0, 1.0, 0.0]), ABC, "abZ", 5, Sampling(), pieces.append)
+    assert pieces == []
 
 
 @pytest.mark.parametrize("stop", [(), ("ba",), ("aab", "bb")])
