@@ -546,7 +546,7 @@ class SeriesTable:
             if not there and name not in self.known:
                 line = int(gaps.line_R[:origin].nonzero()[0][-1])
                 raise DataError(
-                    f"{gaps.where(line)}, column '{shortened(name)}': the gap before the origin "
+                    f"{gaps.where(line)}, column '{gaps.title(name)}': the gap before the origin "
                     f"{time_of(gaps.times, origin)} would be interpolated from what comes after it. Use "
                     "data.missing=forward"
                 )
