@@ -88,10 +88,11 @@ class Scorer:
         spec: DataSpec,
         baselines: Mapping[str, Baseline] | None = None,
         forgiving: bool = False,
+        asked: DataSpec | None = None,
     ) -> None:
         only_where_asked()
         self.predictor = NetworkPredictor(network)
-        self.over_time = spec.task.over_time() if hasattr(spec.task, "over_time") else None
+        self.over_time = spec.task.over_time(asked or spec) if hasattr(spec.task, "over_time") else None
         self.forgiving = forgiving
         self.failed: dict[str, str] = {}
         self.metric: Any = _metric(spec.task, spec).to(self.predictor.device)
@@ -297,7 +298,7 @@ def evaluate(
                 beside = spec.task.baselines(spec, data, split)
             except Exception as error:
                 fault = said(error)
-        scorer = Scorer(network, spec, beside, forgiving)
+        scorer = Scorer(network, spec, beside, forgiving, data.spec)
         if fault:
             scorer.leave_out("every baseline", fault)
         whole = scorer.over_time is not None  # each prediction depends on those before: rank 0 makes them all

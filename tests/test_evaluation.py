@@ -82,6 +82,8 @@ class Frontend(nn.Module):
 class Numbers:
     """Samples of two steps, the sample's number; as streams where ``count`` is given."""
 
+    spec = None
+
     def __init__(self, size=10, count=None):
         self.size, self.count = size, count
 

@@ -147,10 +147,13 @@ class OptionalTask(Protocol):
         """
         ...
 
-    def over_time(self) -> Callable[[Prediction, Batch], Prediction] | None:
+    def over_time(self, spec: "DataSpec") -> Callable[[Prediction, Batch], Prediction] | None:
         """Return what changes one prediction after another by the targets of those before; None where nothing does.
 
         It is called once per evaluation of a split, and then given every sample of it in order.
+
+        Args:
+            spec: Of the data that are evaluated.
         """
         ...
 

@@ -398,6 +398,7 @@ class SeriesTable:
             transformed=() if self.transform == "none" else tuple(transformed),
             counts=are_counts(targets_RC),
             members=tuple(self._names_S) if self.series else (),
+            stride=self.eval_stride,
         )
 
     def _origins(self) -> list[Origin]:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from logging import getLogger
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def forecast(
     if count > trained:
         _check_beyond(network, count, trained)
     device = next(network.parameters()).device
-    over_time = spec.task.over_time() if hasattr(spec.task, "over_time") else None
+    over_time = spec.task.over_time(spec) if hasattr(spec.task, "over_time") else None
     series = spec.inputs.latest(source, spec.task.lookback, count, known)
     if over_time and spec.task.columns(spec) and spec.task.lookback:
         whole = {one.about.get("series"): one.inputs for one in spec.inputs.latest(source, None, count, known)}
@@ -138,12 +139,13 @@ def walk(network: Network, spec: DataSpec, pasts: Sequence[Tensor], over_time: A
         pasts: All rows (T, I) of each series, at least as many as the network reads.
         over_time: Of the task; it knows the series by their numbers.
     """
-    lookback, horizon = spec.task.lookback, spec.task.horizon
+    lookback, horizon, stride = spec.task.lookback, spec.task.horizon, spec.task.stride
     columns, known = spec.task.columns(spec), spec.inputs.columns("known", "calendar")
     device = next(network.parameters()).device
     for number, past_TI in enumerate(pasts):
-        last = len(past_TI) - horizon
-        starts = range(max(lookback, last + 1 - WALKED // len(pasts)), last + 1)
+        last = len(past_TI) - ceil(horizon / stride) * stride  # as far before the forecast as windows are apart
+        count = min((last - lookback) // stride + 1, WALKED // len(pasts))
+        starts = range(last - (count - 1) * stride, last + 1, stride)
         for first in range(0, len(starts), ROWS):
             group = starts[first : first + ROWS]
             ahead = torch.stack([past_TI[start : start + horizon] for start in group])

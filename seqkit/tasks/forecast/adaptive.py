@@ -4,11 +4,12 @@ A quantile of level q is replaced by the one of level a(t), which starts at q an
 a + rate * (q - below), where ``below`` is the share of values that lay below the quantile given (Gibbs and Candes 2021,
 "Adaptive conformal inference under distribution shift"). Over time as many values lie below as the level says, whatever
 the series does. A forecast of several steps is known to be right or wrong only once its rows have been seen, so it
-counts ``horizon`` windows later; the steps of a window share a(t). Between the levels given, quantiles are interpolated
-linearly over the quantiles of the normal distribution, beyond them extrapolated.
+counts for the windows that start after them; the steps of a window share a(t). Between the levels given, quantiles are
+interpolated linearly over the quantiles of the normal distribution, beyond them extrapolated.
 """
 
-# B batch, N windows, M windows of one series, F steps of the forecast (horizon), C target columns, Q quantiles
+# B batch, N windows, M windows of one series, D of them until the rows of one have been seen
+# F steps of the forecast (horizon), C target columns, Q quantiles
 
 from collections.abc import Sequence
 
@@ -32,13 +33,15 @@ class Adaptive:
     Args:
         rate: Step of the levels.
         levels: Of the quantiles.
+        delay: Windows D from one to the first that starts after its rows: the horizon over the stride, rounded up.
     """
 
-    def __init__(self, rate: float, levels: Sequence[float]) -> None:
+    def __init__(self, rate: float, levels: Sequence[float], delay: int) -> None:
         self.rate = rate
+        self.delay = delay
         self.levels_Q = torch.tensor(levels, dtype=torch.float64)
         self._moved: dict[int, Tensor] = {}  # per series the level (C, Q) of its last window
-        self._pending: dict[int, Tensor] = {}  # and what the last windows (F, C, Q) will move it by
+        self._pending: dict[int, Tensor] = {}  # and what the last windows (D, C, Q) will move it by
 
     def __call__(self, prediction: SeriesPrediction, batch: Batch) -> SeriesPrediction:
         """Return the prediction with adapted quantiles, and learn from the targets of the batch.
@@ -62,17 +65,17 @@ class Adaptive:
     def walk(self, quantiles_MFCQ: Tensor, targets_MFC: Tensor, series: int = 0) -> Tensor:
         """Return the adapted quantiles of the next windows of one series, in the order of time.
 
-        Up to F windows at once: what moves their levels are windows before them.
+        Up to D windows at once: what moves their levels are windows before them.
         """
-        horizon = targets_MFC.shape[1]
         adapted = []
-        for quantiles_FFCQ, targets_FFC in zip(quantiles_MFCQ.split(horizon), targets_MFC.split(horizon), strict=True):
-            levels_FCQ = self._next(series, quantiles_FFCQ)
-            adapted.append(interpolated(quantiles_FFCQ, self.levels_Q, levels_FCQ[:, None]))
-            below_FCQ = (targets_FFC[..., None] <= adapted[-1]).double().mean(1)
-            moves_FCQ = self.rate * (self.levels_Q - below_FCQ)
-            self._moved[series] = levels_FCQ[-1]
-            self._pending[series] = torch.cat((self._pending[series][len(moves_FCQ) :], moves_FCQ))
+        parts = (values.split(self.delay) for values in (quantiles_MFCQ, targets_MFC))
+        for quantiles_DFCQ, targets_DFC in zip(*parts, strict=True):
+            levels_DCQ = self._next(series, quantiles_DFCQ)
+            adapted.append(interpolated(quantiles_DFCQ, self.levels_Q, levels_DCQ[:, None]))
+            below_DCQ = (targets_DFC[..., None] <= adapted[-1]).double().mean(1)
+            moves_DCQ = self.rate * (self.levels_Q - below_DCQ)
+            self._moved[series] = levels_DCQ[-1]
+            self._pending[series] = torch.cat((self._pending[series][len(moves_DCQ) :], moves_DCQ))
         return torch.cat(adapted)
 
     def _after_all(self, quantiles_MFCQ: Tensor, series: int) -> Tensor:
@@ -82,11 +85,11 @@ class Adaptive:
         return interpolated(quantiles_MFCQ, self.levels_Q, moved_CQ)
 
     def _next(self, series: int, quantiles_MFCQ: Tensor) -> Tensor:
-        """Return the levels (M, C, Q) of the next windows, F at most."""
-        count, horizon, targets, levels = quantiles_MFCQ.shape
+        """Return the levels (M, C, Q) of the next windows, D at most."""
+        count, _, targets, levels = quantiles_MFCQ.shape
         if series not in self._moved:
             self._moved[series] = self.levels_Q.expand(targets, levels)
-            self._pending[series] = torch.zeros(horizon, targets, levels, dtype=torch.float64)
+            self._pending[series] = torch.zeros(self.delay, targets, levels, dtype=torch.float64)
         return torch.cat((self._moved[series][None], self._pending[series][:count])).cumsum(0)[1:]
 
 

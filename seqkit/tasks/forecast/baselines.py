@@ -53,7 +53,7 @@ def _with_quantiles(forecast: Forecast, series: Any, columns: Sequence[int] | No
     def residuals() -> tuple[tuple[float, ...], Tensor]:
         return residual_quantiles(point, series, columns, data, series.levels)
 
-    adaptive = series.over_time()
+    adaptive = series.over_time(data.spec) if series.rate else None
 
     def corrected(batch: Batch) -> SeriesPrediction:
         prediction = shifted(point(batch), series, columns, batch, *residuals())

@@ -55,16 +55,11 @@ def residual_quantiles(
         data: Set up; its validation part is read.
         levels: Of a forecast that has no quantiles of its own.
     """
-    first = predict(next(spread(data, "valid", 1)))
-    own, levels = first.quantiles_BFCQ, first.levels or levels
-    numbers = first.values_BFC.numel() if own is None else own.numel()
-    residuals = []
-    for batch in spread(data, "valid", max(1, RESIDUALS // numbers)):
-        prediction = predict(batch)
-        assert batch.targets is not None
-        base_BFCQ = prediction.values_BFC[..., None] if own is None else prediction.quantiles_BFCQ
-        residual_BFCQ = scaling.scaled(batch.targets[..., None].double(), batch) - scaling.scaled(base_BFCQ, batch)
-        residuals.append((residual_BFCQ / window_deviations(scaling, columns, batch)).float())
+    levels, found = _calibrating(predict, scaling, columns, data, levels)
+    residuals = [
+        ((targets_BFC[..., None] - base_BFCQ) / deviations_B1C1).float()
+        for _, base_BFCQ, targets_BFC, deviations_B1C1 in found
+    ]
     return levels, conformal_quantiles(torch.cat(residuals), levels)
 
 
@@ -73,6 +68,7 @@ def chosen_rate(
     scaling: Scaling,
     columns: Sequence[int] | None,
     data: Any,
+    stride: int = 1,
     levels: tuple[float, ...] = LEVELS,
 ) -> float:
     """Return the rate of ``adaptive.RATES`` that the validation part asks for; see ``best_rate``.
@@ -82,25 +78,51 @@ def chosen_rate(
         scaling: Of the series.
         columns: As of ``residual_quantiles``.
         data: Likewise.
+        stride: Rows between its windows.
         levels: Likewise.
     """
-    first = predict(next(spread(data, "valid", 1)))
-    own, levels = first.quantiles_BFCQ, first.levels or levels
-    numbers = first.values_BFC.numel() if own is None else own.numel()
     seen: list[tuple[Tensor, ...]] = []
-    for batch in spread(data, "valid", max(1, RESIDUALS // numbers)):
-        prediction = predict(batch)
-        assert batch.targets is not None
-        base_BFCQ = prediction.values_BFC[..., None] if own is None else prediction.quantiles_BFCQ
-        deviations_B1C1 = window_deviations(scaling, columns, batch).expand(len(batch), -1, -1, -1)
-        scaled = (scaling.scaled(base_BFCQ, batch), scaling.scaled(batch.targets.double(), batch), deviations_B1C1)
+    levels, found = _calibrating(predict, scaling, columns, data, levels)
+    for batch, base_BFCQ, targets_BFC, deviations_B1C1 in found:
         series_B = batch.extras.get("series", torch.zeros(len(batch), dtype=torch.int64))
-        seen.append((*(part.float() for part in scaled), series_B))
-    return best_rate(levels, *(torch.cat(parts) for parts in zip(*seen, strict=True)))
+        parts = (base_BFCQ, targets_BFC, deviations_B1C1.expand(len(batch), -1, -1, -1))
+        seen.append((*(part.float() for part in parts), series_B))
+    base_NFCQ, targets_NFC, deviations_N1C1, series_N = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    apart = stride * max(1, len(data.part("valid")) / len(series_N))  # of which some may have been left out
+    delay = ceil(targets_NFC.shape[1] / apart)
+    return best_rate(levels, base_NFCQ, targets_NFC, deviations_N1C1, series_N, delay)
+
+
+def _calibrating(
+    predict: Predictor, scaling: Scaling, columns: Sequence[int] | None, data: Any, levels: tuple[float, ...]
+) -> tuple[tuple[float, ...], Iterator[tuple[Batch, Tensor, Tensor, Tensor]]]:
+    """Return the levels of a forecast, and what it is calibrated by, batch after batch of the validation part in order.
+
+    With each batch come the quantiles before their correction, or values if Q is 1, (B, F, C, Q) and the truth
+    (B, F, C), both scaled, and the deviations (B, 1, C, 1) that the correction is measured in.
+    """
+    first = predict(next(spread(data, "valid", 1)))
+    own = first.quantiles_BFCQ
+    numbers = first.values_BFC.numel() if own is None else own.numel()
+
+    def found() -> Iterator[tuple[Batch, Tensor, Tensor, Tensor]]:
+        for batch in spread(data, "valid", max(1, RESIDUALS // numbers)):
+            prediction = predict(batch)
+            assert batch.targets is not None
+            base_BFCQ = prediction.values_BFC[..., None] if own is None else prediction.quantiles_BFCQ
+            scaled = scaling.scaled(base_BFCQ, batch), scaling.scaled(batch.targets.double(), batch)
+            yield batch, *scaled, window_deviations(scaling, columns, batch)
+
+    return first.levels or levels, found()
 
 
 def best_rate(
-    levels: Sequence[float], base_NFCQ: Tensor, targets_NFC: Tensor, deviations_N1C1: Tensor, series_N: Tensor
+    levels: Sequence[float],
+    base_NFCQ: Tensor,
+    targets_NFC: Tensor,
+    deviations_N1C1: Tensor,
+    series_N: Tensor,
+    delay: int,
 ) -> float:
     """Return the rate of adaptation with the lowest pinball loss at the ends of the interval; of several the smallest.
 
@@ -112,8 +134,8 @@ def best_rate(
         targets_NFC: Their truth.
         deviations_N1C1: Unit of the correction.
         series_N: Number of the series of each window.
+        delay: As of ``Adaptive``.
     """
-    horizon = targets_NFC.shape[1]
     places = [(series_N == series).nonzero()[:, 0] for series in series_N.unique()]
     half = torch.cat([own[: len(own) // 2] for own in places])
     if not len(half):
@@ -124,10 +146,10 @@ def best_rate(
     levels_E = torch.tensor([levels[place] for place in scored], dtype=torch.float64)
 
     def loss(rate: float) -> float:
-        adaptive, total = Adaptive(rate, levels), 0.0
+        adaptive, total = Adaptive(rate, levels, delay), 0.0
         for series, own in enumerate(places):
             # Windows in between share rows with those corrected by.
-            for rows in own[len(own) // 2 + horizon :].split(horizon):
+            for rows in own[len(own) // 2 + delay :].split(delay):
                 quantiles_MFCQ = (base_NFCQ[rows] + shifts_FCQ * deviations_N1C1[rows]).double().sort(-1).values
                 adapted_MFCQ = adaptive.walk(quantiles_MFCQ, targets_NFC[rows].double(), series)
                 errors_MFCE = targets_NFC[rows][..., None] - adapted_MFCQ[..., scored]

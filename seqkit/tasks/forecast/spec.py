@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any, ClassVar
 
 import torch
@@ -44,6 +45,7 @@ class Series:
         levels: Of the quantiles that the forecast is corrected to have, after a training.
         shifts: Correction (F, C, Q) of each quantile, in deviations of the window; see ``conformal``. No property of
             the data, so that it takes no part in a comparison.
+        stride: Rows between neighbouring windows of validation and test part.
         rate: Of the levels' adaptation over time; 0 leaves them as they are. See ``adaptive``.
     """
 
@@ -64,6 +66,7 @@ class Series:
     members: tuple[str, ...] = field(default=(), compare=False)
     levels: tuple[float, ...] = field(default=(), compare=False)
     shifts: tuple[tuple[tuple[float, ...], ...], ...] = field(default=(), compare=False)
+    stride: int = field(default=1, compare=False)
     rate: float = field(default=0.0, compare=False)
 
     def columns(self, spec: DataSpec) -> list[int] | None:
@@ -167,14 +170,20 @@ class Series:
 
         levels, shifts_FCQ = residual_quantiles(predict, self, self.columns(spec), data)
         shifts = tuple(tuple(tuple(row) for row in step) for step in shifts_FCQ.tolist())
-        rate = chosen_rate(predict, self, self.columns(spec), data) if adaptive else 0.0
+        rate = chosen_rate(predict, self, self.columns(spec), data, self.stride) if adaptive else 0.0
         return replace(self, levels=levels, shifts=shifts, rate=rate)
 
-    def over_time(self) -> Any:
-        """Return what adapts one prediction after another, in the order of time; None where nothing does."""
+    def over_time(self, spec: DataSpec) -> Any:
+        """Return what adapts one prediction after another, in the order of time; None where nothing does.
+
+        Args:
+            spec: Of the data that are predicted, of which the windows may have another stride.
+        """
         from seqkit.tasks.forecast.adaptive import Adaptive
 
-        return Adaptive(self.rate, self.levels) if self.rate and self.shifts else None
+        if not (self.rate and self.shifts):
+            return None
+        return Adaptive(self.rate, self.levels, ceil(self.horizon / spec.task.stride))
 
     def corrected(self, prediction: SeriesPrediction, batch: Batch, columns: Sequence[int] | None) -> SeriesPrediction:
         """Return the prediction with calibrated quantiles, where the series has been calibrated; as it is otherwise.

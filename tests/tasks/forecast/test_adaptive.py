@@ -7,10 +7,12 @@ import torch
 
 import seqkit
 from seqkit.contracts.batch import Batch
+from seqkit.contracts.spec import DataSpec
 from seqkit.tasks.forecast import conformal
 from seqkit.tasks.forecast.adaptive import RATES, Adaptive, interpolated
 from seqkit.tasks.forecast.conformal import best_rate
 from seqkit.tasks.forecast.prediction import SeriesPrediction
+from seqkit.tasks.forecast.spec import Series
 
 LEVELS = (0.05, 0.5, 0.95)
 NORMAL = torch.special.ndtri(torch.tensor(LEVELS, dtype=torch.float64))
@@ -31,13 +33,13 @@ def coverage(quantiles_NFCQ, targets_NFC):
 def test_intervals_that_are_too_wide_or_too_narrow_come_to_cover_what_they_say(scale):
     quantiles_NFCQ, targets_NFC = windows(4000, scale=scale)
     assert abs(coverage(quantiles_NFCQ, targets_NFC) - 0.9) > 0.09
-    adapted_NFCQ = Adaptive(0.01, LEVELS).walk(quantiles_NFCQ, targets_NFC)
+    adapted_NFCQ = Adaptive(0.01, LEVELS, 4).walk(quantiles_NFCQ, targets_NFC)
     assert coverage(adapted_NFCQ[2000:], targets_NFC[2000:]) == pytest.approx(0.9, abs=0.015)
 
 
 def test_the_rule_of_gibbs_and_candes_step_by_step():
     quantiles_NFCQ, targets_NFC = windows(20, horizon=3)
-    found_NFCQ = Adaptive(0.1, LEVELS).walk(quantiles_NFCQ, targets_NFC)
+    found_NFCQ = Adaptive(0.1, LEVELS, 3).walk(quantiles_NFCQ, targets_NFC)
     levels_Q = torch.tensor(LEVELS, dtype=torch.float64)
     moved_NQ = [levels_Q]
     for number in range(20):  # an error counts three windows later
@@ -55,7 +57,7 @@ def test_a_window_is_not_changed_by_its_own_rows_nor_by_rows_not_seen_yet():
     quantiles_NFCQ, targets_NFC = windows(30)
     others_NFC = targets_NFC.clone()
     others_NFC[20:] = 100.0  # window 24 is the first that starts after a row of window 20 has been seen whole
-    found, other = (Adaptive(0.05, LEVELS).walk(quantiles_NFCQ, one) for one in (targets_NFC, others_NFC))
+    found, other = (Adaptive(0.05, LEVELS, 4).walk(quantiles_NFCQ, one) for one in (targets_NFC, others_NFC))
     assert torch.equal(found[:24], other[:24])
     assert not torch.equal(found[24], other[24])
 
@@ -64,8 +66,8 @@ def test_a_window_is_not_changed_by_its_own_rows_nor_by_rows_not_seen_yet():
 def test_batches_of_any_size_give_the_same_to_the_bit_each_series_by_itself(size):
     quantiles_NFCQ, targets_NFC = windows(60, scale=2.0)
     series_N = torch.tensor([0] * 35 + [1] * 25)
-    whole = [Adaptive(0.02, LEVELS).walk(quantiles_NFCQ[series_N == s], targets_NFC[series_N == s]) for s in (0, 1)]
-    adaptive, found = Adaptive(0.02, LEVELS), []
+    whole = [Adaptive(0.02, LEVELS, 4).walk(quantiles_NFCQ[series_N == s], targets_NFC[series_N == s]) for s in (0, 1)]
+    adaptive, found = Adaptive(0.02, LEVELS, 4), []
     for start in range(0, 60, size):
         rows = slice(start, start + size)
         prediction = SeriesPrediction(quantiles_NFCQ[rows][..., 1], quantiles_NFCQ[rows], LEVELS)
@@ -74,6 +76,17 @@ def test_batches_of_any_size_give_the_same_to_the_bit_each_series_by_itself(size
         )
         found.append(adaptive(prediction, batch).quantiles_BFCQ)
     assert torch.equal(torch.cat(found), torch.cat(whole))
+
+
+@pytest.mark.parametrize(("horizon", "stride", "delay"), [(24, 24, 1), (24, 5, 5), (24, 1, 24), (3, 24, 1)])
+def test_a_truth_counts_as_soon_as_its_rows_have_been_seen_whatever_the_stride(horizon, stride, delay):
+    series = Series(horizon, ("x",), (0.0,), (1.0,), levels=LEVELS, shifts=(((0.0,) * 3,),), rate=0.1, stride=stride)
+    trained = replace(series, stride=7)  # the windows asked for decide
+    quantiles_NFCQ, targets_NFC = windows(30, horizon, scale=3.0)
+    found_NFCQ = trained.over_time(DataSpec(None, series)).walk(quantiles_NFCQ, targets_NFC)
+    moved = (found_NFCQ != found_NFCQ[0]).flatten(1).any(1)
+    assert int(moved.nonzero()[0]) == delay
+    assert delay * stride >= horizon > (delay - 1) * stride
 
 
 def test_levels_between_and_beyond_those_given_follow_the_normal_distribution():
@@ -88,7 +101,7 @@ def test_the_rate_is_the_best_of_the_validation_part():
         base_NFCQ, targets_NFC = windows(1200, scale=1.0)
         targets_NFC[600:] *= scale
         ones = torch.ones(1200, 1, 1, 1)
-        return best_rate(LEVELS, base_NFCQ[..., 1:2].float(), targets_NFC.float(), ones, torch.zeros(1200))
+        return best_rate(LEVELS, base_NFCQ[..., 1:2].float(), targets_NFC.float(), ones, torch.zeros(1200), 4)
 
     assert chosen(1.0) in RATES[:2]
     assert chosen(0.3) == RATES[-1]
@@ -114,7 +127,8 @@ def test_a_run_keeps_its_rate_and_is_scored_in_the_order_of_time_at_any_batch_si
         assert unadapted[name]["mse"] == expected[name]["mse"]
 
 
-def test_a_forecast_starts_from_what_the_rows_before_would_have_missed(monkeypatch):
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_forecast_starts_from_what_the_rows_before_would_have_missed(monkeypatch, stride):
     monkeypatch.setattr(conformal, "RATES", (0.02,))
     rows = [
         f"2024-01-{1 + h // 24:02d} {h % 24:02d}:00,{math.sin(h / 3.8) * (1 if h < 150 else 9):.4f}" for h in range(240)
@@ -125,6 +139,7 @@ def test_a_forecast_starts_from_what_the_rows_before_would_have_missed(monkeypat
             "experiment=forecast", "data.path=t.csv", "data.time_column=date", "data.lookback=8", "data.horizon=3",
             "data.split=[100,40,100]", "frontend.patch=1", "model.hidden_size=4", "trainer.accelerator=cpu", "id=x",
             "trainer.max_steps=2", "head=quantile_forecast", "head.adaptive=true", "trainer.dry_run=false",
+            f"data.eval_stride={stride}",
         ]
     )  # fmt: skip
     trained = seqkit.load(report["run"], "cpu")
@@ -132,13 +147,13 @@ def test_a_forecast_starts_from_what_the_rows_before_would_have_missed(monkeypat
     still = replace(trained, spec=replace(trained.spec, task=replace(trained.spec.task, rate=0.0)))
     plain_FQ = torch.tensor(still.forecast().answers[0]["quantiles"])[:, 0].double()
     found_FQ = torch.tensor(answer["quantiles"])[:, 0].double()
-    assert (found_FQ[:, -1] - found_FQ[:, 0] > 1.2 * (plain_FQ[:, -1] - plain_FQ[:, 0])).all()
+    assert (found_FQ[:, -1] - found_FQ[:, 0] > (1.2 if stride == 1 else 1) * (plain_FQ[:, -1] - plain_FQ[:, 0])).all()
 
     # The same walk by hand: every window whose rows have all been seen, then the levels after all of them.
     data = trained.data()
     values = torch.cat([data.part("train").values_RI])
-    adaptive = trained.spec.task.over_time()
-    windows = [(values[s - 8 : s], values[s : s + 3]) for s in range(8, 238)]
+    adaptive = trained.spec.task.over_time(trained.spec)
+    windows = [(values[s - 8 : s], values[s : s + 3]) for s in range(8, 238 if stride == 1 else 237, stride)]
     inputs, targets = (torch.stack(part) for part in zip(*windows, strict=True))
     with torch.no_grad():
         outputs, lengths, _ = trained.network(Batch(inputs))
