@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from seqkit.errors import DataError
+from seqkit.inputs.frames.scaling import changing
 
 Scaling = Literal["standard", "minmax", "robust"]
 
@@ -37,11 +37,4 @@ def fitted(path: Path, names: Sequence[str], train_RN: np.ndarray, how: Scaling)
         scale_N = np.where(high_N > low_N, high_N - low_N, scale_N)
     # A column that is constant up to rounding has no scale of its own; 1 keeps it at zero instead of blowing it up.
     largest_N = np.abs(train_RN).max(0)
-    scale_N = np.where(scale_N > 1e-12 * largest_N, scale_N, 1.0)
-    for name, scale, largest in zip(names, scale_N.tolist(), largest_N.tolist(), strict=True):
-        if scale < 1e-5 * largest and scale != 1:
-            raise DataError(
-                f"{path}, column '{name}': varies by {scale:g} around values as large as {largest:g}, too little for "
-                "single precision. Subtract a constant from it"
-            )
-    return shift_N, scale_N
+    return shift_N, np.where(changing(path, names, largest_N, scale_N), scale_N, 1.0)

@@ -33,7 +33,7 @@ from seqkit.inputs.frames.events import names as event_names
 from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
 from seqkit.inputs.frames.scaling import Transform, own_mean_and_scale, transformed
 from seqkit.inputs.frames.spec import Frames, Role
-from seqkit.inputs.frames.tables import Gaps, Notation, Table, observed, refuse_no_logarithm
+from seqkit.inputs.frames.tables import Gaps, Notation, Table, observed, refuse_no_logarithm, select
 from seqkit.inputs.frames.wide import SERIES, VALUE, read_wide
 from seqkit.registry import register_data
 from seqkit.tasks.forecast.facts import are_counts, naive_errors
@@ -248,7 +248,7 @@ class SeriesTable:
         frames = self._frames(table, columns, fit)
         values_RI = columns.values_RA[:, : columns.read]
         if self.scaling == "series":
-            frames, own_SX = _with_own_scales(frames, table, edges_S, values_RI, self._starts)
+            frames, own_SX = _with_own_scales(frames, table, edges_S)
             values_RI = np.hstack((values_RI, np.repeat(own_SX, np.diff(self._starts), 0)))
         targets_RC = torch.from_numpy(columns.values_RA[:, columns.targets])
         self._parts = self._windows(frames, values_RI, targets_RC, spans)
@@ -547,7 +547,7 @@ class SeriesTable:
             if not there and name not in self.known:
                 line = int(gaps.line_R[:origin].nonzero()[0][-1])
                 raise DataError(
-                    f"{gaps.where(line)}, column '{shortened(name)}': the gap before the origin "
+                    f"{gaps.where(line)}, column '{gaps.title(name)}': the gap before the origin "
                     f"{time_of(gaps.times, origin)} would be interpolated from what comes after it. Use "
                     "data.missing=forward"
                 )
@@ -614,23 +614,25 @@ def _events(
     )
 
 
-def _with_own_scales(
-    frames: Frames, table: LongTable, edges_S: Sequence[Sequence[int]], values_RI: np.ndarray, starts: Sequence[int]
-) -> tuple[Frames, np.ndarray]:
+def _with_own_scales(frames: Frames, table: LongTable, edges_S: Sequence[Sequence[int]]) -> tuple[Frames, np.ndarray]:
     """Return frames with columns for mean and scale of each series, and those columns (S, X).
 
     Args:
         frames: Without them.
         table: The series.
         edges_S: Parts of each series; one that has no training part is scaled by that of all.
-        values_RI: Columns of all series, below each other.
-        starts: First row of each series.
+
+    Raises:
+        DataError: A column of a series varies too little for single precision.
     """
     past = frames.columns("past")
+    names = [frames.names[column] for column in past]
     usual = tuple(frames.mean[column] for column in past), tuple(frames.scale[column] for column in past)
     own = [
-        own_mean_and_scale(values_RI[start + first : start + last, past], usual[1]) if first < last else usual
-        for start, (first, last, *_) in zip(starts, edges_S, strict=False)
+        own_mean_and_scale(select(one.table, np.arange(first, last)), one.name, names, usual[1])
+        if first < last
+        else usual
+        for one, (first, last, *_) in zip(table.series, edges_S, strict=True)
     ]
     members = tuple((one.name, *numbers) for one, numbers in zip(table.series, own, strict=True))
     return frames.scaled_by_series(members), np.array([[*mean, *scale] for mean, scale in own])

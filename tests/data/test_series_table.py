@@ -543,6 +543,17 @@ def test_a_wide_table_is_what_a_long_one_of_the_same_series_is():
     assert spec_from_json(spec_to_json(of_wide.spec)) == of_wide.spec
 
 
+def test_a_wide_table_with_gaps_may_have_a_mask():
+    text = wide().replace(",1.7242,", ",,")
+    data = made(text, **WIDE, missing="mask")
+    assert data.spec.inputs.names == ("value", "value observed", "hour")
+    assert (data.part("train").values_RI[:, 1] == 0).sum() == 1
+    Path("known.csv").write_text(
+        "date,hour\n" + "".join(f"2024-01-{d:02d} {h:02d}:00,{h}\n" for d in range(1, 9) for h in range(24))
+    )
+    assert len(data.spec.inputs.latest("t.csv", 8, 2, "known.csv")) == 3
+
+
 def test_some_columns_of_a_wide_table_may_be_series():
     data = made(wide(), **{**WIDE, "targets": ["c", "a"], "categories": ["series"]})
     assert data.spec.task.members == ("c", "a")
@@ -612,6 +623,9 @@ REFUSED = {
     "a column that a wide table has not": (wide(), {**WIDE, "targets": ["a", "d"]}, "t.csv: no column 'd'"),
     "a column that is named as one that seqkit makes": (many(header="shop,date,sales,hour sine,size,region"), {"known": ["hour sine"], "calendar": ["hour"]}, "t.csv: column 'hour sine' has a name that seqkit makes. Rename it in the file"),
     "a value without a logarithm": (changed("b,2024-01-02 08:00,-0.5,0,6,S"), {"transform": "log"}, "t.csv, line 50, column 'sales': -0.5 has no logarithm. Expected numbers above 0, or data.transform=none"),
+    "a value of a wide table without a logarithm": (wide().replace(",1.7242,", ",-1,"), {**WIDE, "transform": "log"}, "t.csv, line 15, column 'a': -1 has no logarithm"),
+    "a wide table of known columns only": (wide(), {**WIDE, "known": ["a", "b", "c", "hour"]}, "t.csv: no column of numbers beside a, b, c, hour. Expected one per series"),
+    "a series of too little variation": ("shop,sales\n" + "".join(f"{shop},{level + row % 3}\n" for shop, level in (("a", 5), ("b", 1e9)) for row in range(40)), {"time_column": None, "scaling": "series"}, "t.csv, series 'b', column 'sales': varies by 0.8"),
     "events that are none": (many(), {"events": ["sales"], "targets": ["promo"]}, "t.csv, column 'sales': 120 different words. Expected 1 to 100, each gets a column"),
     "no such column of events": (many(), {"events": ["holiday"]}, "t.csv: no column 'holiday'"),
     "a calendar of numbers": (NUMBERS, {"calendar": ["hour"]}, "t.csv: column 'date' holds numbers. data.calendar needs dates"),

@@ -24,7 +24,7 @@ def names(events: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
 
 
 def indicators(path: Path, frame: Any, events: Words) -> dict[str, np.ndarray]:
-    """Return by name a column (R,) per word, 1 in its rows; an empty cell is none of them.
+    """Return by name a column (R,) per word, 1 in its rows; an empty or blank cell is none of them.
 
     A word that has no column is none of them either, which is said.
 
@@ -40,7 +40,7 @@ def indicators(path: Path, frame: Any, events: Words) -> dict[str, np.ndarray]:
 
     columns = {}
     for name, words in events.items():
-        cells = frame[name].cast(pl.String)
+        cells = frame[name].cast(pl.String).str.strip_chars().replace("", None)
         found = sorted(cells.drop_nulls().unique().to_list())
         if words is None:
             if not 0 < len(found) <= MOST:

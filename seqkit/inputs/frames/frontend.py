@@ -1,4 +1,4 @@
-"""Frames of numbers, scaled to mean 0 and deviation 1 by the training part's."""
+"""Frames of numbers, scaled to mean 0 and deviation 1 by the training part's, their series' or the window's."""
 
 # B batch, T time, I numbers per frame, P steps of a patch, N patches
 
@@ -18,7 +18,9 @@ from seqkit.registry import register_frontend
 
 @register_frontend("frames")
 class FramesFrontend(nn.Module):
-    """Scales frames by the training part's mean and deviation; can centre, patch and project them.
+    """Scales frames by mean and deviation of the training part, or of each series or window, as the data says.
+
+    Before that it transforms them as the data says; after it, it can centre, patch and project them.
 
     What is the same at every step stands once in a patch, its categories as learned vectors.
 
@@ -133,12 +135,13 @@ class FramesFrontend(nn.Module):
 
     def _scaled(self, inputs: Tensor, lengths: Tensor | None) -> Tensor:
         if self.transform != "none":
-            past_BTI = torch.where(self.is_past, inputs, 1.0)
+            there_BT1 = valid(lengths, inputs)[:, :, None]  # padding has no logarithm
+            past_BTI = torch.where(self.is_past & there_BT1, inputs, 1.0)
             inputs = torch.where(self.is_past, transformed(past_BTI, self.transform), inputs)
         if self.by_series:
             mean_BI, scale_BI = (inputs[:, 0, own_I] for own_I in self.own_2I)
         elif self.window:
-            mean_BI, scale_BI = window_mean_and_scale(inputs, lengths, self.scale)
+            mean_BI, scale_BI = window_mean_and_scale(inputs, lengths, self.scale, self.transform)
         else:
             return (inputs - self.mean) / self.scale
         mean_BI = torch.where(self.is_past, mean_BI, self.mean)

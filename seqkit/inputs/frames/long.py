@@ -45,11 +45,13 @@ class OneSeries:
         name: As the table gives it; empty where it is the only one.
         table: Its rows, in even steps.
         static: Its value in each column that is the same at every step: a number, or the text of a category.
+        given: Its rows as the file has them: all of them, and nothing filled.
     """
 
     name: str
     table: Table
     static: Mapping[str, float | str]
+    given: Table
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,11 @@ def read_long(
     counts = Counter[str]()
     if series is None:
         whole = read_table(path, time_column, numbers, others, notation, events)
-        own = prepared(whole, missing, repeats, last, counts, alone=True)
-        return LongTable(path, (OneSeries("", own, {}),), len(whole.line_R), whole.notation, text=whole.text, **counts)
+        rows = len(whole.line_R)
+        if repeats == "first":
+            whole, counts["repeated"] = without_repeats(whole)
+        one = OneSeries("", prepared(whole, missing, last, counts, alone=True), {}, whole)
+        return LongTable(path, (one,), rows, whole.notation, text=whole.text, **counts)
     beside = [series, *((time_column,) if time_column else ()), *categories, *events]
     frame, table = open_table(path, [*numbers, *static], beside, notation, others)
     first_S, series_R = _codes(frame[series])
@@ -146,12 +151,15 @@ def read_long(
     ends = np.searchsorted(series_R[order_R], np.arange(len(names) + 1))
     found = []
     for number, name in enumerate(names):
-        own = select(whole, order_R[ends[number] : ends[number + 1]])
+        given = select(whole, order_R[ends[number] : ends[number + 1]])
+        if repeats == "first":
+            given, repeated = without_repeats(given)
+            counts["repeated"] += repeated
         try:
-            own = prepared(own, missing, repeats, last, counts)
+            own = prepared(given, missing, last, counts)
         except DataError as error:
             raise DataError(f"{error} (series '{shortened(name)}')") from None
-        found.append(OneSeries(name, own, {column: value(number) for column, value in fixed.items()}))
+        found.append(OneSeries(name, own, {column: value(number) for column, value in fixed.items()}, given))
     _refuse_other_steps(found)
     written = replace(table.notation, date_format=times.format if times else None, found=False)
     return LongTable(path, tuple(found), frame.height, written, text=text, **counts)
@@ -189,25 +197,19 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(f"'{shortened(name)}'" for name in names[:NAMED]) + more
 
 
-def prepared(
-    own: Table, missing: Gaps, repeats: str, last: int | None, counts: Counter[str], alone: bool = False
-) -> Table:
+def prepared(own: Table, missing: Gaps, last: int | None, counts: Counter[str], alone: bool = False) -> Table:
     """Return the rows of a series in even steps and without gaps.
 
     Args:
         own: Its rows as read.
         missing: As of ``fill``.
-        repeats: As of ``read_long``.
-        last: Likewise.
-        counts: What was ``filled``, ``added`` and ``repeated`` is added there.
+        last: As of ``read_long``.
+        counts: What was ``filled`` and ``added`` is added there.
         alone: Whether its rows are all rows of the file.
 
     Raises:
         DataError: As ``fill``; or times do not rise.
     """
-    if repeats == "first":
-        own, repeated = without_repeats(own)
-        counts["repeated"] += repeated
     if own.times is not None and not alone:  # of the only series ``fill`` knows more reasons
         _refuse_not_rising(own, own.times)
     if missing == "refuse" and last:  # rows before those that are read may have gaps

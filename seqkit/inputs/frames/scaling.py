@@ -1,6 +1,6 @@
 """Scaling by the window alone (instance normalisation), or by the rows of one series."""
 
-# B batch, T time, C columns, R rows
+# B batch, T time, C columns, R rows, N columns of numbers
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqkit.errors import DataError, shortened
+from seqkit.inputs.frames.tables import Table
 from seqkit.padding import beside, valid
 
 Transform = Literal["none", "log", "difference"]
 
-SMALLEST = 1e-3  # deviation of a window, as a part of its mean, below which the window counts as constant
+SMALLEST = 1e-3  # deviation of a window, as a part of its size, below which the window counts as constant
 
 
 def transformed(values_BTC: Tensor, how: Transform) -> Tensor:
@@ -25,30 +27,74 @@ def transformed(values_BTC: Tensor, how: Transform) -> Tensor:
     return values_BTC
 
 
-def window_mean_and_scale(values_BTC: Tensor, lengths_B: Tensor | None, usual_C: Tensor) -> tuple[Tensor, Tensor]:
+def window_mean_and_scale(
+    values_BTC: Tensor, lengths_B: Tensor | None, usual_C: Tensor, how: Transform = "none"
+) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of each column over the valid steps of each row, (B, C).
 
     RevIN of Kim et al. 2022, "Reversible instance normalization for accurate time-series forecasting", without its
     learned part. A column that does not change has the size of its mean as its scale, or, where it is zero
-    throughout, the usual one.
+    throughout, the usual one. Of logarithms, whose mean moves with the unit of measure, the size is 1: a difference of
+    1 between them is one as large as the values.
 
     Args:
-        values_BTC: In the units of the data.
+        values_BTC: In the units of the data, or what they are transformed to.
         lengths_B: Valid steps of each row, None where all are.
         usual_C: Scale of each column in the training part.
+        how: What the values have been transformed by.
     """
     mask_BT1 = beside(valid(lengths_B, values_BTC), values_BTC)
     count_B1 = mask_BT1.sum(1).clamp(min=1)
     mean_BC = torch.where(mask_BT1, values_BTC, 0.0).sum(1) / count_B1
     deviation_BTC = torch.where(mask_BT1, values_BTC - mean_BC[:, None], 0.0)
     scale_BC = (deviation_BTC.square().sum(1) / count_B1).sqrt()
-    size_BC = mean_BC.abs()
+    size_BC = torch.ones_like(mean_BC) if how == "log" else mean_BC.abs()
     constant_BC = torch.where(size_BC > 0, size_BC, usual_C.to(size_BC))
     return mean_BC, torch.where(scale_BC > SMALLEST * size_BC, scale_BC, constant_BC)
 
 
-def own_mean_and_scale(values_RC: np.ndarray, usual_C: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each column over the rows of one series, as of a window."""
-    usual = torch.tensor(usual_C, dtype=torch.float64)
-    mean_BC, scale_BC = window_mean_and_scale(torch.from_numpy(values_RC)[None], None, usual)
-    return tuple(mean_BC[0].tolist()), tuple(scale_BC[0].tolist())
+def own_mean_and_scale(
+    table: Table, series: str, names: Sequence[str], usual_N: Sequence[float]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and population standard deviation of some columns over the rows of one series; empty cells are none.
+
+    A column that never changes has the size of its mean as its scale, or, where it is zero throughout, the usual one.
+
+    Args:
+        table: The rows.
+        series: Its name, for a refusal.
+        names: Of the N columns.
+        usual_N: Scale of each in the training part.
+
+    Raises:
+        DataError: A column varies too little for single precision.
+    """
+    values_RN = table.values_RN[:, [table.names.index(name) for name in names]]
+    mean_N, scale_N = np.nanmean(values_RN, 0), np.nanstd(values_RN, 0)
+    where = f"{table.path}, series '{shortened(series)}'"
+    changes_N = changing(where, [table.title(name) for name in names], np.nanmax(np.abs(values_RN), 0), scale_N)
+    size_N = np.where(mean_N != 0, np.abs(mean_N), usual_N)
+    return tuple(mean_N.tolist()), tuple(np.where(changes_N, scale_N, size_N).tolist())
+
+
+def changing(where: object, names: Sequence[str], largest_N: np.ndarray, scale_N: np.ndarray) -> np.ndarray:
+    """Return whether each column changes by more than rounding, (N,).
+
+    Args:
+        where: The columns are, for a refusal.
+        names: Of the columns.
+        largest_N: Size of their largest values.
+        scale_N: By how much they vary.
+
+    Raises:
+        DataError: A column varies too little for single precision.
+    """
+    changes_N: np.ndarray = scale_N > 1e-12 * largest_N
+    little_N = changes_N & (scale_N < 1e-5 * largest_N)
+    if little_N.any():
+        column = int(little_N.argmax())
+        raise DataError(
+            f"{where}, column '{names[column]}': varies by {scale_N[column]:g} around values as large as "
+            f"{largest_N[column]:g}, too little for single precision. Subtract a constant from it"
+        )
+    return changes_N

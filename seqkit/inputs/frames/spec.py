@@ -280,10 +280,10 @@ class Frames:
         if one.name not in known:
             LOG.warning(
                 "%s: series '%s' is none of the training data; it is scaled by mean and deviation of its %s rows here",
-                one.table.path, shortened(one.name), f"{len(one.table.line_R):,}",
+                one.table.path, shortened(one.name), f"{len(one.given.line_R):,}",
             )  # fmt: skip
-            values_RP = one.table.values_RN[:, [one.table.names.index(self.names[column]) for column in past]]
-            known[one.name] = own_mean_and_scale(values_RP, [self.scale[column] for column in past])
+            names, usual = [self.names[column] for column in past], [self.scale[column] for column in past]
+            known[one.name] = own_mean_and_scale(one.given, one.name, names, usual)
         columns = [*self.columns("mean"), *self.columns("scale")]
         return dict(zip([self.names[column] for column in columns], chain(*known[one.name]), strict=True))
 

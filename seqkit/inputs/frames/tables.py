@@ -87,6 +87,7 @@ class Table:
         times: When the rows were taken; None where that is not known.
         notation: How the file was read.
         settled: Whether its decimal mark was given, so that 1,234 is what the mark makes of it.
+        original: Name in the file of the first column, where that was given another one.
     """
 
     path: Path
@@ -98,6 +99,11 @@ class Table:
     times: Times | None = None
     notation: Notation = UNKNOWN
     settled: bool = False
+    original: str | None = None
+
+    def title(self, name: str) -> str:
+        """Return the name that a column has in the file, shortened for a message."""
+        return shortened(self.original if self.original is not None and name == self.names[0] else name)
 
     def where(self, row: int) -> str:
         """Say where a row is: the path with the line of a CSV file or the row of a Parquet file, from 1."""
@@ -277,7 +283,7 @@ def refuse_no_logarithm(table: Table, names: Sequence[str]) -> None:
     if (values_RN <= 0).any():
         row, column = (int(index) for index in np.argwhere(values_RN <= 0)[0])
         raise DataError(
-            f"{table.where(row)}, column '{shortened(names[column])}': {values_RN[row, column]:g} has no logarithm. "
+            f"{table.where(row)}, column '{table.title(names[column])}': {values_RN[row, column]:g} has no logarithm. "
             "Expected numbers above 0, or data.transform=none"
         )
 

@@ -10,9 +10,21 @@ from typing import Literal
 
 import numpy as np
 
+from seqkit.errors import DataError
+from seqkit.inputs.delimited import listed
 from seqkit.inputs.frames.events import Words
 from seqkit.inputs.frames.long import LongTable, OneSeries, prepared
-from seqkit.inputs.frames.tables import NO_EVENTS, UNKNOWN, Gaps, Notation, read_table, select, without_repeats
+from seqkit.inputs.frames.tables import (
+    NO_EVENTS,
+    UNKNOWN,
+    Gaps,
+    Notation,
+    Table,
+    observed,
+    read_table,
+    select,
+    without_repeats,
+)
 
 SERIES = "series"
 """Column of the names of the series, in what is written of a wide table."""
@@ -45,7 +57,7 @@ def read_wide(
         events: As of ``read_table``; they belong to all series.
 
     Raises:
-        DataError: As ``read_table`` and ``fill``.
+        DataError: As ``read_table`` and ``fill``; or there is no series.
     """
     counts = Counter[str]()
     whole = read_table(path, time_column, [*columns, *shared], not columns, notation, events)
@@ -53,11 +65,21 @@ def read_wide(
     rows = len(whole.line_R)
     if repeats == "first":
         whole, counts["repeated"] = without_repeats(whole)
+    columns = columns or [name for name in whole.names if name not in shared]
+    if not columns:
+        raise DataError(f"{path}: no column of numbers beside {listed(shared)}. Expected one per series")
     found = []
-    for name in columns or [name for name in whole.names if name not in shared]:
+    for name in columns:
         values_RN = whole.values_RN[:, [whole.names.index(column) for column in (name, *shared)]]
         seen_R = np.flatnonzero(~np.isnan(values_RN[:, 0]))
-        own = replace(whole, names=(name, *shared), values_RN=values_RN)
-        own = prepared(select(own, np.arange(seen_R[0], seen_R[-1] + 1)), missing, "refuse", last, counts, alone=True)
-        found.append(OneSeries(name, replace(own, names=(VALUE, *shared)), {SERIES: name}))
+        given = replace(whole, names=(name, *shared), values_RN=values_RN)
+        given = select(given, np.arange(seen_R[0], seen_R[-1] + 1))
+        own = prepared(given, missing, last, counts, alone=True)
+        found.append(OneSeries(name, _renamed(own, name), {SERIES: name}, _renamed(given, name)))
     return LongTable(path, tuple(found), rows, whole.notation, text=whole.text, **counts)
+
+
+def _renamed(own: Table, name: str) -> Table:
+    """Return the rows of a series, its column and where that was observed named alike in all series."""
+    names = {name: VALUE, observed(name): observed(VALUE)}
+    return replace(own, names=tuple(names.get(column, column) for column in own.names), original=name)

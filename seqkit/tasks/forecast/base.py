@@ -114,7 +114,7 @@ class ForecastHead(nn.Module):
     def anchors(self, batch: Batch) -> Tensor:
         """Return the value that the forecast of each target is added to, in deviations, to be broadcast to (B, F, C).
 
-        It is the last one seen where the head is anchored, or zero, the mean of the training part.
+        It is the last one seen where the head is anchored, or zero, what the scaling subtracts.
         """
         if not self.anchored:
             return batch.inputs.new_zeros(())

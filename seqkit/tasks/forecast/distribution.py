@@ -32,13 +32,14 @@ class DistributionForecast(ForecastHead):
 
     Location and scale are outputs of the network; the degrees of freedom of Student's t are learned per step and
     target. Of logarithms (data.transform=log) the value is the median. The negative binomial is for counts: its mean is
-    the forecast made positive by a softplus, in units of the training split's deviation. Reads the model's output as
+    the forecast made positive by a softplus, in units of what the scaling divides by. Reads the model's output as
     head=forecast does.
 
     Args:
         distribution: Of each value, given the past.
-        anchor: Value that the location is added to: the last one seen of each target (last), or the training split's
-            mean (zero); auto takes the last value where every target is among the inputs.
+        anchor: Value that the location is added to: the last one seen of each target (last), or what its scaling
+            subtracts (zero), as the mean of the training part or of the window; auto takes the last value where every
+            target is among the inputs.
         dropout: Probability of dropping an output of the model in training.
         adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
 

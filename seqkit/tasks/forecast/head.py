@@ -27,10 +27,11 @@ class Forecast(ForecastHead):
     forecast by itself, with shared weights.
 
     Args:
-        anchor: Value that the forecast is added to: the last one seen of each target (last), or the training split's
-            mean (zero); auto takes the last value where every target is among the inputs.
+        anchor: Value that the forecast is added to: the last one seen of each target (last), or what its scaling
+            subtracts (zero), as the mean of the training part or of the window; auto takes the last value where every
+            target is among the inputs. Differences (data.transform=difference) are always added to the last.
         loss: Mean squared error, mean absolute error, or Huber's (squared below one deviation, absolute above), in
-            units of the training split's deviation.
+            units of what the scaling divides by.
         dropout: Probability of dropping an output of the model in training.
         adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
 
@@ -59,7 +60,7 @@ class Forecast(ForecastHead):
         self.meaning = f"the next rows in deviations: {self.series.unscaling}"
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
-        """Map y_BTH to the forecast (B, F, C), in deviations from the training split's mean."""
+        """Map y_BTH to the forecast (B, F, C), as ``Series.encoded`` would give the values."""
         return self.per_step(y_BTH, lengths_B, batch)[..., 0] + self.anchors(batch)
 
     def loss(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> tuple[Tensor, int]:

@@ -26,8 +26,9 @@ class QuantileForecast(ForecastHead):
 
     Args:
         quantiles: Their probabilities, rising.
-        anchor: Value that the forecast is added to: the last one seen of each target (last), or the training split's
-            mean (zero); auto takes the last value where every target is among the inputs.
+        anchor: Value that the forecast is added to: the last one seen of each target (last), or what its scaling
+            subtracts (zero), as the mean of the training part or of the window; auto takes the last value where every
+            target is among the inputs.
         dropout: Probability of dropping an output of the model in training.
         adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
 
@@ -70,7 +71,7 @@ class QuantileForecast(ForecastHead):
         )
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
-        """Map y_BTH to the quantiles (B, F, C, Q), in deviations from the training split's mean."""
+        """Map y_BTH to the quantiles (B, F, C, Q), as ``Series.encoded`` would give the values."""
         numbers_BFCQ = self.per_step(y_BTH, lengths_B, batch)
         below_BFCQ, middle_BFC1, above_BFCQ = numbers_BFCQ.tensor_split([self.middle, self.middle + 1], -1)
         middle_BFC1 = middle_BFC1 + self.anchors(batch)[..., None]

@@ -138,7 +138,7 @@ class Series:
             past_BTC = transformed(batch.inputs[:, :, list(self.window)], how)
             usual = [scale for _, scale in self.transformed] if how != "none" else self.scale
             usual_C = torch.tensor(usual, dtype=past_BTC.dtype, device=past_BTC.device)
-            found = window_mean_and_scale(past_BTC, batch.lengths, usual_C)
+            found = window_mean_and_scale(past_BTC, batch.lengths, usual_C, how)
             mean, scale = (part_BC.to(values.dtype).view(len(batch), *shape[1:]) for part_BC in found)
             return mean, scale
 

@@ -101,9 +101,9 @@ def test_a_series_is_scaled_by_what_is_known_of_it_and_a_new_one_by_its_rows(cap
     a, b, c = latest(frames=frames)
     assert a.inputs[:, 1:].tolist() == [[3, 4]] * 8
     assert b.inputs[:, 1:].tolist() == [[5, 6]] * 8
-    values = [100 * (2 + torch.tensor(hour / 3.8).sin().item()) for hour in range(32, 40)]
-    assert c.inputs[0, 1].item() == pytest.approx(sum(values) / 8, rel=1e-4)
-    assert "t.csv: series 'c' is none of the training data; it is scaled by mean and deviation of its 8" in caplog.text
+    values = [100 * (2 + torch.tensor(hour / 3.8).sin().item()) for hour in range(40)]
+    assert c.inputs[0, 1].item() == pytest.approx(sum(values) / 40, rel=1e-4)
+    assert "t.csv: series 'c' is none of the training data; it is scaled by mean and deviation of its 40" in caplog.text
 
 
 REFUSED = {

@@ -168,3 +168,12 @@ def test_by_the_window_only_columns_of_the_past_are_scaled():
 def test_each_channel_apart_is_refused_where_some_are_there_for_the_others():
     with pytest.raises(ConfigError, match="and 'promo' is there for the others; use frontend.channels=together"):
         FramesFrontend(TABLE, channels="apart")
+
+
+def test_the_padding_of_logarithms_stays_finite_and_out_of_the_scale():
+    frames = Frames(("a",), (0.0,), (1.0,), window=True, transform="log")
+    rows = torch.tensor([[1e6, 1.01e6, 0.0, 0.0], [1.0, 1.01, 1.0, 1.01]])[:, :, None]
+    for patch in (1, 2):
+        x, _ = FramesFrontend(DataSpec(frames, ONE.task), patch=patch)(rows, torch.tensor([2, 4]))
+        assert x.isfinite().all()
+        assert torch.allclose(x[0].flatten()[:2], torch.tensor([-1.0, 1.0]), atol=0.01)

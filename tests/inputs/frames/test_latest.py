@@ -69,3 +69,12 @@ def test_columns_known_ahead_are_refused_where_none_are_read(tmp_path):
     path = table(tmp_path, np.datetime_as_string(np.arange("2024-01", "2024-03", dtype="datetime64[D]")))
     with pytest.raises(ConfigError, match="future.csv: the model reads no columns that are known ahead"):
         Frames(("x",), (0.0,), (1.0,)).latest(path, 3, 2, "future.csv")
+
+
+@pytest.mark.parametrize("missing", ["refuse", "forward"])
+def test_a_new_series_is_scaled_by_all_rows_that_are_given_of_it(missing, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("shop,x\n" + "".join(f"new,{x}\n" for x in ("0", "", "8", "4", "4")))
+    frames = Frames(("x",), (0.0,), (1.0,), missing=missing, series="shop").scaled_by_series(())
+    [end] = frames.latest(path, 2, 1)
+    assert end.inputs.tolist() == [pytest.approx([4.0, 4.0, 8**0.5])] * 2

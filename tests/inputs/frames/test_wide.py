@@ -1,5 +1,9 @@
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from seqkit.errors import DataError
 from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.frames.wide import read_wide
 
@@ -47,3 +51,17 @@ def test_a_later_file_is_forecast_by_its_columns_with_what_is_known_for_all(tmp_
     assert first.extras["known"].tolist() == [[1], [2]]
     assert second.about["times"] == ["2024-01-04", "2024-01-05"]
     assert np.array_equal(second.extras["known"].numpy(), [[2], [3]])
+
+
+def test_a_mask_follows_the_values_and_what_is_known():
+    Path("wide.csv").write_text("day,a,b,hour\n1,1,5,0\n2,,6,1\n3,3,7,2\n")
+    table = read_wide(Path("wide.csv"), "day", (), ["hour"], "mask")
+    first, second = (one.table for one in table.series)
+    assert first.names == second.names == ("value", "hour", "value observed", "hour observed")
+    assert first.values_RN[:, [0, 2]].tolist() == [[1, 1], [1, 0], [3, 1]]
+    assert second.values_RN[:, 2].tolist() == [1, 1, 1]
+
+
+def test_a_table_without_series_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no column of numbers beside a, b. Expected one per series"):
+        read(tmp_path, shared=["a", "b"])

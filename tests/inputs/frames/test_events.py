@@ -1,0 +1,16 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from seqkit.inputs.frames.tables import read_table
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_blanks_around_words_do_not_count_and_an_empty_cell_is_none(ending):
+    frame = pl.DataFrame({"x": [1.0, 2.0, 3.0, 4.0, 5.0], "day": ["", "fair", " fair ", "  ", None]})
+    path = Path(f"events.{ending}")
+    frame.write_csv(path) if ending == "csv" else frame.write_parquet(path)
+    table = read_table(path, None, ["x"], others=False, events={"day": None})
+    assert table.made == ("day=fair",)
+    assert table.values_RN[:, 1].tolist() == [0, 1, 1, 0, 0]
