@@ -41,29 +41,29 @@ WARMUP = 10  # steps before the clock starts
 class Timer(pl.Callback):
     """Takes the time between the first and the last step of a training, past the warm-up steps."""
 
-    def __init__(self) -> None:
-        self.steps = 0
+    def __init__(self, warmup: int) -> None:
+        self.steps, self.warmup = 0, warmup
 
     def on_train_batch_end(self, *_) -> None:
         self.steps += 1
-        if self.steps == WARMUP:
+        if self.steps == self.warmup:
             self.started = time.perf_counter()
         self.ended = time.perf_counter()
 
 
-def seqkit_rate(config: dict, data, backends: list[dict]) -> float:
-    """Return steps a second of seqkit's training by the backends that were measured, as in a run."""
+def seqkit_rate(config: dict, data, backends: list[dict], warmup: int = WARMUP) -> float:
+    """Return steps a second, after those of the warm-up, of seqkit's training by the backends that were measured."""
     with tempfile.TemporaryDirectory() as folder:
         steps = config["trainer"]["max_steps"]
         module = SequenceModule(config, data.spec, steps, {**metadata(config, data), "backends": backends})
         run = RunFolder(Path(folder))
         run.write_config(config, data.spec)
         trainer = make_trainer(config, run, steps, interval=steps)
-        timer = Timer()
+        timer = Timer(warmup)
         trainer.callbacks.append(timer)
         loader = TrainLoader(data, 1, steps, 0, False)
         trainer.fit(module, loader)
-    return (timer.steps - WARMUP) / (timer.ended - timer.started)
+    return (timer.steps - warmup) / (timer.ended - timer.started)
 
 
 class Characters(nn.Module):

@@ -28,17 +28,14 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from overhead import seqkit_rate  # beside this script
+from parallel import processor
 from torch import Tensor, nn
 
 from seqkit.hydra_cli import compose
 from seqkit.network import assemble
 from seqkit.registry import build
 from seqkit.runs.backends import backends_of_run
-from seqkit.runs.folder import RunFolder
-from seqkit.runs.metadata import metadata
-from seqkit.training.fit import make_trainer
-from seqkit.training.loader import TrainLoader
-from seqkit.training.module import SequenceModule
 
 WARMUP = 2  # steps before the clock starts
 SIZE, STEPS, ROWS = 650, 35, 20
@@ -63,31 +60,9 @@ def config_of(data: Path, output: str, steps: int, vocabulary: int | None) -> di
     )  # fmt: skip
 
 
-class Timer(pl.Callback):
-    """Takes the time between the first and the last step of a training, past the warm-up steps."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        self.steps += 1
-        if self.steps == WARMUP:
-            self.started = time.perf_counter()
-        self.ended = time.perf_counter()
-
-
-def seqkit_rate(config: dict[str, Any], data: Any, backends: list[dict[str, Any]]) -> float:
+def seqkit_tokens(config: dict[str, Any], data: Any, backends: list[dict[str, Any]]) -> float:
     """Return tokens per second of seqkit's training by the backends that were measured, as in a run."""
-    with tempfile.TemporaryDirectory() as folder:
-        steps = config["trainer"]["max_steps"]
-        module = SequenceModule(config, data.spec, steps, {**metadata(config, data), "backends": backends})
-        run = RunFolder(Path(folder))
-        run.write_config(config, data.spec)
-        trainer = make_trainer(config, run, steps, interval=steps)
-        timer = Timer()
-        trainer.callbacks.append(timer)  # type: ignore[attr-defined]
-        trainer.fit(module, TrainLoader(data, 1, steps, 0, False))
-    return (steps - WARMUP) * ROWS * STEPS / (timer.ended - timer.started)
+    return seqkit_rate(config, data, backends, WARMUP) * ROWS * STEPS
 
 
 class Bare(nn.Module):
@@ -143,15 +118,6 @@ def forget_peak() -> None:
     PEAK.write_text("5")
 
 
-def processor() -> str:
-    """Return the name of the processor where the system says it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def library_source(folder: str) -> Path:
     """Write the source of this Python's library into a file, as the text to train on."""
     place = Path(folder, "library.txt")
@@ -182,7 +148,7 @@ def main() -> None:
             return
         found = {output: measured(path, output, arguments) for output in arguments.output}
     machine = (
-        f"{processor()}, {arguments.threads} threads, torch {torch.__version__}, lightning {pl.__version__}, "
+        f"{processor('cpu')}, {arguments.threads} threads, torch {torch.__version__}, lightning {pl.__version__}, "
         f"Python {platform.python_version()}"
     )
     print(machine)
@@ -197,7 +163,7 @@ def measured(path: Path, output: str, arguments: argparse.Namespace) -> dict[str
     if tokens <= ROWS * (STEPS * config["trainer"]["max_steps"] + 1):
         raise SystemExit(f"{path}: {tokens:,} words are too few for --steps {arguments.steps}; give more text")
     backends = backends_of_run(config, data, torch.device("cpu"), 1000, None)
-    sides = {"seqkit": lambda: seqkit_rate(config, data, backends), "bare": lambda: bare_rate(config, data)}
+    sides = {"seqkit": lambda: seqkit_tokens(config, data, backends), "bare": lambda: bare_rate(config, data)}
     rounds = []
     for number in range(arguments.rounds):
         rates = {side: sides[side]() for side in (SIDES if number % 2 else SIDES[::-1])}
@@ -236,7 +202,7 @@ def memory(path: Path, arguments: argparse.Namespace) -> float:
     forget_peak()
     before = peak()
     if arguments.memory_of == "seqkit":
-        seqkit_rate(config, data, [])
+        seqkit_tokens(config, data, [])
     else:
         bare_rate(config, data)
     return peak() - before
