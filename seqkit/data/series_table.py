@@ -296,7 +296,7 @@ class SeriesTable:
         edges_S = folded(self._edges_S, fold, self.train_rows, self.horizon, self.path, moments_S)
         for gaps, edge in zip(self._gaps_S, edges_S, strict=False):
             self._refuse_foreseen(gaps, edge[2])
-        spans = {name: self._spans(number, self._starts, edges_S) for number, name in enumerate(SPLITS)}
+        spans = {name: self._spans(number, edges_S) for number, name in enumerate(SPLITS)}
         for number, name in enumerate(SPLITS):
             if not any(first < end for first, end in spans[name]):
                 self._refuse_short(name, max(edge[number + 1] - edge[number] for edge in edges_S))
@@ -307,7 +307,7 @@ class SeriesTable:
         events = _events(table, self.events, edges_S)
         targets, roles = self._targets_and_roles(table, event_names(events))
         names = list(roles)
-        trains = [span[0] < span[1] for span in self._spans(0, self._starts, edges_S)]
+        trains = [span[0] < span[1] for span in self._spans(0, edges_S)]
         trained = [one for one, trains_it in zip(table.series, trains, strict=True) if trains_it]
         levels = [
             tuple(sorted({str(one.static[name]) for one in trained})) if name in self.categories else ()
@@ -322,7 +322,7 @@ class SeriesTable:
         plain = self._fitted(roles, levels, values_RA[train_R])
         if self.transform == "none":
             return _Fit(*plain, *plain)
-        transformed_RA = self._transformed(table, roles, values_RA, self._starts)
+        transformed_RA = self._transformed(table, roles, values_RA)
         return _Fit(*plain, *self._fitted(roles, levels, transformed_RA[train_R]))
 
     def _frames(self, table: LongTable, columns: "_Columns", fit: "_Fit") -> Frames:
@@ -356,11 +356,12 @@ class SeriesTable:
         targets_RC: torch.Tensor,
         spans: dict[Split, list[tuple[int, int]]],
     ) -> dict[Split, Windows]:
-        """Return the windows of each part."""
+        """Return the windows of each part, which share the values."""
+        read_RI, predicted_RC = torch.from_numpy(values_RI).float(), targets_RC.float()
         return {
             name: Windows(
-                torch.from_numpy(values_RI).float(),
-                targets_RC.float(),
+                read_RI,
+                predicted_RC,
                 frames.columns("known", "calendar"),
                 spans[name],
                 self.lookback,
@@ -507,9 +508,7 @@ class SeriesTable:
         )
         return mean_A, scale_A
 
-    def _transformed(
-        self, table: LongTable, roles: dict[str, Role | None], values_RA: np.ndarray, starts: Sequence[int]
-    ) -> np.ndarray:
+    def _transformed(self, table: LongTable, roles: dict[str, Role | None], values_RA: np.ndarray) -> np.ndarray:
         """Return the rows of all series with targets and columns of the past transformed.
 
         Raises:
@@ -518,17 +517,17 @@ class SeriesTable:
         names = [name for name, role in roles.items() if role in ("past", None)]
         columns = [list(roles).index(name) for name in names]
         made_RA = values_RA.copy()
-        for one, start, end in zip(table.series, starts, starts[1:], strict=False):
+        for one, start, end in zip(table.series, self._starts, self._starts[1:], strict=False):
             if self.transform == "log":
                 refuse_no_logarithm(one.table, names)
             own_1RP = torch.from_numpy(values_RA[start:end][:, columns])[None]
             made_RA[start:end, columns] = transformed(own_1RP, self.transform)[0].numpy()
         return made_RA
 
-    def _spans(self, part: int, starts: Sequence[int], edges_S: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    def _spans(self, part: int, edges_S: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
         """Return of each series the first row that may be predicted in a part and the first after those."""
         spans = []
-        for start, edge in zip(starts, edges_S, strict=False):
+        for start, edge in zip(self._starts, edges_S, strict=False):
             first = max(edge[part], edge[0] + self.lookback)
             last = edge[part + 1] if edge[part + 1] - first >= self.horizon else first  # no row where no window fits
             spans.append((start + first, start + last))

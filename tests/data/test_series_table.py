@@ -688,3 +688,9 @@ def test_options_that_contradict_are_refused(options, message):
 def test_a_word_among_ids_is_said(caplog):
     made(many(shops=(*map(str, range(11)), "total"), rows=24))
     assert "t.csv, line 266, column 'shop': 'total' among numbers, taken as a series of its own" in caplog.text
+
+
+def test_the_parts_share_the_values_of_the_table():
+    data = made(**ALL)
+    for values in ("values_RI", "targets_RC"):
+        assert len({getattr(data.part(split), values).data_ptr() for split in ("train", "valid", "test")}) == 1
