@@ -72,7 +72,7 @@ def refuse_if_no_forecast(config: Config, origins: int, window: int | None = Non
         )
     if options["fold"] is not None:
         raise ConfigError("data.fold is what backtest sets; leave it out")
-    if config["head"].get("adaptive"):
+    if (config["head"] or {}).get("adaptive"):  # none is chosen where the task brings its own
         raise ConfigError(
             "head.adaptive=true needs the windows before an origin one after another, and backtest forecasts from each "
             "origin alone. Set head.adaptive=false"
@@ -80,8 +80,17 @@ def refuse_if_no_forecast(config: Config, origins: int, window: int | None = Non
     with reading_of_data():
         data: Any = build("data", {**options, **({"train_rows": window} if window else {}), "fold": [0, origins]})
         set_up(data)
+        refuse_if_not_made_for_it(data, options["name"])
         for fold in range(1, origins):
             data.in_fold(fold)
+
+
+def refuse_if_not_made_for_it(data: Any, name: str) -> None:
+    """Refuse data, or a task, that has not what a backtest asks of it; raises ``ConfigError``."""
+    asked = [(data, "in_fold"), (data, "origins"), (data.spec.task, "best"), (data.spec.task, "backtest_figure")]
+    for part, needed in asked:
+        if not hasattr(part, needed):
+            raise ConfigError(f"backtest: {type(part).__name__} of data={name} has no '{needed}'; see docs/plugins.md")
 
 
 def trainings(overrides: Sequence[str], origins: int, refit: bool, window: int | None) -> list[tuple[int, list[str]]]:

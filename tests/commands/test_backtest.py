@@ -2,12 +2,14 @@ import csv
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from seqkit.__main__ import run
 from seqkit.runs.checkpoint import Checkpoint
+from seqkit.tasks.forecast.spec import Series
 from seqkit.training.module import SequenceModule
 from tests.bad_files import hourly, many
 from tests.conftest import Killed
@@ -146,3 +148,17 @@ def test_refusals(capsys):
     assert "30 rows, so that a forecast of data.horizon=3 can start at 28 of them" in refused(
         capsys, *SINGLE, "--origins", "29"
     )
+
+
+def test_a_head_need_not_be_chosen():
+    chosen = ["data=series_table", *(word for word in SINGLE if not word.startswith(("experiment", "frontend")))]
+    assert len(backtest("--origins", "2", overrides=chosen)["folds"]) == 2
+
+
+@pytest.mark.parametrize("needed", ["in_fold", "origins"])
+def test_data_that_are_not_made_for_it_are_refused(needed, capsys, monkeypatch):
+    other = type("Other", (), {"spec": SimpleNamespace(task=Series), "in_fold": 1, "origins": ()})
+    delattr(other, needed)
+    monkeypatch.setattr("seqkit.sweeping.backtest.build", lambda *_: other())
+    monkeypatch.setattr("seqkit.sweeping.backtest.set_up", lambda _: None)
+    assert refused(capsys, *SINGLE) == f"backtest: Other of data=series_table has no '{needed}'; see docs/plugins.md"
