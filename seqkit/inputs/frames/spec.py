@@ -70,9 +70,6 @@ class Frames:
 
     frontend: ClassVar[str] = "frames"
     endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET, *EXCEL, TS)
-    meaning: ClassVar[str] = (
-        "frames in the units of the data, in the order of spec.inputs.names; the scaling is in the model"
-    )
     example_steps: ClassVar[int] = 50
     names: tuple[str, ...]
     mean: tuple[float, ...]
@@ -92,6 +89,18 @@ class Frames:
     window: bool = False
     transform: Transform = "none"
     members: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = field(default=(), compare=False)
+
+    @property
+    def meaning(self) -> str:
+        """Meaning of the numbers, for the description of an exported file."""
+        parts = ["frames in the units of the data, in the order of spec.inputs.names; the scaling is in the model"]
+        if self.categories:
+            parts.append("a category is its place, from 1, in spec.inputs.levels of its column; 0 is none of them")
+        if self.columns("observed"):
+            parts.append("'X observed' is 1 where X was there, 0 where it was filled forward")
+        if self.members:
+            parts.append("'X mean' and 'X scale' of a series are in spec.inputs.members")
+        return "; ".join(parts)
 
     @property
     def notation(self) -> Notation:
