@@ -22,7 +22,7 @@ from seqkit.data.folds import Origin, check_fold, folded, keep_last, time_of
 from seqkit.data.ordering import Order, sequential, shuffled
 from seqkit.data.scaling import Scaling, fitted
 from seqkit.data.windows import Sample, Windows, check_split, edges
-from seqkit.errors import ConfigError, DataError, shortened
+from seqkit.errors import ConfigError, DataError
 from seqkit.files import existing_file, sha256_of
 from seqkit.inputs.delimited import Separator
 from seqkit.inputs.frames import calendar as cycles
@@ -243,7 +243,9 @@ class SeriesTable:
         train_R = np.zeros(len(columns.values_RA), dtype=bool)
         for start, edge in zip(self._starts, edges_S, strict=False):
             train_R[start + edge[0] : start + edge[1]] = True
-        _check_changing(self.path, columns.names, columns.values_RA, columns.targets, train_R)
+        _check_changing(
+            self.path, [self._title(name) for name in columns.names], columns.values_RA, columns.targets, train_R
+        )
         fit = self._fit(table, columns, train_R)
         frames = self._frames(table, columns, fit)
         values_RI = columns.values_RA[:, : columns.read]
@@ -521,9 +523,14 @@ class SeriesTable:
         mean_A, scale_A = np.zeros(len(roles)), np.ones(len(roles))
         names = list(roles)
         mean_A[numbers], scale_A[numbers] = fitted(
-            self.path, [names[column] for column in numbers], train_RA[:, numbers], how
+            self.path, [self._title(names[column]) for column in numbers], train_RA[:, numbers], how
         )
         return mean_A, scale_A
+
+    def _title(self, name: str) -> str:
+        """Return how messages name a column: that of the values of a wide table by its columns in the file."""
+        own = self._names_S if self.wide and name == VALUE else [name]
+        return f"column{'s' if len(own) > 1 else ''} {listed(own)}"
 
     def _transformed(self, table: LongTable, roles: dict[str, Role | None], values_RA: np.ndarray) -> np.ndarray:
         """Return the rows of all series with targets and columns of the past transformed.
@@ -700,16 +707,16 @@ def _check_columns(options: dict[str, list[str] | None], series: str | None, tim
 
 
 def _check_changing(
-    path: Path, names: Sequence[str], values_RA: np.ndarray, targets: Sequence[int], train_R: np.ndarray
+    path: Path, titles: Sequence[str], values_RA: np.ndarray, targets: Sequence[int], train_R: np.ndarray
 ) -> None:
     """Refuse targets of which none ever changes; warn of columns that never change in the training part."""
     if (values_RA[:, targets] == values_RA[0, targets]).all():
-        named = f"column '{names[targets[0]]}'" if len(targets) == 1 else "every column to predict"
-        raise DataError(f"{path}, {named}: never changes. Expected something to predict")
+        named = titles[targets[0]] if len(targets) == 1 else "every column to predict"
+        raise DataError(f"{path}, {named}: always the same value. Expected something to predict")
     train_RA = values_RA[train_R]
     constant_A = (train_RA == train_RA[0]).all(0)
     if constant_A.any():
-        constant = ", ".join(shortened(names[column]) for column in constant_A.nonzero()[0])
+        constant = ", ".join(titles[column] for column in constant_A.nonzero()[0])
         getLogger("seqkit").warning(
             "%s: never changing in the training part, so that nothing can be learned from it: %s", path, constant
         )
