@@ -30,7 +30,7 @@ class InputKind(Protocol):
 
     frontend: ClassVar[str]
     """Name of the frontend that reads it unless the user chooses another."""
-    meaning: ClassVar[str]
+    meaning: str
     """Meaning and unit of the input values, for the description of an exported file."""
     example_steps: int
     """Length of an example that is long enough for every frontend."""

@@ -2,8 +2,10 @@
 
 # T time (rows), I numbers per frame
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from logging import getLogger
 from pathlib import Path
@@ -20,7 +22,7 @@ from seqkit.inputs.frames.ahead import KnownAhead
 from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.events import names as event_names
 from seqkit.inputs.frames.latest import Latest, texts
-from seqkit.inputs.frames.long import LongTable, OneSeries, framed, listed, read_long
+from seqkit.inputs.frames.long import LongTable, OneSeries, framed, listed, prepared, read_long
 from seqkit.inputs.frames.reading import last, read_array
 from seqkit.inputs.frames.scaling import Transform, own_mean_and_scale
 from seqkit.inputs.frames.sequences import TS, read_ts
@@ -70,9 +72,6 @@ class Frames:
 
     frontend: ClassVar[str] = "frames"
     endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET, *EXCEL, TS)
-    meaning: ClassVar[str] = (
-        "frames in the units of the data, in the order of spec.inputs.names; the scaling is in the model"
-    )
     example_steps: ClassVar[int] = 50
     names: tuple[str, ...]
     mean: tuple[float, ...]
@@ -92,6 +91,18 @@ class Frames:
     window: bool = False
     transform: Transform = "none"
     members: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = field(default=(), compare=False)
+
+    @property
+    def meaning(self) -> str:
+        """Meaning of the numbers, for the description of an exported file."""
+        parts = ["frames in the units of the data, in the order of spec.inputs.names; the scaling is in the model"]
+        if self.categories:
+            parts.append("a category is its place, from 1, in spec.inputs.levels of its column; 0 is none of them")
+        if self.columns("observed"):
+            parts.append("'X observed' is 1 where X was there, 0 where it was filled forward")
+        if self.members:
+            parts.append("'X mean' and 'X scale' of a series are in spec.inputs.members")
+        return "; ".join(parts)
 
     @property
     def notation(self) -> Notation:
@@ -139,7 +150,7 @@ class Frames:
             if self.series:
                 raise DataError(f"{source}: the model reads tables of many series; use `seqkit forecast`")
             table = self._table(source, lookback)
-            return self._past(table.series[0], lookback)
+            return self._past(self._scaled(table.series[0]), lookback)
         return self._checked(read_array(source, self.names, lookback), "the array")
 
     def sequences(self, path: Path, lookback: int | None) -> Iterator[tuple[str, Tensor]] | None:
@@ -197,13 +208,14 @@ class Frames:
             if self.series and len(one.table.line_R) < least:
                 short.append(one.name)
                 continue
+            one = self._scaled(one)
             past_TI = self._past(one, lookback)
             coming = ahead.of(one, horizon)
             about: dict[str, Any] = {"series": one.name} if self.series else {}
             if coming.table.times and one.table.times:
                 about["times"] = texts(coming.table.times, one.table.times)
             extras = {"known": self._known(coming)} if self.columns("known", "calendar") else {}
-            found.append(Latest(past_TI, extras, about))
+            found.append(Latest(past_TI, partial(self._whole, one), extras, about))
         if not found:
             raise DataError(f"{table.path}: no series has the {least:,} rows that the model was trained to read")
         if short:
@@ -268,10 +280,18 @@ class Frames:
         count = len(self.names)
         if self.transform == "log":
             refuse_no_logarithm(last_rows(one.table, lookback or 0), [self.names[c] for c in self.columns("past")])
-        if self.columns("mean"):
-            one = replace(one, static={**one.static, **self._own_scale(one)})
         frames_TI = framed(one, self.names, self.roles or ("past",) * count, self.levels or ((),) * count)
         return last(torch.from_numpy(frames_TI).float(), lookback, str(one.table.path))
+
+    def _whole(self, one: OneSeries) -> Tensor:
+        """Return all rows of a series (R, I); raises ``DataError`` where its table has the last ones for their gaps."""
+        if self.missing == "refuse":
+            one = replace(one, table=prepared(one.given, self.missing, None, Counter(), alone=not self.series))
+        return self._past(one, None)
+
+    def _scaled(self, one: OneSeries) -> OneSeries:
+        """Return a series with mean and scale of its columns of the past, where these scale it."""
+        return replace(one, static={**one.static, **self._own_scale(one)}) if self.columns("mean") else one
 
     def _own_scale(self, one: OneSeries) -> dict[str, float]:
         """Return mean and scale of the columns of the past of a series, by the names of the columns that hold them."""

@@ -8,6 +8,8 @@ import torch
 import seqkit
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec
+from seqkit.inputs.frames import long
+from seqkit.inputs.frames.tables import read_table
 from seqkit.tasks.forecast import conformal
 from seqkit.tasks.forecast.adaptive import RATES, Adaptive, interpolated
 from seqkit.tasks.forecast.conformal import best_rate
@@ -143,7 +145,10 @@ def test_a_forecast_starts_from_what_the_rows_before_would_have_missed(monkeypat
         ]
     )  # fmt: skip
     trained = seqkit.load(report["run"], "cpu")
+    reads = []
+    monkeypatch.setattr(long, "read_table", lambda *given: reads.append(given[0].name) or read_table(*given))
     answer = trained.forecast().answers[0]
+    assert reads == ["t.csv"]
     still = replace(trained, spec=replace(trained.spec, task=replace(trained.spec.task, rate=0.0)))
     plain_FQ = torch.tensor(still.forecast().answers[0]["quantiles"])[:, 0].double()
     found_FQ = torch.tensor(answer["quantiles"])[:, 0].double()
