@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec, wrong_task
+from seqkit.dropout import LockedDropout
 from seqkit.errors import ConfigError
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.padding import valid
@@ -33,6 +34,7 @@ class NextTokenHead(nn.Module):
         spec: Of the data; tokens in, the next token out.
         causal: Whether the model is unidirectional.
         dropout: Probability of dropping an output of the model in training.
+        locked_dropout: Let dropout take the same outputs at all steps of a sequence (Merity et al. 2018).
         tied: Use the embedding's vectors as the weights of the linear layer too (Press and Wolf 2017, Inan et al.
             2017); the model's output has to be as large as a vector.
         cutoffs: Adaptive softmax (Grave et al. 2017), for a large vocabulary: ids at which its clusters of rarer tokens
@@ -58,6 +60,7 @@ class NextTokenHead(nn.Module):
         causal: bool,
         *,
         dropout: Probability = 0.0,
+        locked_dropout: bool = False,
         tied: bool = False,
         cutoffs: tuple[PositiveInt, ...] = (),
         ar: NonNegativeFloat = 0.0,
@@ -78,7 +81,7 @@ class NextTokenHead(nn.Module):
             )
         self.spec = spec
         self.characters = spec.inputs.tokenizer.sizes()[:, 0].tolist()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = LockedDropout(dropout) if locked_dropout else nn.Dropout(dropout)
         self.tied = tied
         vocabulary = spec.inputs.vocabulary
         self.linear: nn.Linear | AdaptiveSoftmax
