@@ -49,7 +49,7 @@ def files_of(sha256: str) -> list[str]:
 
 
 def used_before(name: str) -> str:
-    """Return how to load a file that this user has used and that registers a name, if one does; none is run for that."""
+    """Return how to load a file of this user's that registers a name, by its text; an empty string if none does."""
     call = re.compile(rf"register\w*\((?:[^()]*,)?\s*[\"']{re.escape(name)}[\"']")
     for file in dict.fromkeys(Path(file) for files in _read().values() for file in files):
         with suppress(OSError):
