@@ -113,9 +113,9 @@ def _words(arguments: argparse.Namespace) -> list[str]:
 
 def _refuse(arguments: argparse.Namespace) -> None:
     """Refuse what the command line cannot mean."""
-    flags = [word for word in arguments.overrides if word.startswith("-")]
-    if flags:
-        raise ConfigError(f"no flag {flags[0]}; `seqkit backtest --help` names those there are")
+    from seqkit.hydra_cli.words import refuse_flags
+
+    refuse_flags(arguments.overrides, "backtest")
     for name in ("origins", "window", "jobs"):
         value = getattr(arguments, name)
         if value is not None and value < 1:

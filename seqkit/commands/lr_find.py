@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     from seqkit.data.loading import set_up
     from seqkit.estimate import refuse_if_too_large
     from seqkit.hydra_cli import compose
+    from seqkit.hydra_cli.words import refuse_flags
     from seqkit.network import device_of
     from seqkit.registry import build
     from seqkit.report.figures import FORMATS, rate_curve, save
@@ -42,8 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     from seqkit.training.rates import range_test
 
     output = arguments.output
-    if flags := [word for word in arguments.overrides if word.startswith("-")]:
-        raise ConfigError(f"no flag {flags[0]}; `seqkit lr-find --help` names those there are")
+    refuse_flags(arguments.overrides, "lr-find")
     if not 0 < arguments.start < arguments.end:
         raise ConfigError(f"--from {arguments.start:g} --to {arguments.end:g}: give two rates above 0, the lower first")
     if arguments.steps < 20:

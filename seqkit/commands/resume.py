@@ -13,8 +13,6 @@ import argparse
 import json
 from pathlib import Path
 
-from seqkit.errors import ConfigError
-
 TAKES_OVERRIDES = True
 
 
@@ -31,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Finish the run and show the outcome."""
     from seqkit.experiment import resume
+    from seqkit.hydra_cli.words import refuse_flags
     from seqkit.report.terminal import terminal_summary
 
     changes = arguments.overrides
-    if flags := [word for word in changes if word.startswith("-")]:
-        raise ConfigError(f"no flag {flags[0]}; `seqkit resume --help` names those there are")
+    refuse_flags(changes, "resume")
     report = resume(arguments.run, arguments.exact, arguments.report, arguments.changed_code, changes)
     print(json.dumps(report, indent=2) if arguments.json else terminal_summary(report))

@@ -92,6 +92,7 @@ def impossible_reasons(config: dict[str, Any]) -> list[str]:
 def _refuse(arguments: argparse.Namespace) -> None:
     """Refuse what the command line cannot mean."""
     from seqkit.errors import ConfigError
+    from seqkit.hydra_cli.words import refuse_flags
     from seqkit.ranks import place_here
 
     starter = place_here().starter
@@ -100,9 +101,7 @@ def _refuse(arguments: argparse.Namespace) -> None:
             f"verify-resume starts its ranks itself, by trainer.devices=N: run it once on one node of the allocation, "
             f"not by {starter}"
         )
-    flags = [word for word in arguments.overrides if word.startswith("-")]
-    if flags:
-        raise ConfigError(f"no flag {flags[0]}; `seqkit verify-resume --help` names those there are")
+    refuse_flags(arguments.overrides, "verify-resume")
     if arguments.points and arguments.kills is not None:
         raise ConfigError("--points says the moments and --kills draws them; give one of the two")
     for name, least in (("steps", 1), ("jobs", 1), ("kills", 1)):

@@ -1,5 +1,6 @@
 """The override that a person meant by a name that is none: ``lr=0.1``, ``--data table.csv``, ``data=table.csv``."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,22 +26,23 @@ def meant(key: str, value: str, overrides: Sequence[str]) -> str | None:
     """
     key = key.lstrip("-").replace("-", "_").lower()
     settings = [option.name for option in schema.options(Settings)]
-    if key in settings or (key in GROUPS and not is_file(value)):
+    takes_file = bool(readers(key)) and is_file(value) and value not in registry.components(key)
+    if key in settings or (key in GROUPS and not takes_file):
         return f"{key}={value}"
     options = _options(overrides)
-    if key in GROUPS and readers(key):
+    if key in GROUPS:
         return f"{'' if f'{key}.{FILE}' in options else f'{key}=NAME '}{key}.{FILE}={value}"
     names = {whole: whole.partition(".")[2] for whole in options}
     equal = [whole for whole, name in names.items() if key in (name, whole.replace(".", "_"))]
-    part = sorted((whole for whole, name in names.items() if len(key) > 2 and key in name), key=len)
+    part = sorted((whole for whole, name in names.items() if key in name), key=len)
     described = [whole for whole, text in options.items() if text.lower().startswith(key.replace("_", " "))]
-    found = equal or part[:1] or described[:1]
+    found = equal or (part[:1] or described[:1] if len(key) > 2 else [])
     return " or ".join(f"{whole}={value}" for whole in found) or None
 
 
 def is_file(value: str) -> bool:
     """Whether a value is the path of a file rather than the name of a component."""
-    return Path(value).exists() or bool(Path(value).suffix) or "/" in value
+    return os.path.exists(value) or bool(Path(value).suffix) or "/" in value
 
 
 def readers(group: str) -> list[str]:

@@ -50,6 +50,24 @@ def flag_words(flags: dict[str, str]) -> list[str]:
     return [word for flag in flags.items() for word in flag if word]
 
 
+def refuse_flags(words: Sequence[str], command: str) -> None:
+    """Refuse a flag among the overrides of a command that takes none of Hydra's."""
+    for place, word in enumerate(words):
+        if word.startswith("-"):
+            name, _, value = word.partition("=")
+            otherwise = f"`seqkit {command} --help` names those there are"
+            raise _no_flag(name, value, words[:place:-1], words[:place], otherwise)
+
+
+def _no_flag(name: str, value: str, rest: Sequence[str], before: Sequence[str], otherwise: str) -> ConfigError:
+    """Build the refusal of a flag, by the override that was meant or ``otherwise``; the words are as in ``_flag``."""
+    if not value and rest and not rest[-1].startswith("-") and "=" not in rest[-1]:
+        value = rest[-1]
+    overrides = [word for word in (*before, *rest) if not word.startswith("-")]
+    right = meant(name, value, overrides) if value else None
+    return ConfigError(f"no flag {name}; {f'write {right}' if right else otherwise}")
+
+
 def _flag(word: str, rest: list[str], before: list[str]) -> tuple[str, str]:
     """Return a flag with its value, which may be the next word.
 
@@ -61,12 +79,8 @@ def _flag(word: str, rest: list[str], before: list[str]) -> tuple[str, str]:
     name, equals, value = word.partition("=")
     name = SHORT_FLAGS.get(name, name)
     if name not in FLAGS:
-        others = [word for word in rest if not word.startswith("-")]
-        if not equals and rest and not rest[-1].startswith("-") and "=" not in rest[-1]:
-            value = rest.pop()
-        right = meant(name, value, [*before, *others]) if value else None
         known = ", ".join(("--fresh", "--exact", "--changed-code", "--json", "-m", *FLAGS))
-        raise ConfigError(f"no flag {name}; {f'write {right}' if right else f'Known: {known}'}")
+        raise _no_flag(name, value, rest, before, f"Known: {known}")
     choices = FLAGS[name]
     if choices == ():
         if equals:

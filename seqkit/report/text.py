@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -50,9 +50,15 @@ def text_table(header: list[str], rows: list[list[str]], all_in: str) -> str:
     cells.insert(1, ["-" * width for width in widths])
     lines = ["  ".join(map(str.ljust, line[:count], widths)).rstrip() for line in cells]
     if left := header[count:]:
-        names = ", ".join(left[:NAMED]) + ", ..." * (len(left) > NAMED)
-        lines.append(f"{len(left):,} more column{'s' * (len(left) > 1)}, {names}: {all_in}")
+        lines.append(next(text for text in _left_out(left, all_in) if len(text) <= width or "," not in text))
     return "\n".join(lines)
+
+
+def _left_out(names: Sequence[str], all_in: str) -> Iterator[str]:
+    """Yield the line about columns that are left out, each time with fewer of their names."""
+    for count in range(min(NAMED, len(names)), -1, -1):
+        named = [*names[:count], *["..."] * (0 < count < len(names))]
+        yield f"{len(names)} more column{'s' * (len(names) > 1)}{''.join(f', {name}' for name in named)}: {all_in}"
 
 
 def csv_text(columns: Mapping[str, Sequence[Any]]) -> str:

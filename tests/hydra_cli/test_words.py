@@ -1,7 +1,7 @@
 import pytest
 
 from seqkit.errors import ConfigError
-from seqkit.hydra_cli.words import flag_words, typed_words
+from seqkit.hydra_cli.words import flag_words, refuse_flags, typed_words
 
 
 @pytest.mark.parametrize(("typed", "given"), [
@@ -36,3 +36,18 @@ def test_what_hydra_would_answer_with_its_usage_is_refused(typed, line):
     with pytest.raises(ConfigError) as caught:
         typed_words(typed.split())
     assert str(caught.value).startswith(line)
+
+
+@pytest.mark.parametrize(("typed", "line"), [
+    ("experiment=forecast --data t.csv seed=1", "no flag --data; write data.path=t.csv"),
+    ("--data=t.csv experiment=forecast", "no flag --data; write data.path=t.csv"),
+    ("seed=1 -m model=lstm,gru", "no flag -m; `seqkit resume --help` names those there are"),
+])  # fmt: skip
+def test_a_command_without_flags_of_hydra_names_what_was_meant(typed, line):
+    with pytest.raises(ConfigError) as caught:
+        refuse_flags(typed.split(), "resume")
+    assert str(caught.value) == line
+
+
+def test_words_without_a_flag_pass():
+    refuse_flags(["seed=1", "~logger"], "resume")

@@ -11,8 +11,7 @@ def test_many_metrics_fit_the_terminal_and_the_rest_is_named(monkeypatch):
     *table, rest = score_table(SCORES, "test").splitlines()
     assert all(len(line) <= 60 for line in table)
     assert table[0].split() == ["test", "mse", "mae", "mae_raw_series0", "mae_raw_series1"]
-    names = ", ".join(f"mae_raw_series{n}" for n in range(2, 8))
-    assert rest == f"412 more columns, {names}, ...: printed by --json"
+    assert rest == "412 more columns, mae_raw_series2, ...: printed by --json"
     monkeypatch.delenv("COLUMNS")
     assert score_table(SCORES, "test").splitlines()[-1].startswith("392 more columns, mae_raw_series22, ")
 
