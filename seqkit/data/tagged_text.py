@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ from seqkit.inputs.words.spec import Sentences, word_tokenizer
 from seqkit.padding import pad
 from seqkit.registry import register_data
 from seqkit.rng import generator
+from seqkit.tasks.tag.spans import OUTSIDE, SPAN, are_spans
 from seqkit.tasks.tag.spec import Tags
+
+LOG = getLogger("seqkit")
 
 
 @dataclass(frozen=True)
@@ -218,5 +222,12 @@ def tags(parts: dict[Split, list[Sentence]]) -> Tags:
         raise DataError(
             f"{first.path}: {len(counts):,} different tags, such as '{shortened(first.tags[0])}'; is data.tag_column "
             "the right column?"
+        )
+    if (like := [tag for tag in counts if SPAN.fullmatch(tag)]) and not are_spans([*counts]):
+        odd = next(tag for tag in counts if tag != OUTSIDE and tag not in like)
+        sentence = next(sentence for sentence in parts["train"] if odd in sentence.tags)
+        LOG.warning(
+            "%s, line %d: tag '%s' is neither %s nor of a span, as '%s' is; so no span is scored, but tags alone",
+            *(sentence.path, sentence.lines[sentence.tags.index(odd)], shortened(odd), OUTSIDE, shortened(like[0])),
         )
     return Tags(tuple(sorted(counts)))

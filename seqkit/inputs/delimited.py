@@ -146,6 +146,8 @@ def refuse_other_formats(path: Path) -> None:
     for magic, name in FORMATS.items():
         if line.startswith(magic):
             raise DataError(f"{path}: is {name}. Expected a CSV file")
+    if path.suffix == ".json" and line.lstrip()[:1] in (b"[", b"{"):
+        raise DataError(f"{path}: is JSON. Expected an object per line, in a file named .jsonl, or a CSV file")
     if b"\0" in line:
         raise DataError(f"{path}, line 1: holds NUL bytes, so it is no UTF-8 text. Expected a CSV file")
 
@@ -274,7 +276,9 @@ def _json_rows(path: Path, names: Sequence[str] | None, encoding: str | None) ->
                 if row is None and not text.strip():
                     continue
                 if not isinstance(row, dict):
-                    raise DataError(f'{where}: holds {shortened(text.strip())}. Expected an object {{"name": value}}')
+                    raise DataError(
+                        f'{where}: holds {shortened(text.strip())}. Expected one object {{"name": value}} per line'
+                    )
                 cells = {str(name): _cell(value) for name, value in row.items()}
                 yield where, {name: cells.get(name, "") for name in names} if names else cells
     except (OSError, EOFError) as error:

@@ -111,7 +111,8 @@ def test_excel_without_its_library_is_refused_with_what_to_install(write, monkey
     ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-9], "FILE: cannot be read (Compressed file ended before"),
     ("a.jsonl", "", "FILE: is empty. Expected a JSON object per line"),
     ("a.jsonl", '{"a": 1}\n{"a": \n', "FILE, line 2: is not JSON (Expecting value at column 7)"),
-    ("a.jsonl", '{"a": 1}\n[1]\n', 'FILE, line 2: holds [1]. Expected an object {"name": value}'),
+    ("a.jsonl", '{"a": 1}\n[1]\n', 'FILE, line 2: holds [1]. Expected one object {"name": value} per line'),
+    ("a.json", '[{"a": 1}]', "FILE: is JSON. Expected an object per line, in a file named .jsonl, or a CSV file"),
     ("a.jsonl", b'{"a": 1}\n\n{"a": "\xe9"}\n', "FILE, line 3: is not UTF-8. Save the file as UTF-8"),
     ("a.parquet", "garbage", "FILE: cannot be read as Parquet: "),
 ])  # fmt: skip

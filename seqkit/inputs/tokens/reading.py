@@ -79,14 +79,14 @@ def check_encoding(encoding: str) -> None:
         raise ConfigError(f"data.encoding={encoding}: save the file as UTF-8")
 
 
-def read_text(files: Sequence[Path], encoding: str = "utf-8", replace: bool = False) -> str:
+def read_text(files: Sequence[Path], encoding: str | None = None, replace: bool = False) -> str:
     """Return the text of files, one after the other, each ending its last line.
 
     The line ends of Windows become ``\\n``: a ``\\r`` that always foretells the next token would flatter every score.
 
     Args:
         files: Of text.
-        encoding: Of all of them.
+        encoding: Of all of them, that of an option ``data.encoding``; None where there is none, which is UTF-8.
         replace: Replace what is no text in it, instead of refusing it.
 
     Raises:
@@ -105,7 +105,7 @@ def read_text(files: Sequence[Path], encoding: str = "utf-8", replace: bool = Fa
     return "".join(texts)
 
 
-def decoded(file: Path, content: bytes, encoding: str = "utf-8", replace: bool = False, start: int = 0) -> str:
+def decoded(file: Path, content: bytes, encoding: str | None = None, replace: bool = False, start: int = 0) -> str:
     """Return the text of a file's content from byte ``start`` on, as ``read_text`` does; raises as that."""
 
     def where(place: int) -> str:
@@ -113,11 +113,12 @@ def decoded(file: Path, content: bytes, encoding: str = "utf-8", replace: bool =
         return f"byte {start + place}{line}"
 
     try:
-        name = encoding if start else codec(encoding)  # a byte order mark stands at the start
+        name = encoding or "utf-8" if start else codec(encoding)  # a byte order mark stands at the start
         text = content.decode(name, "replace" if replace else "strict").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        name = encoding.replace("utf-8", "UTF-8")
-        raise DataError(f"{file}: not {name} at {where(error.start)}; save it as UTF-8") from None
+        name = (encoding or "utf-8").replace("utf-8", "UTF-8")
+        other = ", or give its encoding, as data.encoding=cp1252 (Windows) or latin-1" if encoding else ""
+        raise DataError(f"{file}: not {name} at {where(error.start)}; save it as UTF-8{other}") from None
     if "\0" in text:
         raise DataError(
             f"{file}: a NUL at {where(content.index(0))}, so it is no UTF-8 text but UTF-16 or a binary file"
