@@ -174,7 +174,7 @@ def test_fills_what_is_missing_as_told(tmp_path):
     path = tmp_path / "gap.csv"
     path.write_text("t,x\n2016-07-01,0\n2016-07-02,\n2016-07-03,2\n2016-07-05,4\n2016-07-05,9\n2016-07-06,5\n")
     data = one(
-        path=str(path), time_column="t", lookback=1, horizon=1, split=[3, 1, 2], missing="interpolate", repeats="first"
+        path=str(path), time_column="t", lookback=1, horizon=1, split=[3, 2, 1], missing="interpolate", repeats="first"
     )
     assert windows(data, "train") + windows(data, "valid") + windows(data, "test") == [([i], [i + 1]) for i in range(5)]
     assert data.facts["missing"] == "2 cells filled (interpolate), 1 rows put in for times left out"
