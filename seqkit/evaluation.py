@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -108,6 +108,17 @@ class Scorer:
         self._metrics |= {part: spec.task.metrics(spec) for part in self._running}
         shared = group().size > 1
         self._beside = {part: beside_states(metric) for part, metric in self._metrics.items()} if shared else {}
+
+    def walk(self, batch: Batch) -> None:
+        """Predict for a batch that is not scored, where predictions depend on those before."""
+        if self.over_time is None:
+            return
+        with float32_eval(self.predictor.device):
+            there = batch.to(self.predictor.device)
+            self.over_time(self.predictor(there), there)
+            for part, (_, predict) in self._running.items():
+                with self._left_out_if_it_fails(part):
+                    predict(batch)
 
     def update(self, batch: Batch) -> None:
         """Predict for a batch and add the scores, unless its rows are those of another rank."""
@@ -275,6 +286,7 @@ def evaluate(
     batch_size: int,
     baselines: bool | Mapping[str, Baseline] = True,
     forgiving: bool = False,
+    before: Iterable[Batch] = (),
 ) -> Evaluation:
     """Score a network, and baselines beside it, over every sample of ``split`` exactly once.
 
@@ -286,6 +298,7 @@ def evaluate(
         batch_size: Samples or streams side by side; does not change the scores.
         baselines: Whether to score the task's baselines too; or those to score.
         forgiving: Whether to leave out metrics of the network that fail; baselines that fail always are.
+        before: Batches in the order of time that are not scored, for predictions that depend on those before.
     """
     network.eval()
     only_where_asked()
@@ -301,6 +314,8 @@ def evaluate(
         scorer = Scorer(network, spec, beside, forgiving, data.spec)
         if fault:
             scorer.leave_out("every baseline", fault)
+        for batch in before if group().first else ():
+            scorer.walk(batch)
         whole = scorer.over_time is not None  # each prediction depends on those before: rank 0 makes them all
         for batch in evaluation_loader(data, split, batch_size, shared=not whole) if group().first or not whole else ():
             scorer.update(batch)

@@ -46,7 +46,7 @@ SERIES = {
     "infinity": ({"t.csv": hourly({9: "2024-01-01 07:00,inf,1"})}, "", "line 9, column 'load': inf is not a finite number"),
     "1e300": ({"t.csv": hourly({9: "2024-01-01 07:00,1e300,1"})}, "", "line 9, column 'load': 1e+300 does not fit single precision"),
     "varies too little": ({"t.csv": "load\n" + "".join(f"{1e9 + i % 3}\n" for i in range(60))}, "data.time_column=null", "too little for single precision"),
-    "never changes": ({"t.csv": "load\n" + "3\n" * 60}, "data.time_column=null", "column 'load': never changes"),
+    "never changes": ({"t.csv": "load\n" + "3\n" * 60}, "data.time_column=null", "column 'load': always the same value"),
     "a gap": ({"t.csv": hourly({9: "2024-01-01 07:00,,1"})}, "", "line 9, column 'load': no value (the only one)"),
     "a gap at the start": ({"t.csv": hourly({2: "2024-01-01 00:00,,1"})}, "data.missing=forward", "line 2, column 'load': no value, and none before it"),
     "not a time": ({"t.csv": hourly({9: "noon,0.1,1"})}, "", "line 9, column 'date': 'noon' is not a time"),
@@ -156,7 +156,7 @@ SOUNDS = {
 ACCEPTED = {
     "copies in train and test": ({f"sounds/{label}/{n}.wav": wav(pitch) for label, pitch in (("low", 300), ("high", 900)) for n in range(4)}, "data=audio_folder data.path=sounds", "sounds: 4 files to be scored are byte for byte files that are trained on, such as "),
     "some files silent": ({**sounds(), "sounds/low/0.wav": wav(level=0)}, "data=audio_folder data.path=sounds", "sounds: 1 of 8 files are silent, such as sounds/low/0.wav"),
-    "a constant column": ({"t.csv": "load,heat\n" + "".join(f"{n % 7},3\n" for n in range(60))}, "data=series_table data.path=t.csv data.lookback=8 data.horizon=2", "t.csv: never changing in the training part, so that nothing can be learned from it: heat"),
+    "a constant column": ({"t.csv": "load,heat\n" + "".join(f"{n % 7},3\n" for n in range(60))}, "data=series_table data.path=t.csv data.lookback=8 data.horizon=2", "t.csv: never changing in the training part, so that nothing can be learned from it: column 'heat'"),
     "line ends of Windows": ({"a.txt": TEXT.replace("\n", "\r\n")}, "data=text_files data.path=a.txt data.seq_len=8 data.split=[0.6,0.2,0.2]", "data line ends: 60 of Windows (\\r\\n) read as \\n"),
     "a column of words": ({"t.csv": "load,place\n" + "".join(f"{n % 7},here\n" for n in range(60))}, "data=series_table data.path=t.csv data.lookback=8 data.horizon=2", "data left out: columns without numbers: place"),
 }  # fmt: skip

@@ -93,6 +93,8 @@ class Head(Protocol):
 
     - ``metrics()``: a further metric, for what its predictions hold beyond those of the task;
     - ``meaning``: a description of its outputs, for an exported file;
+    - ``extras``: where it reads extras of a batch, a description of each by its name, for an exported file, and
+      ``draw_extras(rows, draw)``, random ones by name, as an input kind's ``example`` draws inputs;
     - ``stream(y_BTH, batch, memory) -> (outputs, answer, memory)``, so that it can be streamed; see
       ``seqkit.inference.stream``;
     - ``tie(frontend)``: called once both are built, to share weights with the frontend;

@@ -30,7 +30,7 @@ class InputKind(Protocol):
 
     frontend: ClassVar[str]
     """Name of the frontend that reads it unless the user chooses another."""
-    meaning: ClassVar[str]
+    meaning: str
     """Meaning and unit of the input values, for the description of an exported file."""
     example_steps: int
     """Length of an example that is long enough for every frontend."""
@@ -70,6 +70,13 @@ class OptionalInputKind(Protocol):
         """Return the sequences of a file that holds many, with their names; None for a file that is one.
 
         Raises as ``read``, which is not called for such a file.
+        """
+        ...
+
+    def sentences(self, source: Any) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the sentences of a text or file, with a name each and their words as they stand there.
+
+        ``read`` takes such words, and an answer's ``words`` are these. Raises as ``read``.
         """
         ...
 

@@ -1,6 +1,6 @@
 """Folds of a backtest: the parts of a series moved on to an origin within its test part."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -87,6 +87,20 @@ def folded(
         kept = max(edge[0], valid - train_rows) if train_rows else edge[0]
         parts.append([kept, valid, test, min(test + horizon, edge[3]) if fold else edge[3]])
     return parts
+
+
+def keep_last(values: Mapping[str, Any], gaps: Mapping[str, np.ndarray], border: int) -> None:
+    """Fill gaps right before a border by the last value before them, in place, whatever lies behind it.
+
+    Args:
+        values: Columns of numbers (R,) by name; others than those with gaps stay.
+        gaps: By name, whether a row of a column had a value before it was filled; the first row has one.
+        border: A row.
+    """
+    for name, there_R in gaps.items():
+        if name in values and 0 < border < len(there_R):
+            last = int(np.flatnonzero(there_R[:border])[-1])
+            values[name][last + 1 : border] = values[name][last]
 
 
 def _test_rows(edge: Sequence[int]) -> int:

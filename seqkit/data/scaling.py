@@ -14,12 +14,12 @@ from seqkit.inputs.frames.scaling import changing
 Scaling = Literal["standard", "minmax", "robust"]
 
 
-def fitted(path: Path, names: Sequence[str], train_RN: np.ndarray, how: Scaling) -> tuple[np.ndarray, np.ndarray]:
+def fitted(path: Path, titles: Sequence[str], train_RN: np.ndarray, how: Scaling) -> tuple[np.ndarray, np.ndarray]:
     """Return what is subtracted from each column and what it is divided by, (N,).
 
     Args:
         path: Of the file, for refusals.
-        names: Of the columns.
+        titles: Of the columns, for refusals: "column 'load'".
         train_RN: Rows of the training part.
         how: Mean and population standard deviation (standard), smallest value and range (minmax), or median and
             quartile range (robust; the standard deviation where that range is 0). Of a column that never changes the
@@ -37,4 +37,4 @@ def fitted(path: Path, names: Sequence[str], train_RN: np.ndarray, how: Scaling)
         scale_N = np.where(high_N > low_N, high_N - low_N, scale_N)
     # A column that is constant up to rounding has no scale of its own; 1 keeps it at zero instead of blowing it up.
     largest_N = np.abs(train_RN).max(0)
-    return shift_N, np.where(changing(path, names, largest_N, scale_N), scale_N, 1.0)
+    return shift_N, np.where(changing(path, titles, largest_N, scale_N), scale_N, 1.0)

@@ -190,9 +190,8 @@ class SequenceTable:
             labels = {split: [(str(one.target), one.where) for one in own] for split, own in parts.items()}
             task = classes(labels, "sequence", origin)
             ids = {name: number for number, name in enumerate(task.names)}
-        mean_I, scale_I = fitted(
-            origin, first.names, np.concatenate([one.rows_TI for one in parts["train"]]), "standard"
-        )
+        titles = [f"column '{shortened(name)}'" for name in first.names]
+        mean_I, scale_I = fitted(origin, titles, np.concatenate([one.rows_TI for one in parts["train"]]), "standard")
         notation = first.notation or Notation()
         self.spec = DataSpec(
             Frames(

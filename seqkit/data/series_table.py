@@ -5,7 +5,7 @@
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from logging import getLogger
 from pathlib import Path
@@ -18,11 +18,11 @@ from torch.utils.data import Dataset
 
 from seqkit.contracts.batch import SPLITS, Batch, Split
 from seqkit.contracts.spec import DataSpec
-from seqkit.data.folds import Origin, check_fold, folded, time_of
+from seqkit.data.folds import Origin, check_fold, folded, keep_last, time_of
 from seqkit.data.ordering import Order, sequential, shuffled
 from seqkit.data.scaling import Scaling, fitted
 from seqkit.data.windows import Sample, Windows, check_split, edges
-from seqkit.errors import ConfigError, DataError, shortened
+from seqkit.errors import ConfigError, DataError
 from seqkit.files import existing_file, sha256_of
 from seqkit.inputs.delimited import Separator
 from seqkit.inputs.frames import calendar as cycles
@@ -30,10 +30,10 @@ from seqkit.inputs.frames import tables
 from seqkit.inputs.frames.calendar import Cycle
 from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.events import names as event_names
-from seqkit.inputs.frames.long import LongTable, framed, listed, read_long
+from seqkit.inputs.frames.long import LongTable, OneSeries, framed, listed, read_long
 from seqkit.inputs.frames.scaling import Transform, own_mean_and_scale, transformed
 from seqkit.inputs.frames.spec import Frames, Role
-from seqkit.inputs.frames.tables import Gaps, Notation, Table, observed, refuse_no_logarithm, select
+from seqkit.inputs.frames.tables import Gaps, Notation, observed, refuse_no_logarithm, select
 from seqkit.inputs.frames.wide import SERIES, VALUE, read_wide
 from seqkit.registry import register_data
 from seqkit.tasks.forecast.facts import are_counts, naive_errors
@@ -107,9 +107,9 @@ class SeriesTable:
         season: Rows of one period of the seasonal naive forecast; if left out, taken from the step of time_column: a
             day, a week of daily rows, a year of monthly ones.
         missing: What to do about empty cells and left-out rows: refuse, fill forward from the last value, interpolate
-            (a filled cell then knows the value after it; refused right before the origin of a fold), or mask: fill
-            forward, and let the model read beside each column of the past that has gaps where it was observed. Filled
-            targets count as any others.
+            within a part (a filled cell then knows the value after it; a gap right before a part keeps the last value),
+            or mask: fill forward, and let the model read beside each column of the past that has gaps where it was
+            observed. Filled targets count as any others.
         repeats: What to do about rows with the time of the row before in their series: refuse, or keep the first.
         scaling: By the training part of all series: mean and population standard deviation (standard), smallest value
             and range (minmax), median and quartile range (robust); targets and inputs by mean and deviation of the
@@ -236,14 +236,16 @@ class SeriesTable:
         """
         table = self._read(self.missing)
         self._cut(table)
-        foreseen = self.fold and self.missing == "interpolate" and table.filled
-        self._gaps_S = [one.table for one in self._read("mask").series] if foreseen else []
         edges_S, spans = self._in(self.fold)
+        self._gaps_S = [_gaps(one, self.known) for one in table.series] if self.missing == "interpolate" else []
+        table = _within_parts(table, self._gaps_S, edges_S)
         columns = self._columns(table, edges_S)
         train_R = np.zeros(len(columns.values_RA), dtype=bool)
         for start, edge in zip(self._starts, edges_S, strict=False):
             train_R[start + edge[0] : start + edge[1]] = True
-        _check_changing(self.path, columns.names, columns.values_RA, columns.targets, train_R)
+        _check_changing(
+            self.path, [self._title(name) for name in columns.names], columns.values_RA, columns.targets, train_R
+        )
         fit = self._fit(table, columns, train_R)
         frames = self._frames(table, columns, fit)
         values_RI = columns.values_RA[:, : columns.read]
@@ -262,11 +264,15 @@ class SeriesTable:
         self.fingerprint = sha256_of([self.path])
         self.facts = self._describe(table, season, edges_S)
         self.origins = self._origins()
+        self.earlier: Sequence[Sample] | Windows = ()
         if columns.unread:
             self.facts["not read"] = f"{listed(columns.unread)}, predicted from the other columns alone"
 
     def in_fold(self, number: int) -> "SeriesTable":
         """Return this data with the test part and the origins of another fold; the rest, and all that is fitted, stays.
+
+        Its ``earlier`` are the windows from the origins of this fold up to those of the other, as far apart as in an
+        evaluation.
 
         Raises:
             DataError: No series has a window of a part there.
@@ -274,9 +280,24 @@ class SeriesTable:
         assert self.fold is not None
         other = copy(self)
         other.fold = [number, self.fold[1]]
-        _, spans = self._in(other.fold)
-        other._parts = {**self._parts, "test": self._parts["test"].over(spans["test"])}
+        edges_S, spans = self._in(other.fold)
+        own = self._parts["test"]
+        if self._gaps_S:
+            own = copy(own)
+            own.values_RI, own.targets_RC = own.values_RI.clone(), own.targets_RC.clone()
+            for names, values in ((self.spec.inputs.names, own.values_RI), (self.spec.task.names, own.targets_RC)):
+                for at, edge, gaps in zip(self._starts, edges_S, self._gaps_S, strict=False):
+                    keep_last({name: values[at:, names.index(name)] for name in names}, gaps, edge[2])
+        other._parts = {**self._parts, "test": own.over(spans["test"])}
         other.origins = other._origins()
+        other.earlier = own.over(
+            [
+                (starts[0] + (first - starts[0]) % self.eval_stride, first - self.eval_stride + self.horizon)
+                if starts and first < end
+                else (first, first)
+                for starts, (first, end) in zip(own.starts, spans["test"], strict=True)
+            ]
+        )
         return other
 
     def _cut(self, table: LongTable) -> None:
@@ -294,8 +315,6 @@ class SeriesTable:
         dated = isinstance(self.split[0], str)
         moments_S = [times.moment_R for times in self._times_S if dated and times]
         edges_S = folded(self._edges_S, fold, self.train_rows, self.horizon, self.path, moments_S)
-        for gaps, edge in zip(self._gaps_S, edges_S, strict=False):
-            self._refuse_foreseen(gaps, edge[2])
         spans = {name: self._spans(number, edges_S) for number, name in enumerate(SPLITS)}
         for number, name in enumerate(SPLITS):
             if not any(first < end for first, end in spans[name]):
@@ -334,6 +353,7 @@ class SeriesTable:
             tuple(fit.read_mean_A[:read].tolist()),
             tuple(fit.read_scale_A[:read].tolist()),
             rate=table.times.rate if table.times else None,
+            step=table.times.distance(table.times.step) if table.times else None,
             time_column=self.time_column,
             missing=self.missing,
             repeats=self.repeats,
@@ -504,9 +524,14 @@ class SeriesTable:
         mean_A, scale_A = np.zeros(len(roles)), np.ones(len(roles))
         names = list(roles)
         mean_A[numbers], scale_A[numbers] = fitted(
-            self.path, [names[column] for column in numbers], train_RA[:, numbers], how
+            self.path, [self._title(names[column]) for column in numbers], train_RA[:, numbers], how
         )
         return mean_A, scale_A
+
+    def _title(self, name: str) -> str:
+        """Return how messages name a column: that of the values of a wide table by its columns in the file."""
+        own = self._names_S if self.wide and name == VALUE else [name]
+        return f"column{'s' if len(own) > 1 else ''} {listed(own)}"
 
     def _transformed(self, table: LongTable, roles: dict[str, Role | None], values_RA: np.ndarray) -> np.ndarray:
         """Return the rows of all series with targets and columns of the past transformed.
@@ -532,24 +557,6 @@ class SeriesTable:
             last = edge[part + 1] if edge[part + 1] - first >= self.horizon else first  # no row where no window fits
             spans.append((start + first, start + last))
         return spans
-
-    def _refuse_foreseen(self, gaps: Table, origin: int) -> None:
-        """Refuse a gap right before an origin, which is filled by what comes after it.
-
-        Args:
-            gaps: Rows of a series, with columns that say where the others were observed.
-            origin: Row; 0 and one after the last are none.
-        """
-        names = gaps.names[: len(gaps.names) // 2]
-        for name in names if 0 < origin < len(gaps.line_R) else ():
-            there = gaps.values_RN[origin - 1, gaps.names.index(observed(name))]
-            if not there and name not in self.known:
-                line = int(gaps.line_R[:origin].nonzero()[0][-1])
-                raise DataError(
-                    f"{gaps.where(line)}, column '{gaps.title(name)}': the gap before the origin "
-                    f"{time_of(gaps.times, origin)} would be interpolated from what comes after it. Use "
-                    "data.missing=forward"
-                )
 
     def _refuse_short(self, part: str, longest: int) -> None:
         needs = self.horizon + (self.lookback if part == "train" else 0)
@@ -592,6 +599,29 @@ class SeriesTable:
             if short:
                 facts[name] += f"; none of {len(short):,} short series: {listed(short)}"
         return facts
+
+
+def _gaps(one: OneSeries, known: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return by name where the columns that have gaps, and are not known ahead, have a value (R,)."""
+    there_RN = np.zeros(one.table.values_RN.shape, dtype=bool)
+    there_RN[one.table.line_R > 0] = ~np.isnan(one.given.values_RN)
+    past = [(name, there_R) for name, there_R in zip(one.table.names, there_RN.T, strict=True) if name not in known]
+    return {name: there_R for name, there_R in past if name not in one.table.made and not there_R.all()}
+
+
+def _within_parts(
+    table: LongTable, gaps_S: Sequence[dict[str, np.ndarray]], edges_S: Sequence[Sequence[int]]
+) -> LongTable:
+    """Return the table with gaps right before the validation and the test part filled by what lies before them."""
+    found = list(table.series)
+    for series, (gaps, edge) in enumerate(zip(gaps_S, edges_S, strict=False)):
+        if gaps:
+            own = found[series].table
+            values_RN = own.values_RN.copy()
+            for border in edge[1:3]:
+                keep_last(dict(zip(own.names, values_RN.T, strict=True)), gaps, border)
+            found[series] = replace(found[series], table=replace(own, values_RN=values_RN))
+    return replace(table, series=tuple(found))
 
 
 def _has_gaps(table: LongTable, name: str) -> bool:
@@ -678,16 +708,16 @@ def _check_columns(options: dict[str, list[str] | None], series: str | None, tim
 
 
 def _check_changing(
-    path: Path, names: Sequence[str], values_RA: np.ndarray, targets: Sequence[int], train_R: np.ndarray
+    path: Path, titles: Sequence[str], values_RA: np.ndarray, targets: Sequence[int], train_R: np.ndarray
 ) -> None:
     """Refuse targets of which none ever changes; warn of columns that never change in the training part."""
     if (values_RA[:, targets] == values_RA[0, targets]).all():
-        named = f"column '{names[targets[0]]}'" if len(targets) == 1 else "every column to predict"
-        raise DataError(f"{path}, {named}: never changes. Expected something to predict")
+        named = titles[targets[0]] if len(targets) == 1 else "every column to predict"
+        raise DataError(f"{path}, {named}: always the same value. Expected something to predict")
     train_RA = values_RA[train_R]
     constant_A = (train_RA == train_RA[0]).all(0)
     if constant_A.any():
-        constant = ", ".join(shortened(names[column]) for column in constant_A.nonzero()[0])
+        constant = ", ".join(titles[column] for column in constant_A.nonzero()[0])
         getLogger("seqkit").warning(
             "%s: never changing in the training part, so that nothing can be learned from it: %s", path, constant
         )

@@ -18,11 +18,11 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError, one_line
 from seqkit.export import onnx
 from seqkit.export import program as programs
-from seqkit.export.portable import Format, Portable
+from seqkit.export.portable import Format, Portable, extras_of
 from seqkit.export.program import Runner
 from seqkit.files import existing_folder, write_atomic
 from seqkit.models.stack import Recurrent
-from seqkit.network import Network, example, example_steps
+from seqkit.network import Network, example_steps
 from seqkit.specs import spec_to_json
 
 SUFFIX: dict[str, str] = {"onnx": ".onnx", "torch": ".pt2"}
@@ -44,10 +44,10 @@ def export(
 ) -> dict[str, Any]:
     """Write a trained network to a file, and beside it a JSON file that says what goes in and what comes out.
 
-    In go the data, the valid steps of each row, and the state before the first step; out come the head's output, the
-    valid steps of each row of it, and the state after the last valid step, from which the next chunk goes on; a model
-    that carries no state has none on either side. Batch and time have any size. What was written is run and compared
-    with the network before it is put in its place.
+    In go the data, the valid steps of each row, what the head reads beside them (columns known ahead), and the state
+    before the first step; out come the head's output, the valid steps of each row of it, and the state after the last
+    valid step, from which the next chunk goes on; a model that carries no state has none on either side. Batch and time
+    have any size. What was written is run and compared with the network before it is put in its place.
 
     Args:
         network: Trained.
@@ -99,7 +99,7 @@ def write(network: Network, spec: DataSpec, format: Format) -> tuple[bytes, dict
         ConfigError: As ``export``.
     """
     portable = Portable(network, format).eval()
-    program = programs.capture(portable, draw(network, spec, 2, example_steps(spec), 0))
+    program = programs.capture(portable, draw(network, spec, 2, example_steps(spec), 0), len(portable.extras))
     signature = _signature(program, network, spec)
     runner: Runner | None
     if format == "onnx":
@@ -127,16 +127,17 @@ def largest_difference(run: Runner, network: Network, spec: DataSpec) -> float:
         InexactExportError: It does so by more than rounding.
         ConfigError: It does not run.
     """
-    largest, steps = 0.0, example_steps(spec)
+    largest, steps, names = 0.0, example_steps(spec), extras_of(network)
     for seed, (batch, most) in enumerate([(3, steps + 5), (1, 1), (1, steps - 1), (4, steps // 2)], 1):
-        inputs, lengths_B, *state = draw(network, spec, batch, most, seed)
-        if seed == 1:  # of new sequences: the network starts by itself, the file from what its description says
-            outputs, steps_B, after = network(Batch(inputs, lengths_B))
-            state = list(_start(network.model, after))
-        else:
-            outputs, steps_B, after = network(Batch(inputs, lengths_B), tuple(state))
+        inputs, lengths_B, *others = draw(network, spec, batch, most, seed)
+        extras, state = others[: len(names)], tuple(others[len(names) :])
+        given = Batch(inputs, lengths_B, extras=dict(zip(names, extras, strict=True)))
+        # Of new sequences the network starts by itself, the file from what its description says.
+        outputs, steps_B, after = network(given, None if seed == 1 else state)
+        if seed == 1:
+            state = _start(network.model, after)
         try:
-            found = run([inputs, lengths_B, *state])
+            found = run([inputs, lengths_B, *extras, *state])
         except Exception as error:
             raise ConfigError(f"what was exported does not run on {batch} x {most} steps: {one_line(error)}") from None
         for got, due in zip(found, (outputs, steps_B, *after), strict=True):
@@ -150,13 +151,14 @@ def largest_difference(run: Runner, network: Network, spec: DataSpec) -> float:
 
 @torch.no_grad()
 def draw(network: Network, spec: DataSpec, rows: int, steps: int, seed: int) -> tuple[Tensor, ...]:
-    """Return random inputs of random lengths up to ``steps``, the lengths, and a state that a sequence can leave."""
+    """Return random inputs of random lengths up to ``steps``, the lengths, extras, and a state a sequence can leave."""
     source = torch.Generator().manual_seed(seed)
     inputs = spec.inputs.example(rows, steps, source)
     lengths_B = torch.randint((steps + 1) // 2, steps + 1, (rows,), generator=source)
     lengths_B[0] = steps
-    _, _, state = network(Batch(inputs, lengths_B))
-    return inputs, lengths_B, *state
+    extras = network.head.draw_extras(rows, source) if extras_of(network) else {}
+    _, _, state = network(Batch(inputs, lengths_B, extras=extras))
+    return inputs, lengths_B, *(extras[name] for name in extras_of(network)), *state
 
 
 def _place(checkpoint: Path, exports: Path | None, path: str | Path | None, suffix: str) -> Path:
@@ -177,11 +179,14 @@ def _place(checkpoint: Path, exports: Path | None, path: str | Path | None, suff
 def _signature(program: ExportedProgram, network: Network, spec: DataSpec) -> dict[str, list[dict[str, Any]]]:
     """Return name, type, shape and meaning of each input and output."""
     gives = getattr(network.head, "meaning", f"outputs of {type(network.head).__name__}")
-    states = _state_names(network.model, len(program.graph_signature.user_inputs) - 2)
+    extras = extras_of(network)
+    before = 2 + len(extras)
+    states = _state_names(network.model, len(program.graph_signature.user_inputs) - before)
     names = {
         "inputs": {
             "inputs": spec.inputs.meaning,
             "lengths": "valid steps of each row of inputs",
+            **extras,
             **{f"initial_{name}": f"{name} state before the first step" for name in states},
         },
         "outputs": {
@@ -205,8 +210,8 @@ def _signature(program: ExportedProgram, network: Network, spec: DataSpec) -> di
             for (name, meaning), value in zip(meanings.items(), values, strict=True)
         ]
     if states:
-        _, _, after = network(Batch(example(network, spec)))
-        for value, part in zip(signature["inputs"][2:], _start(network.model, after), strict=True):
+        after = tuple(draw(network, spec, 1, example_steps(spec), 0)[before:])
+        for value, part in zip(signature["inputs"][before:], _start(network.model, after), strict=True):
             value["start"] = part[:, 0].tolist() if part.any() else 0.0  # of a new sequence, without its batch axis
     return signature
 

@@ -49,21 +49,30 @@ class Portable(nn.Module):
         super().__init__()
         self.frontend = network.frontend
         self.head = network.head
+        self.extras = list(extras_of(network))
         self.model = _portable(network.model, format)
         whole = [f"{type(network.model).__name__}, captured as it is"]
         self.written = self.model.written if isinstance(self.model, Stack) else whole
 
-    def forward(self, inputs: Tensor, lengths_B: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, inputs: Tensor, lengths_B: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         """Return the head's outputs, the valid steps of each row that they were computed from, and the final state.
 
         Args:
             inputs: As in ``Batch``.
             lengths_B: Valid steps of each row of ``inputs``.
-            state: Before the first step: tensors of the model, none for a model that carries no state.
+            others: What the head reads of the batch's extras, in the order of its ``extras``; and the state before the
+                first step: tensors of the model, none for a model that carries no state.
         """
+        count = len(self.extras)
+        extras, state = dict(zip(self.extras, others[:count], strict=True)), others[count:]
         x_BTI, steps_B = self.frontend(inputs, lengths_B)
         y_BTO, after = self.model(x_BTI, steps_B, state or None)
-        return self.head(y_BTO, steps_B, Batch(inputs, lengths_B)), steps_B.clone(), *after
+        return self.head(y_BTO, steps_B, Batch(inputs, lengths_B, extras=extras)), steps_B.clone(), *after
+
+
+def extras_of(network: Network) -> dict[str, str]:
+    """Return what the head reads of a batch's extras: a description of each by its name."""
+    return getattr(network.head, "extras", {})
 
 
 def _portable(model: nn.Module, format: Format) -> nn.Module:

@@ -50,12 +50,14 @@ def versions(format: str) -> dict[str, Any]:
     return {**found, "opset": OPSET} if format == "onnx" else found
 
 
-def capture(module: nn.Module, arguments: Sequence[Tensor]) -> ExportedProgram:
+def capture(module: nn.Module, arguments: Sequence[Tensor], extras: int = 0) -> ExportedProgram:
     """Capture ``module`` as a graph for any batch and time.
 
     Args:
-        module: In evaluation mode; called with inputs (B, T, ...), lengths (B,) and any number of states (L, B, ...).
+        module: In evaluation mode; called with inputs (B, T, ...), lengths (B,), any number of extras (B, ...) and of
+            states (L, B, ...).
         arguments: An example of these.
+        extras: How many extras there are.
 
     Raises:
         ConfigError: torch.export cannot follow it.
@@ -66,7 +68,7 @@ def capture(module: nn.Module, arguments: Sequence[Tensor]) -> ExportedProgram:
     torch.compiler.allow_in_graph(torch.onnx.ops.symbolic_multi_out)
     shapes: tuple[Any, ...] = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC})
     if len(arguments) > 2:
-        shapes = (*shapes, tuple({1: Dim.DYNAMIC} for _ in arguments[2:]))
+        shapes = (*shapes, tuple({int(number >= extras): Dim.DYNAMIC} for number in range(len(arguments) - 2)))
     # Sizes count as unknown rather than as two or more, or programs would refuse a batch of one.
     with quiet(), _fixed_sizes() as fixed, _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         try:

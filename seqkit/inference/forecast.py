@@ -106,12 +106,12 @@ def forecast(
     series = spec.inputs.latest(source, spec.task.lookback, count, known)
     if over_time and spec.task.columns(spec) and spec.task.lookback:
         try:
-            whole = {one.about.get("series"): one.inputs for one in spec.inputs.latest(source, None, count, known)}
+            pasts = [one.whole() for one in series]
         except DataError as error:  # before the rows that are read for the forecast
             LOG.warning("intervals are not adapted to what the rows before would have missed: %s", error)
             over_time = None
         else:
-            walk(network, spec, [whole[one.about.get("series")] for one in series], over_time)
+            walk(network, spec, pasts, over_time)
     rows = ROWS if spec.task.lookback else 1  # of one length
     answers: list[dict[str, Any]] = []
     for start in range(0, len(series), rows):

@@ -1,6 +1,6 @@
 """A backtest: forecasts from several origins in the past, by networks that were trained on what lies before them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
@@ -72,11 +72,6 @@ def refuse_if_no_forecast(config: Config, origins: int, window: int | None = Non
         )
     if options["fold"] is not None:
         raise ConfigError("data.fold is what backtest sets; leave it out")
-    if (config["head"] or {}).get("adaptive"):  # none is chosen where the task brings its own
-        raise ConfigError(
-            "head.adaptive=true needs the windows before an origin one after another, and backtest forecasts from each "
-            "origin alone. Set head.adaptive=false"
-        )
     with reading_of_data():
         data: Any = build("data", {**options, **({"train_rows": window} if window else {}), "fold": [0, origins]})
         set_up(data)
@@ -168,14 +163,28 @@ def folds_of(runs: Sequence[Path], origins: int, device: str = "auto") -> list[F
 def _forecast(run: Path, trained: Trained, data: Any, shown: Sequence[str]) -> Fold:
     network, spec = trained.network, trained.spec
     beside = spec.task.baselines(spec, data, "test")
-    scores = evaluate(network, spec, data, "test", data.batch_size, beside).scores
+    scores = evaluate(network, spec, data, "test", data.batch_size, beside, before=_earlier(data)).scores
     part = data.part("test")
     drawn = [place for place, origin in enumerate(data.origins) if origin.series in shown]
     batch = data.collate([part[place] for place in drawn])
     predictor = NetworkPredictor(network)
-    prediction = on_cpu(predictor(batch.to(predictor.device)))
-    others = {name: predict(batch) for name, predict in beside.items() if name in scores}
+    over_time = spec.task.over_time(data.spec) if hasattr(spec.task, "over_time") else None
+    if over_time:  # what has been scored has also been learned from
+        beside = spec.task.baselines(spec, data, "test")
+    for one in (*(_earlier(data) if over_time else ()), batch):
+        there = one.to(predictor.device)
+        prediction = predictor(there)
+        prediction = on_cpu(over_time(prediction, there) if over_time else prediction)
+        others = {name: predict(one) for name, predict in beside.items() if name in scores}
     return Fold(run, data.origins, scores, drawn, batch, prediction, others)
+
+
+def _earlier(data: Any) -> Iterator[Batch]:
+    """Yield the windows between the end of the training's data and the origins, in the order of time."""
+    earlier = getattr(data, "earlier", ())
+    for first in range(0, len(earlier), data.batch_size):
+        rows = range(first, min(first + data.batch_size, len(earlier)))
+        yield data.collate([earlier[row] for row in rows])
 
 
 def facts_of(folds: Sequence[Fold], task: Any, monitor: Sequence[str]) -> dict[str, Any]:

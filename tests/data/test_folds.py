@@ -42,6 +42,17 @@ def targets(data, split):
     return {series: (min(values), max(values)) for series, values in found.items()}
 
 
+@pytest.mark.parametrize("eval_stride", [1, 2, 4])
+def test_windows_between_the_first_origin_and_another_lie_as_far_apart_as_in_an_evaluation(eval_stride):
+    first = single(fold=[0, 4], split=[30, 12, 18], eval_stride=eval_stride)
+    assert len(first.earlier) == 0
+    for number in range(4):
+        other = first.in_fold(number)
+        origin = other.origins[0].row
+        due = [row for row in range(42, origin) if (origin - row) % eval_stride == 0]
+        assert list(other.earlier.starts[0]) == due
+
+
 SPLITS = ([0.5, 0.2, 0.3], [30, 12, 18], ["2024-01-02 06:00", "2024-01-02 18:00"])
 
 
@@ -159,24 +170,36 @@ def test_another_fold_is_read_as_the_trained_one(scaling):
 
 
 @pytest.mark.parametrize("gap", ["empty", "left out"])
-def test_a_gap_is_not_interpolated_over_an_origin(gap):
+def test_a_gap_before_a_part_or_an_origin_is_not_filled_from_behind_it(gap):
     lines = hourly(rows=ROWS).splitlines()
-    if gap == "empty":
-        lines[49] = lines[49].split(",")[0] + ",," + lines[49].split(",")[2]  # the row before the second origin
-    else:
-        del lines[49]
-    options = {"lookback": 4, "horizon": 3, "split": [30, 12, 18], "time_column": "date"}
+    for row in (49, 48, 46, 42, 30):  # numbers of lines, in this order as they go
+        time, _, heat = lines[row].split(",")
+        if gap == "empty":
+            lines[row] = f"{time},,{heat}"
+        else:
+            del lines[row]
+    options = {"lookback": 4, "horizon": 3, "split": [30, 12, 18], "time_column": "date", "missing": "interpolate"}
     Path("t.csv").write_text("\n".join(lines) + "\n")
-    data = SeriesTable(path="t.csv", missing="interpolate", fold=[0, 2], **options)
-    data.setup()  # whose first origin is far from it
-    data.in_fold(1)
-    other = SeriesTable(path="t.csv", missing="interpolate", fold=[1, 3], **options)
-    line = 50 if gap == "empty" else 49
-    data.fold = [0, 3]
-    place = f"t.csv, line {line}, column 'load': the gap before the origin 2024-01-03 01:00"
-    with pytest.raises(DataError, match=place):
-        data.in_fold(1)
-    with pytest.raises(DataError, match="Use data.missing=forward"):
-        other.setup()
-    for further in ({"missing": "forward", "fold": [1, 3]}, {"missing": "interpolate"}):
-        SeriesTable(path="t.csv", **options, **further).setup()
+
+    def loads(data):
+        """Return the column in the rows before those predicted first in the test part."""
+        return data.part("test")[0][0][:, 0].tolist()
+
+    truth = [float(line.split(",")[1]) for line in hourly(rows=ROWS).splitlines()[1:]]
+    plain = SeriesTable(path="t.csv", **options)
+    plain.setup()
+    values = plain.part("train").values_RI[:, 0].tolist()
+    for row, due in ((29, truth[28]), (41, truth[40]), (45, (truth[44] + truth[46]) / 2)):
+        assert values[row] == pytest.approx(due, rel=1e-6)
+    assert values[47] == pytest.approx(truth[46] + (truth[49] - truth[46]) / 3, rel=1e-6)
+    trained = SeriesTable(path="t.csv", fold=[0, 3], **options)
+    trained.setup()
+    anew = SeriesTable(path="t.csv", fold=[1, 3], **options)
+    anew.setup()
+    asked = trained.in_fold(1)  # whose origin is row 49
+    assert asked.origins[0].row == 49
+    due = [(truth[44] + truth[46]) / 2, truth[46], truth[46], truth[46]]
+    assert loads(asked) == loads(anew) == pytest.approx(due, rel=1e-6)
+    last = asked.earlier[len(asked.earlier) - 1]
+    assert last[0][-2:, 0].tolist() == pytest.approx([truth[46], truth[46]], rel=1e-6)
+    assert trained.part("test").values_RI[47, 0] == pytest.approx(values[47])  # of the other fold they stay

@@ -174,7 +174,7 @@ def test_fills_what_is_missing_as_told(tmp_path):
     path = tmp_path / "gap.csv"
     path.write_text("t,x\n2016-07-01,0\n2016-07-02,\n2016-07-03,2\n2016-07-05,4\n2016-07-05,9\n2016-07-06,5\n")
     data = one(
-        path=str(path), time_column="t", lookback=1, horizon=1, split=[3, 1, 2], missing="interpolate", repeats="first"
+        path=str(path), time_column="t", lookback=1, horizon=1, split=[3, 2, 1], missing="interpolate", repeats="first"
     )
     assert windows(data, "train") + windows(data, "valid") + windows(data, "test") == [([i], [i + 1]) for i in range(5)]
     assert data.facts["missing"] == "2 cells filled (interpolate), 1 rows put in for times left out"
@@ -618,7 +618,9 @@ REFUSED = {
     "too short to validate": (many(rows=18), {}, "t.csv: no series has a window in the valid part; the longest has 1 rows there. data.horizon=2 needs at least 2"),
     "a split of more rows than a series has": (many(), {"split": [30, 5, 6]}, "t.csv: series 'a' has 40 rows. data.split takes 41"),
     "nothing but words": ("shop,place\n" + "".join(f"{shop},here\n" for shop in "ab" for _ in range(40)), {"time_column": None, "targets": None}, "t.csv: no column of numbers beside shop. Expected one to predict"),
-    "targets that never change": ("shop,sales\n" + "a,3\n" * 40, {"time_column": None}, "t.csv, column 'sales': never changes. Expected something to predict"),
+    "targets that never change": ("shop,sales\n" + "a,3\n" * 40, {"time_column": None}, "t.csv, column 'sales': always the same value. Expected something to predict"),
+    "a wide table that never changes": ("a,b\n" + "3,3\n" * 40, {**WIDE, "known": [], "time_column": None}, "t.csv, columns 'a', 'b': always the same value. Expected something to predict"),
+    "a wide table of too little variation": ("load\n" + "".join(f"{1e9 + row % 3}\n" for row in range(40)), {**WIDE, "known": [], "time_column": None, "scaling": "standard"}, "t.csv, column 'load': varies by 0.8"),
     "a gap in a column of a wide table": (wide().replace(",1.7242,", ",,"), {**WIDE, "missing": "refuse"}, "t.csv, line 15, column 'a': no value (the only one). Expected a number"),
     "a column that a wide table has not": (wide(), {**WIDE, "targets": ["a", "d"]}, "t.csv: no column 'd'"),
     "a column that is named as one that seqkit makes": (many(header="shop,date,sales,hour sine,size,region"), {"known": ["hour sine"], "calendar": ["hour"]}, "t.csv: column 'hour sine' has a name that seqkit makes. Rename it in the file"),

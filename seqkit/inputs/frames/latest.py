@@ -1,8 +1,8 @@
 """The end of a table: the last rows, to forecast from, and the times that follow them."""
 
-# T time (rows), I numbers per frame
+# T time (rows), R all rows of a series, I numbers per frame
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -20,12 +20,14 @@ class Latest:
 
     Attributes:
         inputs: The rows (T, I).
+        whole: Returns all rows (R, I) of the series; raises ``DataError`` where earlier ones cannot be read.
         extras: Further tensors by name, as in ``Batch`` without its first axis, each with a row per row to come.
         about: Of the rows to come, as plain JSON: ``times``, one per row, where they are known, and the name of the
             ``series``, where there are several.
     """
 
     inputs: Tensor
+    whole: Callable[[], Tensor]
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
 

@@ -72,17 +72,19 @@ def own_mean_and_scale(
     values_RN = table.values_RN[:, [table.names.index(name) for name in names]]
     mean_N, scale_N = np.nanmean(values_RN, 0), np.nanstd(values_RN, 0)
     where = f"{table.path}, series '{shortened(series)}'"
-    changes_N = changing(where, [table.title(name) for name in names], np.nanmax(np.abs(values_RN), 0), scale_N)
+    changes_N = changing(
+        where, [f"column '{table.title(name)}'" for name in names], np.nanmax(np.abs(values_RN), 0), scale_N
+    )
     size_N = np.where(mean_N != 0, np.abs(mean_N), usual_N)
     return tuple(mean_N.tolist()), tuple(np.where(changes_N, scale_N, size_N).tolist())
 
 
-def changing(where: object, names: Sequence[str], largest_N: np.ndarray, scale_N: np.ndarray) -> np.ndarray:
+def changing(where: object, titles: Sequence[str], largest_N: np.ndarray, scale_N: np.ndarray) -> np.ndarray:
     """Return whether each column changes by more than rounding, (N,).
 
     Args:
         where: The columns are, for a refusal.
-        names: Of the columns.
+        titles: Of the columns: "column 'load'".
         largest_N: Size of their largest values.
         scale_N: By how much they vary.
 
@@ -94,7 +96,7 @@ def changing(where: object, names: Sequence[str], largest_N: np.ndarray, scale_N
     if little_N.any():
         column = int(little_N.argmax())
         raise DataError(
-            f"{where}, column '{names[column]}': varies by {scale_N[column]:g} around values as large as "
+            f"{where}, {titles[column]}: varies by {scale_N[column]:g} around values as large as "
             f"{largest_N[column]:g}, too little for single precision. Subtract a constant from it"
         )
     return changes_N

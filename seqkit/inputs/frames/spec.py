@@ -2,8 +2,11 @@
 
 # T time (rows), I numbers per frame
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
 from itertools import chain
 from logging import getLogger
 from pathlib import Path
@@ -20,12 +23,12 @@ from seqkit.inputs.frames.ahead import KnownAhead
 from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.events import names as event_names
 from seqkit.inputs.frames.latest import Latest, texts
-from seqkit.inputs.frames.long import LongTable, OneSeries, framed, listed, read_long
+from seqkit.inputs.frames.long import LongTable, OneSeries, framed, listed, prepared, read_long
 from seqkit.inputs.frames.reading import last, read_array
 from seqkit.inputs.frames.scaling import Transform, own_mean_and_scale
 from seqkit.inputs.frames.sequences import TS, read_ts
 from seqkit.inputs.frames.tables import FILE, Gaps, Notation, last_rows, refuse_no_logarithm
-from seqkit.inputs.frames.times import SECOND, Times
+from seqkit.inputs.frames.times import Times
 from seqkit.inputs.frames.wide import read_wide
 from seqkit.registry import register_inputs
 
@@ -66,13 +69,11 @@ class Frames:
             row before.
         members: Of each series of the training data its name, and mean and scale of its columns of the past, where
             these scale it; new ones are scaled by the rows that are given of them.
+        step: Time between neighbouring rows of the training data, in words; None where it is not known.
     """
 
     frontend: ClassVar[str] = "frames"
     endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET, *EXCEL, TS)
-    meaning: ClassVar[str] = (
-        "frames in the units of the data, in the order of spec.inputs.names; the scaling is in the model"
-    )
     example_steps: ClassVar[int] = 50
     names: tuple[str, ...]
     mean: tuple[float, ...]
@@ -92,6 +93,19 @@ class Frames:
     window: bool = False
     transform: Transform = "none"
     members: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = field(default=(), compare=False)
+    step: str | None = field(default=None, compare=False)
+
+    @property
+    def meaning(self) -> str:
+        """Meaning of the numbers, for the description of an exported file."""
+        parts = ["frames in the units of the data, in the order of spec.inputs.names; the scaling is in the model"]
+        if self.categories:
+            parts.append("a category is its place, from 1, in spec.inputs.levels of its column; 0 is none of them")
+        if self.columns("observed"):
+            parts.append("'X observed' is 1 where X was there, 0 where it was filled forward")
+        if self.members:
+            parts.append("'X mean' and 'X scale' of a series are in spec.inputs.members")
+        return "; ".join(parts)
 
     @property
     def notation(self) -> Notation:
@@ -139,7 +153,7 @@ class Frames:
             if self.series:
                 raise DataError(f"{source}: the model reads tables of many series; use `seqkit forecast`")
             table = self._table(source, lookback)
-            return self._past(table.series[0], lookback)
+            return self._past(self._scaled(table.series[0]), lookback)
         return self._checked(read_array(source, self.names, lookback), "the array")
 
     def sequences(self, path: Path, lookback: int | None) -> Iterator[tuple[str, Tensor]] | None:
@@ -197,15 +211,23 @@ class Frames:
             if self.series and len(one.table.line_R) < least:
                 short.append(one.name)
                 continue
+            one = self._scaled(one)
             past_TI = self._past(one, lookback)
             coming = ahead.of(one, horizon)
             about: dict[str, Any] = {"series": one.name} if self.series else {}
             if coming.table.times and one.table.times:
                 about["times"] = texts(coming.table.times, one.table.times)
             extras = {"known": self._known(coming)} if self.columns("known", "calendar") else {}
-            found.append(Latest(past_TI, extras, about))
+            found.append(Latest(past_TI, partial(self._whole, one), extras, about))
         if not found:
             raise DataError(f"{table.path}: no series has the {least:,} rows that the model was trained to read")
+        for column, levels in self.categories.items():
+            values = {str(one.static[self.names[column]]) for one in table.series if one.name not in short}
+            if unknown := sorted(values - {*levels}):
+                LOG.warning(
+                    "%s, column '%s': not in the training data, and read as unknown: %s",
+                    table.path, shortened(self.names[column]), listed(unknown),
+                )  # fmt: skip
         if short:
             LOG.warning(
                 "%s: without a forecast, having less than the %s rows that the model reads: series %s",
@@ -268,10 +290,18 @@ class Frames:
         count = len(self.names)
         if self.transform == "log":
             refuse_no_logarithm(last_rows(one.table, lookback or 0), [self.names[c] for c in self.columns("past")])
-        if self.columns("mean"):
-            one = replace(one, static={**one.static, **self._own_scale(one)})
         frames_TI = framed(one, self.names, self.roles or ("past",) * count, self.levels or ((),) * count)
         return last(torch.from_numpy(frames_TI).float(), lookback, str(one.table.path))
+
+    def _whole(self, one: OneSeries) -> Tensor:
+        """Return all rows of a series (R, I); raises ``DataError`` where its table has the last ones for their gaps."""
+        if self.missing == "refuse":
+            one = replace(one, table=prepared(one.given, self.missing, None, Counter(), alone=not self.series))
+        return self._past(one, None)
+
+    def _scaled(self, one: OneSeries) -> OneSeries:
+        """Return a series with mean and scale of its columns of the past, where these scale it."""
+        return replace(one, static={**one.static, **self._own_scale(one)}) if self.columns("mean") else one
 
     def _own_scale(self, one: OneSeries) -> dict[str, float]:
         """Return mean and scale of the columns of the past of a series, by the names of the columns that hold them."""
@@ -294,10 +324,11 @@ class Frames:
         return torch.from_numpy(framed(coming, names, roles, [()] * len(columns))).float()
 
     def _refuse_other_step(self, path: Path, times: Times) -> None:
-        if self.rate and times.rate != self.rate and len(times.at_R) > 1:
+        found = times.distance(times.step)
+        due = self.step or (str(timedelta(seconds=1 / self.rate)) if self.rate else found)
+        if found != due and len(times.at_R) > 1:
             raise DataError(
-                f"{path}: its rows are {times.distance(times.step)} apart, those of the training data "
-                f"{times.distance(round(SECOND / self.rate))}. Expected the same step"
+                f"{path}: its rows are {found} apart, those of the training data {due}. Expected the same step"
             )
 
     def chunk(self, chunk: Any) -> Tensor:

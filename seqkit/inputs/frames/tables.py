@@ -249,14 +249,15 @@ def fill(table: Table, how: Gaps) -> tuple[Table, int]:
     if how == "refuse" and empty_RN.any():
         row, column = (int(index) for index in np.argwhere(empty_RN)[0])
         raise DataError(
-            f"{table.where(row)}, column '{table.names[column]}': no value ({_count(int(empty_RN.sum()))}). Expected a "
-            "number; data.missing=forward or data.missing=interpolate fills what is missing"
+            f"{table.where(row)}, column '{table.title(table.names[column])}': no value "
+            f"({_count(int(empty_RN.sum()))}). Expected a number; data.missing=forward or data.missing=interpolate "
+            "fills what is missing"
         )
     for row, side in ((0, "before"), (-1, "after")):
         if empty_RN[row].any() and (how == "interpolate" or row == 0):
             column = int(empty_RN[row].argmax())
             raise DataError(
-                f"{table.where(row)}, column '{table.names[column]}': no value, and none {side} it that "
+                f"{table.where(row)}, column '{table.title(table.names[column])}': no value, and none {side} it that "
                 f"data.missing={how} could fill it from. Leave such rows out of the file"
             )
     table = _even(table, how)

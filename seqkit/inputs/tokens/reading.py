@@ -38,11 +38,18 @@ def text_of(source: Any) -> tuple[str, str]:
     Raises:
         DataError: The file cannot be read.
     """
+    path, text = path_of(source), str(source)
+    return (repr(text), text) if path is None else (text, read_text([path]))
+
+
+def path_of(source: Any, endings: tuple[str, ...] = (".txt",)) -> Path | None:
+    """Return the file that a person names, also one of these endings that is not there; None for a text.
+
+    Raises as ``text_of``.
+    """
     text = str(source)
-    named = isinstance(source, Path) or (text.endswith(".txt") and len(text.split()) == 1)
-    if named or os.path.isfile(text):
-        return text, read_text([existing_file(text, "a UTF-8 text file")])
-    return repr(text), text
+    named = isinstance(source, Path) or (text.endswith(endings) and len(text.split()) == 1)
+    return existing_file(text, "a UTF-8 text file") if named or os.path.isfile(text) else None
 
 
 def chunk_of_tokens(tokenizer: Tokenizer, chunk: Any) -> Tensor:

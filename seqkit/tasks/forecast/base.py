@@ -4,9 +4,10 @@
 # P numbers that a head needs per step and target, I input columns
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
@@ -15,10 +16,11 @@ from seqkit.errors import ConfigError
 from seqkit.inputs.frames.spec import Frames
 from seqkit.padding import last_valid, sequence_summary
 from seqkit.precision import widened
-from seqkit.tasks.forecast.known import KnownAhead
+from seqkit.tasks.forecast.known import KNOWN, KnownAhead
 from seqkit.tasks.forecast.spec import Series
 
 Anchor = Literal["auto", "last", "zero"]
+Adaptation = Annotated[bool, Field(strict=True)] | Annotated[float, Field(gt=0, lt=1)]
 
 
 class ForecastHead(nn.Module):
@@ -95,6 +97,15 @@ class ForecastHead(nn.Module):
         frames = spec.inputs
         ahead = isinstance(frames, Frames) and frames.columns("known", "calendar")
         self.known = KnownAhead(frames, output_size, columns * numbers) if ahead else None
+        self.extras = {KNOWN: self.known.meaning} if self.known else {}
+
+    def draw_extras(self, rows: int, draw: torch.Generator) -> dict[str, Tensor]:
+        """Return random values of what the head reads beside the inputs, by name among the extras of a batch."""
+        if self.known is None:
+            return {}
+        frames = self.spec.inputs
+        values_BFI = frames.example(rows, self.series.horizon, draw)
+        return {KNOWN: values_BFI[:, :, frames.columns("known", "calendar")]}
 
     def per_step(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
         """Map y_BTH to the numbers of each step and target (B, F, C, P), without the anchor.
