@@ -20,7 +20,6 @@ from seqkit.inputs.tokens.tokenizers import Tokenizer
 from seqkit.inputs.words.conll import DOCUMENT, NAMED, Column, cell, cells_of, lines_of, read_conll
 from seqkit.registry import find, register_inputs
 
-COLUMNS = (".conll", ".conllu", ".iob", ".iob2")  # endings of files with words and tags
 LENGTH = 20  # characters that are read of a word; of EWT's training words 1 in 1,000 is longer
 STRANGE = 1  # id of a character that the training part had not; 0 is padding
 
@@ -84,8 +83,6 @@ class SpelledWords:
 
     def read(self, source: Any, lookback: int | None = None) -> Tensor:
         """Return inputs_TS of a text, of the content of a UTF-8 file, or of a tuple of words."""
-        if isinstance(source, str | Path) and str(source).endswith(COLUMNS) and len(str(source).split()) == 1:
-            raise DataError(f"{source}: holds columns, not text; give sentences, as lines of standard input or a table")
         name, text = ("", "") if isinstance(source, tuple) else text_of(source)
         words = [*map(str, source)] if isinstance(source, tuple) else self.split(text)
         if not words:

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -30,15 +28,6 @@ def test_words_of_a_tuple_stay_as_they_are():
     assert len(WORDS.read(("don't", "The cat"))) == 2
     with pytest.raises(DataError, match=r"^' ': no text to predict from$"):
         WORDS.read(" ")
-
-
-@pytest.mark.parametrize("source", ["t.conllu", Path("t.conll")])
-def test_a_file_of_words_with_their_tags_is_not_read_as_a_text(source):
-    Path(source).write_text("Rome B-LOC\nwins O\n\n")
-    with pytest.raises(
-        DataError, match=rf"^{source}: holds columns, not text; give sentences, as lines of standard in"
-    ):
-        WORDS.read(source)
 
 
 def test_words_come_back_as_they_are_spelled():
