@@ -64,7 +64,7 @@ class Sources:
     def __iter__(self) -> Iterator[Source]:
         for one in self.given:
             if isinstance(one, str) and one == "-":
-                yield from self._lines(sys.stdin)
+                yield from self._lines(getattr(sys.stdin, "buffer", sys.stdin))
             elif _is_folder(one):
                 for path in self.files_of(Path(one)):
                     yield from self._file(path)
@@ -125,15 +125,24 @@ class Sources:
                 return
         yield Source(str(source), lambda: self.spec.inputs.read(source, lookback))
 
-    def _lines(self, lines: Iterable[str]) -> Iterator[Source]:
+    def _lines(self, lines: Iterable[str | bytes]) -> Iterator[Source]:
+        empty = True
         for number, line in enumerate(lines, 1):
-            text = line.rstrip("\r\n")
+            try:
+                text = _text(line, number)
+            except DataError as error:
+                empty = False
+                yield Source(str(number), partial(_refuse, error))
+                continue
             if not text:
                 continue
+            empty = False
             if hasattr(self.spec.inputs, "read_cell"):
                 yield self._cell(str(number), text, Path(), f"line {number}")
             else:
                 yield from self._file(text)
+        if empty:
+            raise DataError("standard input: no line to predict for")
 
     def _rows(self, path: Path, column: str) -> Iterator[Source]:
         table = read_text_table(path, self.separator)
@@ -155,6 +164,17 @@ class Sources:
 
         inputs = self.spec.inputs
         return Source(id, read, tuple(inputs.split(cell)) if hasattr(inputs, "sentences") else None)
+
+
+def _text(line: str | bytes, number: int) -> str:
+    """Return a line of standard input without its end; raises ``DataError`` where it is no text."""
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8") if isinstance(line, bytes) else line
+    except UnicodeDecodeError:
+        raise DataError(f"standard input, line {number}: is not UTF-8") from None
+    if "\0" in text:
+        raise DataError(f"standard input, line {number}: holds NUL bytes, so it is no text")
+    return text.rstrip("\r\n")
 
 
 def _is_path(source: Any) -> bool:
