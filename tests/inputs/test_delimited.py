@@ -108,6 +108,8 @@ def test_excel_without_its_library_is_refused_with_what_to_install(write, monkey
     ("a.csv", b"a,b\n1,2\n1,\0\n", "FILE, line 3: holds NUL bytes, so it is no UTF-8 text"),
     ("a.csv", "a,b\n".encode("utf-16"), "FILE: is UTF-16 text; save it as UTF-8. Expected a CSV file"),
     ("a.csv", "a,b\n".encode("utf-16-le"), "FILE, line 1: holds NUL bytes, so it is no UTF-8 text. Expected a CSV file"),
+    ("a.csv", '[{"a": 1}, {"a": 2}]', "FILE: is JSON; save its table as CSV or Parquet. Expected a CSV file"),
+    ("a.csv", '{"a": 1}\n', "FILE: is JSON; save its table as CSV or Parquet. Expected a CSV file"),
     ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-9], "FILE: cannot be read (Compressed file ended before"),
     ("a.jsonl", "", "FILE: is empty. Expected a JSON object per line"),
     ("a.jsonl", '{"a": 1}\n{"a": \n', "FILE, line 2: is not JSON (Expecting value at column 7)"),
