@@ -161,6 +161,7 @@ class Trained:
         batch_size: int | None = None,
         overrides: Sequence[str] = (),
         cache: int | None = None,
+        dynamic: int | None = None,
     ) -> dict[str, Any]:
         """Score the network on a part of its own data, beside the baselines; each rank its rows of every batch.
 
@@ -171,9 +172,13 @@ class Trained:
             overrides: ``data.OPTION=VALUE``, for data that have moved.
             cache: Tokens that a neural cache remembers, beside a language model itself; None is none. See
                 ``seqkit.inference.cached.cached_scores``.
+            dynamic: Tokens after each of which a language model learns from them, beside the one that does not; None is
+                none. See ``seqkit.inference.dynamic.dynamic_scores``.
 
         Returns:
-            ``{"model": {score: value}, baseline: {score: value}, ...}``, with a cache also "model with cache (...)".
+            ``{"model": {score: value}, baseline: {score: value}, ...}``; also "model with cache", whose scores end with
+            ``cache_theta`` and ``cache_weight``, and "model with dynamic evaluation", with ``dynamic_lr`` and
+            ``dynamic_decay``.
 
         Raises:
             DataError: The data are not those that the network was trained for.
@@ -185,16 +190,22 @@ class Trained:
             from seqkit.inference.cached import cached_scores, refuse_cache
 
             refuse_cache(self.spec, cache, split)
+        if dynamic is not None:
+            from seqkit.inference.dynamic import dynamic_scores, refuse_dynamic
+
+            refuse_dynamic(self.spec, dynamic, split)
         data = self.data(overrides)
         with working_in(Path(self.facts["started_in"])):  # some data read their files late
             same = {name: self.facts[name] for name in ("version", "hash", "step")}
             group().refuse_if_unequal({**same, "fingerprint": data.fingerprint, "torch": str(torch.__version__)})
             batch_size = batch_size or data.batch_size
             scores = evaluate(self.network, self.spec, data, split, batch_size).scores
+            beside = {MODEL: scores[MODEL]}
             if cache is not None:
-                name, beside = cached_scores(self.network, self.spec, data, split, batch_size, cache)
-                scores = {MODEL: scores[MODEL], name: beside, **scores}
-            return scores
+                beside["model with cache"] = cached_scores(self.network, self.spec, data, split, batch_size, cache)
+            if dynamic is not None:
+                beside["model with dynamic evaluation"] = dynamic_scores(self.network, self.spec, data, split, dynamic)
+            return beside | scores
 
     def data(self, overrides: Sequence[str] = ()) -> Any:
         """Return the data that the network was trained on, set up; raises as ``evaluate``."""

@@ -17,7 +17,7 @@ TINY = [
     "data=adding", "data.length=6", "data.train_size=32", "data.valid_size=8", "data.test_size=8", "data.batch_size=8",
     "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=4", "trainer.val_check_interval=2",
 ]  # fmt: skip
-LSTM = "hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, backend"
+LSTM = "hidden_size, num_layers, bidirectional, projection_size, residual, dropout, locked_dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, backend"
 SETTINGS = (
     "data, frontend, model, head, optimizer, scheduler, trainer, logger, experiment, name, id, seed, runs, "
     "init_from, freeze"

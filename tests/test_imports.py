@@ -14,7 +14,7 @@ import seqkit
 ROOT = Path(seqkit.__file__).parent
 
 FLOORS = (
-    ("errors",), ("slurm",), ("stopping",), ("interrupting",), ("files",), ("padding",), ("precision",), ("rng",), ("process_state",), ("plotting",), ("contracts",), ("schema",), ("distributions",), ("origin",), ("registry",), ("specs",), ("faults",),
+    ("errors",), ("slurm",), ("stopping",), ("interrupting",), ("files",), ("padding",), ("dropout",), ("precision",), ("rng",), ("process_state",), ("plotting",), ("contracts",), ("schema",), ("distributions",), ("origin",), ("registry",), ("specs",), ("faults",),
     ("plugins",), ("presets",), ("config",), ("ranks",), ("inputs", "models"), ("tasks",), ("data",), ("network",), ("estimate",), ("joining",), ("evaluation",), ("runs",),
     ("training", "inference", "export"), ("report",), ("testing",), ("experiment", "trained"), ("sweeping",), ("verifying",), ("hydra_cli",), ("commands",),
     ("__main__",),

@@ -21,6 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--devices", type=int, metavar="N", help="processes, each with its own GPU or part of the cores; same scores"
     )
     parser.add_argument("--cache", type=int, metavar="N", help="also score a language model with a cache of N tokens")
+    parser.add_argument(
+        "--dynamic",
+        type=int,
+        metavar="N",
+        help="also score a language model that learns from each N tokens it has read",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "data", nargs="*", default=[], metavar="data.OPTION=VALUE", help="such as the place the data moved to"
@@ -35,10 +41,12 @@ def run(arguments: argparse.Namespace) -> None:
     from seqkit.report.terminal import score_table
 
     place, devices = group().place, arguments.devices
-    names = ("device", "split", "batch_size", "cache")
+    names = ("device", "split", "batch_size", "cache", "dynamic")
     wanted = {name: getattr(arguments, name) for name in names} | {"path": str(arguments.run), "data": arguments.data}
     if devices is not None and devices < 1:
         raise ConfigError(f"--devices {devices}: must be 1 or more")
+    if arguments.dynamic is not None and (devices or 1) > 1:
+        raise ConfigError("--dynamic reads one text in its order, so it runs in one process; leave out --devices")
     if place.starter == "nobody" and (devices or 1) > 1:
         scores = _launched(wanted, devices)
     elif devices in (None, place.local_size):
@@ -57,6 +65,7 @@ def work(
     batch_size: int | None,
     data: list[str],
     cache: int | None = None,
+    dynamic: int | None = None,
     result: str = "",
 ) -> dict[str, Any]:
     """Score one rank's share and return the scores of all.
@@ -68,6 +77,7 @@ def work(
         batch_size: Over all ranks; None is that of training.
         data: Overrides.
         cache: Tokens that a neural cache remembers; None is none.
+        dynamic: Tokens after each of which the weights change in dynamic evaluation; None is none.
         result: File for the scores, which rank 0 writes; "" for none.
     """
     from seqkit.ranks import group
@@ -75,7 +85,7 @@ def work(
 
     if not group().first:
         logging.getLogger("seqkit").setLevel(logging.ERROR)  # rank 0 says it
-    scores = load(path, device).evaluate(split, batch_size, data, cache)
+    scores = load(path, device).evaluate(split, batch_size, data, cache, dynamic)
     if group().first and result:
         Path(result).write_text(json.dumps(scores))
     return scores

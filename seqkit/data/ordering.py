@@ -14,7 +14,14 @@ from seqkit.rng import generator
 Order = Sequence[Sequence[int]]
 
 
-class Consecutive(Sequence[list[int]]):
+class Batches(Sequence[list[Any]]):
+    """Batches that are equal to any sequence of the same ones."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+
+class Consecutive(Batches):
     """Batches of consecutive samples, each made when it is asked for: a pass may be far longer than memory.
 
     Args:
@@ -38,13 +45,15 @@ class Consecutive(Sequence[list[int]]):
         start = range(len(self))[index] * self.batch_size
         return list(self.samples[start : start + self.batch_size])
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
 
 def sequential(size: int, batch_size: int, first: int = 0) -> Consecutive:
     """Return ``size`` samples from ``first`` on in their order."""
     return Consecutive(range(first, first + size), batch_size)
+
+
+def made_on_the_fly(size: int, split: Split, batch_size: int, epoch: int) -> Consecutive:
+    """Return the samples of a part in their order; of the training part each pass has the next ``size`` ones."""
+    return sequential(size, batch_size, first=epoch * size if split == "train" else 0)
 
 
 def shuffled(size: int, batch_size: int, seed: int, epoch: int) -> Order:
@@ -86,7 +95,7 @@ def stream(number: int, size: int, count: int) -> range:
     return range(start, start + even + (number < longer))
 
 
-class Streams(Sequence[list[int]]):
+class Streams(Batches):
     """Batches of consecutive samples side by side: row b of a batch continues row b of the batch before.
 
     The samples are cut into streams of consecutive ones, as even as can be (longer ones first), and the streams go
@@ -118,14 +127,11 @@ class Streams(Sequence[list[int]]):
         own = map(self._stream, range(first, min(first + self.batch_size, self.streams)))
         return [stream[step] for stream in own if step < len(stream)]
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
     def _stream(self, number: int) -> range:
         return stream(number, self.size, self.streams)
 
 
-class CutStreams(Sequence[list[Any]]):
+class CutStreams(Batches):
     """Streams as of ``Streams``, of tokens, of which a sample is a range that is cut anew for each pass.
 
     All rows of a batch are equally long; in the last one the longer streams have a token more. The number of batches is
@@ -151,9 +157,6 @@ class CutStreams(Sequence[list[Any]]):
         if isinstance(index, slice):
             return CutStreams(self.size, self.streams, self.batch_size, self.ends, found)
         return [self._tokens(*divmod(number, len(self.ends))) for number in found]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
 
     def _tokens(self, number: int, step: int) -> range:
         whole = stream(number, self.size, self.streams)
@@ -194,8 +197,7 @@ def streams(size: int, count: int, batch_size: int) -> Streams:
 def stream_starts(size: int, count: int) -> set[int]:
     """Return the samples at which the streams of ``streams(size, count, ...)`` start."""
     count = min(count, size)
-    even, longer = divmod(size, count)
-    return {stream * even + min(stream, longer) for stream in range(count)}
+    return {stream(number, size, count).start for number in range(count)}
 
 
 def rows_of_rank(indices: Sequence[int], rank: int, ranks: int) -> Sequence[int]:

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import DataSpec
-from seqkit.data.ordering import Order, sequential
+from seqkit.data.ordering import Order, made_on_the_fly
 from seqkit.inputs.frames.spec import Frames
 from seqkit.registry import register_data
 from seqkit.rng import generator
@@ -111,5 +111,4 @@ class Adding:
         return Batch(torch.stack(inputs), targets=torch.stack(targets))
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Order:
-        size = self.sizes[split]
-        return sequential(size, batch_size, first=epoch * size if split == "train" else 0)
+        return made_on_the_fly(self.sizes[split], split, batch_size, epoch)

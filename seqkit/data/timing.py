@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.spec import DataSpec
-from seqkit.data.ordering import Order, sequential
+from seqkit.data.ordering import Order, made_on_the_fly
 from seqkit.errors import ConfigError
 from seqkit.inputs.frames.spec import Frames
 from seqkit.padding import pad
@@ -127,5 +127,4 @@ class Timing:
         return Batch(inputs_BT1, lengths_B, torch.stack(labels))
 
     def order(self, split: Split, batch_size: int, seed: int, epoch: int) -> Order:
-        size = self.sizes[split]
-        return sequential(size, batch_size, first=epoch * size if split == "train" else 0)
+        return made_on_the_fly(self.sizes[split], split, batch_size, epoch)

@@ -9,12 +9,10 @@ from seqkit.network import Network
 from seqkit.ranks import group
 
 
-def cached_scores(
-    network: Network, spec: DataSpec, data: Data, split: Split, batch_size: int, size: int
-) -> tuple[str, Scores]:
-    """Return the scores of a network whose head is mixed with a cache, and a name for them that says how it is mixed.
+def cached_scores(network: Network, spec: DataSpec, data: Data, split: Split, batch_size: int, size: int) -> Scores:
+    """Return the scores of a network whose head is mixed with a cache, with the theta and weight of the mixture.
 
-    Theta and weight of the mixture are chosen on the validation part.
+    Both are chosen on the validation part.
 
     Args:
         network: Trained to predict the next token.
@@ -34,7 +32,7 @@ def cached_scores(
     cached.choose(sum(group().gather(cached.nats)))
     theta, weight = cached.chosen
     scores = evaluate(beside, spec, data, split, batch_size, baselines=False).model
-    return f"model with cache (theta {theta:g}, weight {weight:g})", scores
+    return scores | {"cache_theta": theta, "cache_weight": weight}
 
 
 def refuse_cache(spec: DataSpec, size: int, split: Split) -> None:

@@ -26,10 +26,12 @@ class Source:
     Attributes:
         id: Its path, its row in a table, or its cell of the column that names the rows.
         read: Returns the sequence; raises ``DataError`` where it cannot be read.
+        words: Of the sequence as they stand in it, where it is one of words that answers name.
     """
 
     id: str
     read: Callable[[], Tensor]
+    words: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,23 @@ class Sources:
 
     def count(self) -> int | None:
         """Return how many inputs there are; None where only reading them tells."""
-        if self.column or "-" in map(str, self.given) or hasattr(self.spec.inputs, "sequences"):
+        many = any(hasattr(self.spec.inputs, name) for name in ("sequences", "sentences"))
+        if self.column or "-" in map(str, self.given) or many:
             return None
         return sum(len(self.files_of(Path(one))) if _is_folder(one) else 1 for one in self.given)
 
     def _file(self, source: Any) -> Iterator[Source]:
         """Yield what one file or text is: one sequence, or the many that a file holds."""
         lookback = getattr(self.spec.task, "lookback", None)
+        if hasattr(self.spec.inputs, "sentences"):
+            try:
+                sentences = self.spec.inputs.sentences(source)
+            except SeqkitError as error:
+                yield Source(str(source), partial(_refuse, error))
+                return
+            for id, words in sentences:
+                yield Source(id, partial(self.spec.inputs.read, words), words)
+            return
         if hasattr(self.spec.inputs, "sequences") and _is_path(source):
             try:
                 many = self.spec.inputs.sequences(Path(source), lookback)
@@ -141,7 +153,8 @@ class Sources:
                 raise DataError(f"{where}: '{shortened(cell)}' holds nothing to predict from")
             return sequence
 
-        return Source(id, read)
+        inputs = self.spec.inputs
+        return Source(id, read, tuple(inputs.split(cell)) if hasattr(inputs, "sentences") else None)
 
 
 def _is_path(source: Any) -> bool:

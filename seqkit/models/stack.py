@@ -5,6 +5,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from seqkit import schema
 from seqkit.contracts.batch import State
+from seqkit.dropout import locked_dropout
 from seqkit.errors import ConfigError
 from seqkit.models.backends import native
 from seqkit.models.backends.choose import (
@@ -68,6 +70,7 @@ class Recurrent(nn.Module):
             Sak et al. 2014); null for no projection.
         residual: Add the input of each layer from the second on to its output.
         dropout: Probability that a feature between two layers is zeroed in a training step, anew at every step.
+        locked_dropout: Let dropout zero the same features at all steps of a sequence (Merity et al. 2018).
         variational_dropout: Probability that a feature of a layer's input, or a unit of the hidden state in the
             recurrent product, is zeroed for a whole sequence in training (Gal and Ghahramani 2016).
         weight_dropout: Probability that a recurrent weight is zeroed for a training step (DropConnect on U, as in
@@ -105,6 +108,7 @@ class Recurrent(nn.Module):
         projection_size: PositiveInt | None = None,
         residual: bool = False,
         dropout: schema.Probability = 0.0,
+        locked_dropout: bool = False,
         variational_dropout: schema.Probability = 0.0,
         weight_dropout: schema.Probability = 0.0,
         zoneout: schema.Probability = 0.0,
@@ -129,6 +133,7 @@ class Recurrent(nn.Module):
         self.causal = not bidirectional
         self.residual = residual
         self.dropout = dropout
+        self.locked_dropout = locked_dropout
         self.variational_dropout = variational_dropout
         self.weight_dropout = weight_dropout
         self.layers = nn.ModuleList(
@@ -240,7 +245,8 @@ class Recurrent(nn.Module):
         after = []
         for number, layer in enumerate(self.layers):
             if number > 0 and self.training:
-                x_TBI = F.dropout(x_TBI, self.dropout)
+                drop = partial(locked_dropout, time=0) if self.locked_dropout else F.dropout
+                x_TBI = drop(x_TBI, self.dropout)
             rows = slice(number * self.directions, (number + 1) * self.directions)
             candidate = self._candidate(layer, x_TBI, lengths_B is not None)
             y_TBO, new = layer(self.run_layer, candidate, x_TBI, lengths_B, tuple(part[rows] for part in state))
@@ -357,7 +363,7 @@ class Recurrent(nn.Module):
             return x_TBI, [direction.projections(self.weight_dropout) for direction in layer]
         ones_BH = layer[0].bias_ih.new_ones(x_TBI.shape[1], self.hidden_size)
         projections = [direction.projections(self.weight_dropout, F.dropout(ones_BH, drop)) for direction in layer]
-        return x_TBI * F.dropout(torch.ones_like(x_TBI[0]), drop), projections
+        return locked_dropout(x_TBI, drop, time=0), projections
 
     def _over_time(
         self, candidate: Candidate, cell: Any, x_TBI: Tensor, projections: Projections, state: State, strict: bool

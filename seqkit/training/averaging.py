@@ -99,8 +99,8 @@ class Averaging(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._swap(module)  # before the checkpoints are saved: Lightning calls those that save them last
-        if hasattr(self.weight, "validated"):
-            owner: Any = module
+        owner: Any = module
+        if hasattr(self.weight, "validated") and owner.validation_is_due:
             sign = 1 if owner.monitor[1] == "min" else -1
             self.weight.validated(sign * owner.monitored, trainer.global_step)
 

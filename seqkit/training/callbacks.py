@@ -103,7 +103,7 @@ class Checkpoints(Checkpoint):
         score, loss = module.monitored, module.latest.get("loss")
         better = self.best is None or (score < self.best if module.monitor[1] == "min" else score > self.best)
         tie = score == self.best and loss is not None and self.best_loss is not None and loss < self.best_loss
-        self.waited = 0 if better else self.waited + 1
+        self.waited = 0 if better else self.waited + module.validation_is_due
         if self.patience is not None and self.waited >= self.patience:
             trainer.should_stop = True
         self.done = trainer.should_stop

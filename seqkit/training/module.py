@@ -76,6 +76,16 @@ class SequenceModule(pl.LightningModule):
         """The last validation's score that decides which checkpoint is best."""
         return self.latest[self.monitor[0]]
 
+    @property
+    def validation_is_due(self) -> bool:
+        """Whether the interval asks for a validation after this step, which a longer training would have here too.
+
+        One that is made only because the training ends here says nothing to what decides how a longer one goes on.
+        """
+        return (
+            self.global_step % (self.config["trainer"]["val_check_interval"] or self.metadata["steps_per_epoch"]) == 0
+        )
+
     def configure_model(self) -> None:
         if hasattr(self, "network"):
             return
@@ -213,7 +223,7 @@ class SequenceModule(pl.LightningModule):
         check_monitor(self.network.head, self.latest)
         if math.isnan(self.monitored):
             raise TrainingError(f"{self.monitor[0]} became NaN in validation; lower optimizer.lr, or look at the data")
-        if hasattr(self._schedule, "validated"):
+        if hasattr(self._schedule, "validated") and self.validation_is_due:
             self._schedule.validated(self.monitored)
         self.log_metrics({f"valid/{name}": value for name, value in self.latest.items()}, self.global_step)
 

@@ -16,8 +16,10 @@ def test_a_cache_stands_beside_the_model_and_does_not_depend_on_the_batch_size()
     trained = seqkit.load("runs/text_files/x")
     plain = trained.evaluate()
     found = trained.evaluate(cache=20)
-    [name] = found.keys() - plain.keys()
+    name = "model with cache"
     assert list(found)[:2] == ["model", name]
+    assert found[name].keys() - plain["model"].keys() == {"cache_theta", "cache_weight"}
+    assert 0 < found[name]["cache_weight"] < 1 < 100 * found[name]["cache_theta"]
     assert {other: found[other] for other in plain} == plain
     assert found[name]["bits_per_character"] < plain["model"]["bits_per_character"]
     for batch_size in (1, 3, 5):

@@ -111,6 +111,24 @@ def test_variational_dropout_has_one_mask_a_sequence(build, name):  # noqa: F811
 
 
 @every_model
+def test_locked_dropout_between_layers_is_one_mask_per_sequence_of_a_call(build, name):  # noqa: F811
+    model, x = build(name, num_layers=2, dropout=0.5, locked_dropout=True), draw(8, 6, 3)
+    second = registry.build("model", {"name": name, "hidden_size": 4}, 4).double()
+    second.layers[0].load_state_dict(model.layers[1].state_dict())
+    first, single = model.eval().layers[0], build(name)
+    single.layers[0].load_state_dict(first.state_dict())
+    lengths_B = torch.tensor([6, 4, 6, 1, 0, 6, 5, 6])
+    model.train()
+    torch.manual_seed(0)
+    found, again = model(x, lengths_B)[0], model(x, lengths_B)[0]
+    torch.manual_seed(0)
+    mask_BH = nn.functional.dropout(torch.ones(8, 4, dtype=torch.float64), 0.5)
+    same(found, second(single(x, lengths_B)[0] * mask_BH[:, None], lengths_B)[0])
+    assert not torch.equal(found, again)
+    same(model.eval()(x)[0], second(single(x)[0])[0])
+
+
+@every_model
 def test_weight_dropout_zeroes_recurrent_weights(build, name):  # noqa: F811
     model, x = build(name, weight_dropout=0.5), draw(2, 5, 3)
     direction = model.layers[0][0]

@@ -205,7 +205,7 @@ def test_autocast_takes_and_returns_state(build, name, lengths):
         (
             {"hiden_size": 8},
             "no option 'hiden_size' in model=lstm. Did you mean 'hidden_size'? "
-            "Options: hidden_size, num_layers, bidirectional, projection_size, residual, dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, backend",
+            "Options: hidden_size, num_layers, bidirectional, projection_size, residual, dropout, locked_dropout, variational_dropout, weight_dropout, zoneout, zoneout_cell, layer_norm, learned_state, forget_bias, recurrent_init, backend",
         ),
         ({"hidden_size": 0}, "model.hidden_size=0: input should be greater than 0"),
         ({"dropout": 1.0}, "model.dropout=1.0: input should be less than 1"),

@@ -10,6 +10,7 @@ from seqkit.errors import ConfigError
 from seqkit.experiment import resume
 from seqkit.runs.checkpoint import AVERAGED, Checkpoint
 from seqkit.training.averaging import NonMonotone, decaying, even_from
+from seqkit.training.module import SequenceModule
 from tests.conftest import TINY
 from tests.training.test_lengthening import killed_at
 
@@ -90,6 +91,29 @@ def test_a_kill_before_or_after_the_trigger_does_not_change_the_average(monkeypa
         assert resume(Path(f"runs/tiny/at{step}"))["valid"] == report["valid"]
         assert equal(last("whole").weights, last(f"at{step}").weights)
         assert equal(raw(last("whole")), raw(last(f"at{step}")))
+
+
+@pytest.mark.parametrize("option", ["trainer.average_when_stalled=1", "scheduler=plateau"])
+def test_a_validation_at_an_old_end_off_the_interval_decides_nothing_in_a_longer_training(option, monkeypatch):
+    """With a score that gets worse at the old end only."""
+    scores = {2: {"mse": 3.0}, 4: {"mse": 2.0}, 5: {"mse": 9.0}, 6: {"mse": 1.0}}
+    compute = SequenceModule.on_validation_epoch_end
+
+    def given(self):
+        joined = {"model": scores[self.global_step]}
+        monkeypatch.setattr(self._scorer, "compute_over_ranks", lambda: joined)
+        compute(self)
+
+    monkeypatch.setattr(SequenceModule, "on_validation_epoch_end", given)
+    words = [*WORDS, option, "optimizer.lr=0.2"]
+    words += ["scheduler.patience=0", "scheduler.reduce=0.1"] if option == "scheduler=plateau" else []
+    seqkit.train([*words, "id=planned"])
+    seqkit.train([*words, "trainer.max_steps=5", "id=a"])
+    resume(Path("runs/tiny/a"), changes=["trainer.max_steps=6"])
+    planned, longer = last("planned"), last("a")
+    assert equal(raw(planned), raw(longer))
+    assert equal(planned.weights, longer.weights)
+    assert planned.content["callbacks"].get("Averaging") == longer.content["callbacks"].get("Averaging")
 
 
 def test_one_average_at_a_time():

@@ -9,6 +9,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from seqkit.contracts.spec import DataSpec, wrong_inputs
+from seqkit.dropout import LockedDropout
 from seqkit.errors import ConfigError
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import UNKNOWN
@@ -28,6 +29,7 @@ class Embedding(nn.Module):
             that the embedding starts from.
         token_dropout: Probability of reading a token as ``<unk>`` in training, whose vector is thereby learned.
         dropout: Probability of dropping a feature in training.
+        locked_dropout: Let dropout take the same features at all steps of a sequence (Merity et al. 2018).
 
     Raises:
         ConfigError: The data has no tokens.
@@ -43,6 +45,7 @@ class Embedding(nn.Module):
         vectors: str | None = None,
         token_dropout: Probability = 0.0,
         dropout: Probability = 0.0,
+        locked_dropout: bool = False,
     ):
         super().__init__()
         if not isinstance(spec.inputs, Tokens):
@@ -53,7 +56,7 @@ class Embedding(nn.Module):
         self.output_size = size
         self.embedding = nn.Embedding(len(self.vocabulary), size)
         self.row_names = {"embedding.weight": self.vocabulary}
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = LockedDropout(dropout) if locked_dropout else nn.Dropout(dropout)
 
     def start(self) -> str | None:
         """Let the embedding start from the pretrained vectors."""

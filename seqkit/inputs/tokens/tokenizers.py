@@ -63,9 +63,19 @@ class Tokenizer(Protocol):
         ...
 
 
+class Vocabulary:
+    """Ids of the symbols of ``vocabulary``."""
+
+    vocabulary: tuple[str, ...]
+
+    @cached_property
+    def _id_by_symbol(self) -> dict[str, int]:
+        return {symbol: place for place, symbol in enumerate(self.vocabulary)}
+
+
 @register_tokenizer("char")
 @dataclass(frozen=True)
-class Characters:
+class Characters(Vocabulary):
     """One token per character.
 
     Attributes:
@@ -94,10 +104,6 @@ class Characters:
         id_by_code = np.zeros(max([*codes, int(pieces.max(initial=0))]) + 1, dtype=np.int64)
         id_by_code[codes] = np.arange(1, len(codes) + 1)
         return id_by_code[pieces]
-
-    @cached_property
-    def _id_by_symbol(self) -> dict[str, int]:
-        return {symbol: place for place, symbol in enumerate(self.vocabulary)}
 
     def encode(self, text: str) -> Tensor:
         strange = [repr(char) for char in dict.fromkeys(text) if char not in self._id_by_symbol]
@@ -169,7 +175,7 @@ def byte_sizes(token: bytes) -> tuple[int, int]:
 
 @register_tokenizer("word")
 @dataclass(frozen=True)
-class Words:
+class Words(Vocabulary):
     """One token per word between white space, and ``<eos>`` at each line end (as in WikiText, Merity et al. 2016).
 
     Attributes:
@@ -197,10 +203,6 @@ class Words:
         """Return the id of each word."""
         return np.fromiter((self._id_by_symbol.get(word, 0) for word in pieces), dtype=np.int64, count=len(pieces))
 
-    @cached_property
-    def _id_by_symbol(self) -> dict[str, int]:
-        return {symbol: place for place, symbol in enumerate(self.vocabulary)}
-
     @staticmethod
     def split(text: str) -> list[str]:
         """Return the words and line ends of a text; an unfinished line stays so."""
@@ -227,7 +229,7 @@ class Words:
 
 @register_tokenizer("lower_word")
 @dataclass(frozen=True)
-class LowerWords:
+class LowerWords(Vocabulary):
     """One token per word in lower case and per punctuation mark; white space and line ends are left out.
 
     For sentences as people write them. It forgets their case and spacing, so use another for a language model.
@@ -257,10 +259,6 @@ class LowerWords:
         """Return the id of each word in any case; that of ``<unk>`` for one outside the vocabulary."""
         known = self._id_by_symbol
         return np.fromiter((known.get(word.lower(), 0) for word in pieces), dtype=np.int64, count=len(pieces))
-
-    @cached_property
-    def _id_by_symbol(self) -> dict[str, int]:
-        return {symbol: place for place, symbol in enumerate(self.vocabulary)}
 
     def encode(self, text: str) -> Tensor:
         return torch.from_numpy(self.ids(self.split(text)))

@@ -157,21 +157,21 @@ class Series:
             return constant(mean_C), constant(scale_C)
         return constant(self.mean), constant(self.scale)
 
-    def calibrated(self, spec: DataSpec, data: Any, predict: Predictor, adaptive: bool = False) -> "Series":
+    def calibrated(self, spec: DataSpec, data: Any, predict: Predictor, adaptive: float = False) -> "Series":
         """Return the series with the correction of the quantiles that the validation part asks for.
 
         Args:
             spec: Of the data.
             data: Set up.
             predict: The network's prediction for a batch.
-            adaptive: Whether to choose a rate of adaptation over time too.
+            adaptive: Rate of adaptation over time; True chooses it by the validation part.
         """
         from seqkit.tasks.forecast.conformal import chosen_rate, residual_quantiles
 
         levels, shifts_FCQ = residual_quantiles(predict, self, self.columns(spec), data)
         shifts = tuple(tuple(tuple(row) for row in step) for step in shifts_FCQ.tolist())
-        rate = chosen_rate(predict, self, self.columns(spec), data, self.stride) if adaptive else 0.0
-        return replace(self, levels=levels, shifts=shifts, rate=rate)
+        rate = adaptive if adaptive is not True else chosen_rate(predict, self, self.columns(spec), data, self.stride)
+        return replace(self, levels=levels, shifts=shifts, rate=float(rate))
 
     def over_time(self, spec: DataSpec) -> Any:
         """Return what adapts one prediction after another, in the order of time; None where nothing does.

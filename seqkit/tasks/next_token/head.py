@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec, wrong_task
+from seqkit.dropout import LockedDropout
 from seqkit.errors import ConfigError
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.padding import valid
@@ -33,6 +34,7 @@ class NextTokenHead(nn.Module):
         spec: Of the data; tokens in, the next token out.
         causal: Whether the model is unidirectional.
         dropout: Probability of dropping an output of the model in training.
+        locked_dropout: Let dropout take the same outputs at all steps of a sequence (Merity et al. 2018).
         tied: Use the embedding's vectors as the weights of the linear layer too (Press and Wolf 2017, Inan et al.
             2017); the model's output has to be as large as a vector.
         cutoffs: Adaptive softmax (Grave et al. 2017), for a large vocabulary: ids at which its clusters of rarer tokens
@@ -58,6 +60,7 @@ class NextTokenHead(nn.Module):
         causal: bool,
         *,
         dropout: Probability = 0.0,
+        locked_dropout: bool = False,
         tied: bool = False,
         cutoffs: tuple[PositiveInt, ...] = (),
         ar: NonNegativeFloat = 0.0,
@@ -78,7 +81,7 @@ class NextTokenHead(nn.Module):
             )
         self.spec = spec
         self.characters = spec.inputs.tokenizer.sizes()[:, 0].tolist()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = LockedDropout(dropout) if locked_dropout else nn.Dropout(dropout)
         self.tied = tied
         vocabulary = spec.inputs.vocabulary
         self.linear: nn.Linear | AdaptiveSoftmax
@@ -90,7 +93,6 @@ class NextTokenHead(nn.Module):
             self.linear = nn.Linear(output_size, len(vocabulary))
             self.row_names = dict.fromkeys(("linear.weight", "linear.bias"), vocabulary)
         self.ar, self.tar = ar, tar
-        self._penalty: Tensor | None = None  # of the outputs of the last call, for the loss
 
     def tie(self, frontend: Any) -> None:
         """Take the embedding of ``frontend`` as the weights, if asked to.
@@ -113,15 +115,19 @@ class NextTokenHead(nn.Module):
         self.linear.weight = embedding.weight
 
     def forward(self, y_BTH: Tensor, lengths_B: Tensor | None, batch: Batch) -> Tensor:
-        """Return logits_BTV; with an adaptive softmax in training the nats (B, T) of the targets."""
-        dropped_BTH = self.dropout(y_BTH)
-        self._penalty = None
-        if self.training and (self.ar or self.tar):
-            self._penalty = activation_penalty(y_BTH, dropped_BTH, lengths_B, self.ar, self.tar)
-        if isinstance(self.linear, AdaptiveSoftmax) and self.training and batch.targets is not None:
-            nats_N = self.linear.nats(dropped_BTH.flatten(0, 1), batch.targets.flatten())
-            return nats_N.view(batch.targets.shape)
-        return self.linear(dropped_BTH)
+        """Return logits_BTV; in training with an adaptive softmax or penalties the loss of each target (B, T)."""
+        dropped_BTH, adaptive = self.dropout(y_BTH), isinstance(self.linear, AdaptiveSoftmax)
+        if not (self.training and (adaptive or self.ar or self.tar)) or batch.targets is None:
+            return self.linear(dropped_BTH)
+        y_NH, targets_N = dropped_BTH.flatten(0, 1), batch.targets.flatten()
+        if isinstance(self.linear, AdaptiveSoftmax):
+            nats_N = self.linear.nats(y_NH, targets_N)
+        else:
+            nats_N = nn.functional.cross_entropy(self.linear(y_NH), targets_N, reduction="none")
+        nats_BT = nats_N.view(batch.targets.shape)
+        if self.ar or self.tar:
+            return nats_BT + activation_penalties(y_BTH, dropped_BTH, self.ar, self.tar)
+        return nats_BT
 
     def loss(self, outputs: Tensor, lengths_B: Tensor | None, batch: Batch) -> tuple[Tensor, int | Tensor]:
         """Return the cross entropy in nats and the penalties, summed over the valid tokens, and their number."""
@@ -134,14 +140,12 @@ class NextTokenHead(nn.Module):
             targets_BT = targets_BT.masked_fill(~valid(lengths_B, targets_BT), -100)
             count = lengths_B.sum()
         if outputs.dim() == 2:
-            nats = outputs.masked_fill(targets_BT == -100, 0).sum()
+            total = outputs.masked_fill(targets_BT == -100, 0).sum()
         else:
-            nats = nn.functional.cross_entropy(
+            total = nn.functional.cross_entropy(
                 outputs.flatten(0, 1), targets_BT.reshape(-1), ignore_index=-100, reduction="sum"
             )
-        if self._penalty is not None:
-            nats, self._penalty = nats + self._penalty, None
-        return nats, count
+        return total, count
 
     def predict(self, outputs: Tensor, lengths: Tensor | None, batch: Batch) -> TokenPrediction:
         return TokenPrediction(outputs, lengths)
@@ -176,19 +180,15 @@ def refuse_unordered(tokenizer: Any) -> None:
         )
 
 
-def activation_penalty(y_BTH: Tensor, dropped_BTH: Tensor, lengths_B: Tensor | None, ar: float, tar: float) -> Tensor:
-    """Return AR and TAR of a model's outputs, summed over the valid steps (Merity et al. 2018, section 4.6).
+def activation_penalties(y_BTH: Tensor, dropped_BTH: Tensor, ar: float, tar: float) -> Tensor:
+    """Return AR and TAR of a model's outputs at each step (B, T) (Merity et al. 2018, section 4.6).
 
     Args:
         y_BTH: The outputs.
         dropped_BTH: The same after dropout.
-        lengths_B: Valid steps of each row, None where all are.
         ar: Factor of the mean square of ``dropped_BTH`` at each step.
         tar: Factor of the mean square of the change of ``y_BTH`` since the step before.
     """
     squares_BT = ar * dropped_BTH.float().square().mean(2)
     changes_BT = tar * y_BTH.float().diff(dim=1).square().mean(2)
-    if lengths_B is not None:
-        padding_BT = ~valid(lengths_B, squares_BT)
-        squares_BT, changes_BT = squares_BT.masked_fill(padding_BT, 0), changes_BT.masked_fill(padding_BT[:, 1:], 0)
-    return squares_BT.sum() + changes_BT.sum()
+    return squares_BT + nn.functional.pad(changes_BT, (1, 0))

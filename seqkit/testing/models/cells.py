@@ -30,6 +30,7 @@ VARIANTS: tuple[Mapping[str, Any], ...] = (
     {"layer_norm": True},
     {"learned_state": True},
     {"dropout": 0.5, "num_layers": 2},
+    {"dropout": 0.5, "locked_dropout": True, "num_layers": 2},
     {"variational_dropout": 0.5},
     {"weight_dropout": 0.5},
     {"zoneout": 0.5},

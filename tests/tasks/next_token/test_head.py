@@ -158,9 +158,8 @@ def test_a_tied_head_refuses_vectors_of_another_size_and_a_frontend_without():
 def penalty(head, y_BTH, lengths_B, targets_BT):
     """What a head in training adds to the loss, and what it counts."""
     batch = Batch(targets_BT, lengths_B, targets_BT)
-    logits_BTV = head.train()(y_BTH, lengths_B, batch)
-    with_it, count = head.loss(logits_BTV, lengths_B, batch)
-    without, _ = head.loss(logits_BTV, lengths_B, batch)
+    with_it, count = head.loss(head.train()(y_BTH, lengths_B, batch), lengths_B, batch)
+    without, _ = head.loss(head.linear(head.dropout(y_BTH)), lengths_B, batch)
     return (with_it - without).item(), int(count)
 
 
@@ -186,6 +185,18 @@ def test_activation_regularisation_adds_up_over_rows_without_their_padding():
     added, count = penalty(head, y_BTH, torch.tensor(lengths), targets_BT)
     assert count == sum(own for _, own in rows)
     assert added == pytest.approx(sum(own for own, _ in rows), rel=1e-6)
+
+
+@pytest.mark.parametrize("cutoffs", [(), (3,)])
+def test_a_loss_has_the_penalty_of_its_own_outputs_whatever_the_head_was_called_for_since(cutoffs):
+    head = NextTokenHead(4, SPEC, True, cutoffs=cutoffs, ar=2.0, tar=3.0).train()
+    parts = [(torch.randn(2, 5, 4) * scale, torch.randint(7, (2, 5))) for scale in (1, 3)]
+    batches = [Batch(targets_BT, None, targets_BT) for _, targets_BT in parts]
+    due = [head.loss(head(y, None, own), None, own)[0] for (y, _), own in zip(parts, batches, strict=True)]
+    outputs = [head(y, None, own) for (y, _), own in zip(parts, batches, strict=True)]
+    head.eval()(parts[0][0], None, batches[0])
+    found = [head.loss(output, None, own)[0] for output, own in zip(outputs, batches, strict=True)]
+    torch.testing.assert_close(found, due, rtol=0, atol=0)
 
 
 def test_activation_regularisation_is_of_dropped_outputs_and_temporal_of_raw_ones():
