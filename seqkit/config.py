@@ -163,7 +163,8 @@ def check(config: Config) -> Config:
     return checked
 
 
-def unknown_setting(key: str) -> ConfigError:
-    """Build the refusal of a key that is no setting of a config."""
+def unknown_setting(key: str, meant: str | None = None) -> ConfigError:
+    """Build the refusal of a key that is no setting of a config; ``meant`` is said where no setting is near."""
     known = [*CHOICES, "experiment", *(option.name for option in schema.options(Settings))]
-    return ConfigError(f"no setting '{key}'. {nearest(key, known)}Known: {', '.join(known)}")
+    near = nearest(key, known) or (f"Did you mean '{meant}'? " if meant else "")
+    return ConfigError(f"no setting '{key}'. {near}Known: {', '.join(known)}")

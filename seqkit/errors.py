@@ -45,8 +45,9 @@ class Stopped(BaseException):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"Did you mean 'x'? "`` for the name in ``known`` closest to ``name``, or an empty string."""
-    match = get_close_matches(name[:1000], list(known), n=1)
-    return f"Did you mean '{match[0]}'? " if match else ""
+    by_lower = {own.lower(): own for own in known}
+    match = get_close_matches(name[:1000].lower(), by_lower, n=1)
+    return f"Did you mean '{by_lower[match[0]]}'? " if match else ""
 
 
 def shortened(text: object, width: int = 60) -> str:

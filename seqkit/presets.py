@@ -70,7 +70,8 @@ def leave_out(
         unknown = _unknown(kind, chosen["name"], chosen)
         for option in unknown:
             if f"{kind}.{option}" in typed:
-                raise schema.unknown_option(registry.find(kind, chosen["name"]).factory, option, where)
+                factory = registry.find(kind, chosen["name"]).factory
+                raise schema.unknown_option(factory, option, where, _elsewhere(config, option))
         own = (own_name(kind) if unknown else None) or chosen["name"]
         for option in _unknown(kind, own, unknown):
             refusal = schema.unknown_option(registry.find(kind, own).factory, option, f"{kind}={own}")
@@ -79,6 +80,12 @@ def leave_out(
             values = ", ".join(f"{kind}.{option}={chosen.pop(option)}" for option in unknown)
             lines.append(f"{preset}: {values} left out, as {where} has no such option{'s' if len(unknown) > 1 else ''}")
     return lines
+
+
+def _elsewhere(config: dict[str, Any], option: str) -> str:
+    """Return the whole name of an option that one of the chosen components has, or an empty string."""
+    chosen = {kind: config[kind]["name"] for kind in registry.KINDS if isinstance(config.get(kind), dict)}
+    return next((f"{kind}.{option}" for kind, name in chosen.items() if not _unknown(kind, name, [option])), "")
 
 
 def _unknown(kind: str, name: str, given: Collection[str]) -> list[str]:

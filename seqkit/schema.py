@@ -161,14 +161,22 @@ def check(component: Callable, given: Mapping[str, Any], where: str) -> dict[str
     return values
 
 
-def unknown_option(component: Callable, name: str, where: str) -> ConfigError:
-    """Build the refusal of an option that a component does not have; ``where`` is as in ``check``."""
+def unknown_option(component: Callable, name: str, where: str, elsewhere: str = "") -> ConfigError:
+    """Build the refusal of an option that a component does not have.
+
+    Args:
+        component: Whose options there are.
+        name: Of the option.
+        where: As in ``check``.
+        elsewhere: Whole name of such an option of another component, ``optimizer.lr``; empty if there is none.
+    """
     known = [option.name for option in options(component)]
     renamed = getattr(component, "renamed_options", {})
     if name in renamed:
         return ConfigError(f"no option '{name}' in {where}: it is {where.partition('=')[0]}.{renamed[name]} now")
     listing = f"Options: {', '.join(known)}" if known else "It has no options"
-    return ConfigError(f"no option '{name}' in {where}. {nearest(name, known)}{listing}")
+    near = f"Did you mean '{elsewhere}'? " if elsewhere else nearest(name, known)
+    return ConfigError(f"no option '{name}' in {where}. {near}{listing}")
 
 
 def plain(component: Callable, values: Mapping[str, Any]) -> dict[str, Any]:

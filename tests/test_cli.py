@@ -23,11 +23,22 @@ SETTINGS = (
     "init_from, freeze"
 )
 
+READERS = "These read one: audio_folder, text_files, labelled_text, series_table, sequence_table, tagged_text"
+
 REFUSALS = {
     "model=lsmt": "no model 'lsmt'. Did you mean 'lstm'? Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",
+    "model=LSMT": "no model 'LSMT'. Did you mean 'lstm'? Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, peephole_lstm",
     "model.hiden_size=5": f"no option 'hiden_size' in model=lstm. Did you mean 'hidden_size'? Options: {LSTM}",
     "+model.foo=1": f"no option 'foo' in model=lstm. Options: {LSTM}",
     "modle=lstm": f"no setting 'modle'. Did you mean 'model'? Known: {SETTINGS}",
+    "lr=0.1": f"no setting 'lr'. Did you mean 'optimizer.lr=0.1'? Known: {SETTINGS}",
+    "learning_rate=0.1": f"no setting 'learning_rate'. Did you mean 'optimizer.lr=0.1'? Known: {SETTINGS}",
+    "epochs=3": f"no setting 'epochs'. Did you mean 'trainer.max_epochs=3'? Known: {SETTINGS}",
+    "experiment=forecast dropout=.1": f"no setting 'dropout'. Did you mean 'model.dropout=.1 or head.dropout=.1'? Known: {SETTINGS}",
+    "optimizer.batch_size=8": "no option 'batch_size' in optimizer=adamw. Did you mean 'data.batch_size'? Options: "
+    "lr, beta1, beta2, eps, weight_decay, groups",
+    "data=table.csv": f"no data 'table.csv'. Did you mean 'data=NAME data.path=table.csv'? {READERS}",
+    "experiment=forecast data=table.csv": f"no data 'table.csv'. Did you mean 'data.path=table.csv'? {READERS}",
     "sede=3": f"no setting 'sede'. Did you mean 'seed'? Known: {SETTINGS}",
     "model.hidden_size=abc": "model.hidden_size=abc: not an integer",
     "model.dropout=x": "model.dropout=x: not a number",

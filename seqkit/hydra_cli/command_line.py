@@ -71,7 +71,7 @@ def hydra_main(arguments: Sequence[str], job: Callable[[Config, list[str]], None
         except Exception as error:
             if full_error or isinstance(error, BrokenPipeError):  # the reader of Hydra's own output has seen enough
                 raise
-            raise explain(error) from None
+            raise explain(error, overrides) from None
         finally:
             sys.argv = argv
             os.environ.pop("HYDRA_FULL_ERROR") if full_error is None else os.environ.update(HYDRA_FULL_ERROR=full_error)

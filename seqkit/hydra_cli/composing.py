@@ -2,8 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ from seqkit import plugins, presets, registry
 from seqkit.config import CHOICES, Config, check
 from seqkit.errors import ConfigError, SeqkitError
 from seqkit.hydra_cli.explaining import explain
+from seqkit.hydra_cli.meant import no_other_hydra
 from seqkit.hydra_cli.nodes import register_preset_folders, store_nodes
 from seqkit.hydra_cli.words import key_of, without_null
 
@@ -26,7 +26,7 @@ def compose(overrides: Sequence[str]) -> Config:
     from omegaconf import OmegaConf
 
     def composed() -> Any:
-        with _no_other_hydra(), initialize_config_module("seqkit.conf", version_base="1.3"):
+        with no_other_hydra(), initialize_config_module("seqkit.conf", version_base="1.3"):
             config = hydra_compose("train", overrides=without_null(overrides), return_hydra_config=True)
             OmegaConf.set_struct(config, False)
             return plain(config, config.pop("hydra"))
@@ -37,21 +37,8 @@ def compose(overrides: Sequence[str]) -> Config:
     except SeqkitError:
         raise
     except Exception as error:
-        raise explain(error) from None
+        raise explain(error, overrides) from None
     return check(config)
-
-
-@contextmanager
-def _no_other_hydra() -> Iterator[None]:
-    """Put the Hydra of a program that calls seqkit aside."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    theirs = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        yield
-    finally:
-        GlobalHydra.instance().hydra = theirs
 
 
 def train(overrides: Sequence[str] = (), fresh: bool = False) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Errors of Hydra and OmegaConf as one line that names what would be right."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from seqkit import registry, schema
 from seqkit.config import CHOICES, unknown_setting
-from seqkit.errors import ConfigError, SeqkitError, shortened, unknown
+from seqkit.errors import ConfigError, SeqkitError, nearest, shortened, unknown
+from seqkit.hydra_cli.meant import is_file, meant, readers
 
 TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
 
@@ -28,29 +29,45 @@ def past_hydra() -> Iterator[None]:
         raise PastHydra(error) from error
 
 
-def explain(error: Exception) -> SeqkitError:
-    """Rewrite an error of Hydra or OmegaConf as one line that names what would be right."""
+def explain(error: Exception, overrides: Sequence[str] = ()) -> SeqkitError:
+    """Rewrite an error of Hydra or OmegaConf as one line that names what would be right, by all that was typed."""
     from hydra.errors import MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
     if isinstance(error, MissingConfigException):
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        return unknown(group, name, [option for option in error.options or [] if not option.startswith("_")])
+        known = [option for option in error.options or [] if not option.startswith("_")]
+        return _file_as_name(group, name, known, overrides) or unknown(group, name, known)
     if isinstance(error, OverrideParseException):
         return _unreadable(str(error.override))
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, OmegaConfBaseException):
-        return _explain_omegaconf(cause)
+        return _explain_omegaconf(cause, overrides)
     text = str(error)
     if (match := re.match(r"In '(\w+)/(\w+)'", text)) and isinstance(error.__context__, OmegaConfBaseException):
-        return ConfigError(f"{match[1]}={match[2]}: {_explain_omegaconf(error.__context__)}")
+        return ConfigError(f"{match[1]}={match[2]}: {_explain_omegaconf(error.__context__, overrides)}")
     if match := re.search(r"Ambiguous value for argument '(\S+)'", text):
         return ConfigError(f"{match[1]} gives several values: add -m to train each, or write [a,b] for a list")
     if "Got NoneType" in text:
         return ConfigError("this group takes a name, not null")
     if match := re.search(r"Could not override '([\w/@]+)'", text):
-        return unknown_setting(match[1])
+        return _unknown_setting(match[1], overrides)
     return ConfigError(" ".join(text.split()))
+
+
+def _unknown_setting(key: str, overrides: Sequence[str]) -> ConfigError:
+    values = [value for typed, _, value in (word.lstrip("+~").partition("=") for word in overrides) if typed == key]
+    return unknown_setting(key, meant(key, values[0] if values else "", overrides))
+
+
+def _file_as_name(group: str, name: str, known: Sequence[str], overrides: Sequence[str]) -> ConfigError | None:
+    """Build the refusal of a file where the name of a component is due; None where it is no file."""
+    if not is_file(name) or nearest(name, known) or not readers(group):
+        return None
+    right = meant(group, name, overrides)
+    return ConfigError(
+        f"no {group} '{shortened(name)}'. Did you mean '{right}'? These read one: {', '.join(readers(group))}"
+    )
 
 
 def _unreadable(override: str) -> ConfigError:
@@ -64,7 +81,7 @@ def _unreadable(override: str) -> ConfigError:
     )
 
 
-def _explain_omegaconf(error: Any) -> SeqkitError:
+def _explain_omegaconf(error: Any, overrides: Sequence[str]) -> SeqkitError:
     from omegaconf.errors import MissingMandatoryValue
 
     key = str(error.full_key or error.key or "")
@@ -77,7 +94,7 @@ def _explain_omegaconf(error: Any) -> SeqkitError:
         if option not in known:
             return schema.unknown_option(registry.find(group, kind).factory, option, f"{group}={kind}")
     if not option and kind == "settings" and f"'{key}' not in" in str(error):
-        return unknown_setting(key)
+        return _unknown_setting(key, overrides)
     if option and group in CHOICES and error.object_type in (None, dict):
         names = ", ".join(registry.names(group))
         return ConfigError(f"{key}: no {group} is chosen yet; name it too, {group}=NAME {key}=VALUE. Known: {names}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from seqkit.config import OPTIONAL
 from seqkit.errors import ConfigError, shortened
+from seqkit.hydra_cli.meant import meant
 
 SHORT_FLAGS = {
     "-m": "--multirun",
@@ -35,7 +36,7 @@ def typed_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     while rest:
         word = rest.pop()
         if word.startswith("-"):
-            flags.update([_flag(word, rest)])
+            flags.update([_flag(word, rest, list(overrides.values()))])
             continue
         key = key_of(word)
         if key in overrides:
@@ -49,14 +50,23 @@ def flag_words(flags: dict[str, str]) -> list[str]:
     return [word for flag in flags.items() for word in flag if word]
 
 
-def _flag(word: str, rest: list[str]) -> tuple[str, str]:
-    """Return a flag with its value, which may be the next word; ``rest`` are the words after it, the next one last."""
+def _flag(word: str, rest: list[str], before: list[str]) -> tuple[str, str]:
+    """Return a flag with its value, which may be the next word.
+
+    Args:
+        word: The flag.
+        rest: The words after it, the next one last.
+        before: Overrides before it.
+    """
     name, equals, value = word.partition("=")
     name = SHORT_FLAGS.get(name, name)
     if name not in FLAGS:
-        bare = name.lstrip("-")
+        others = [word for word in rest if not word.startswith("-")]
+        if not equals and rest and not rest[-1].startswith("-") and "=" not in rest[-1]:
+            value = rest.pop()
+        right = meant(name, value, [*before, *others]) if value else None
         known = ", ".join(("--fresh", "--exact", "--changed-code", "--json", "-m", *FLAGS))
-        raise ConfigError(f"no flag {name}; {f'write {bare}={value}' if value else f'Known: {known}'}")
+        raise ConfigError(f"no flag {name}; {f'write {right}' if right else f'Known: {known}'}")
     choices = FLAGS[name]
     if choices == ():
         if equals:

@@ -22,6 +22,7 @@ EXCEL = (".xlsx", ".xlsm", ".xlsb")
 PARQUET = (".parquet", ".pq")
 LINES = (".jsonl", ".ndjson")
 TRIED = 100  # rows by which the separator is found
+JSON = re.compile(rb'(\[\s*)?\{\s*("|$)|\[\s*$')
 START = 100_000  # characters of the first line that are looked at
 
 FORMATS = {
@@ -146,8 +147,8 @@ def refuse_other_formats(path: Path) -> None:
     for magic, name in FORMATS.items():
         if line.startswith(magic):
             raise DataError(f"{path}: is {name}. Expected a CSV file")
-    if path.suffix == ".json" and line.lstrip()[:1] in (b"[", b"{"):
-        raise DataError(f"{path}: is JSON. Expected an object per line, in a file named .jsonl, or a CSV file")
+    if JSON.match(line):
+        raise DataError(f"{path}: is JSON. Expected a CSV file, or of texts one with an object per line, named .jsonl")
     if b"\0" in line:
         raise DataError(f"{path}, line 1: holds NUL bytes, so it is no UTF-8 text. Expected a CSV file")
 

@@ -141,6 +141,10 @@ class Sentences(SpelledWords):
     """Sentences of spelled words, of which a file holds many.
 
     Attributes:
+        tokenizer: As of ``SpelledWords``.
+        characters: Likewise.
+        max_tokens: Likewise.
+        length: Likewise.
         column: Of the words in files of CoNLL columns; see ``conll.cell``.
         cells: Of a line of the training part's files; 0 where they differ.
         encoding: Of files.
