@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Any
 
 import seqkit
 from seqkit import schema
-from seqkit.errors import ConfigError, PluginError, shown, unknown
+from seqkit.errors import ConfigError, PluginError, shortened, shown, unknown
 from seqkit.origin import Origin, is_built_in
 from seqkit.process_state import left_alone
 
@@ -218,6 +218,10 @@ finders: list[Callable[[str, str | None], None]] = []
 """Called with a kind and a name that is not registered, to import what may register it; with None for every name."""
 
 
+hints: list[Callable[[str], str]] = []
+"""Called with a name that nothing registers; returns what to do, a sentence with a space behind it, or nothing."""
+
+
 def load_built_in() -> None:
     """Import the modules that hold seqkit's own components, and the one that finds plugins."""
     for module in seqkit.BUILT_IN:
@@ -257,8 +261,16 @@ def find(kind: str, name: str) -> Component:
         for finder in finders:
             finder(kind, name)
     if name not in _components[kind]:
-        raise unknown(kind, name, names(kind), HOW_FOUND)
+        raise no_component(kind, name, names(kind), HOW_FOUND)
     return _components[kind][name]
+
+
+def no_component(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> ConfigError:
+    """Build the refusal of a name that nothing registers, as ``unknown``, or by what a plugin's memory has to say."""
+    said = next(filter(None, (hint(name) for hint in hints)), "")
+    if not said:
+        return unknown(kind, name, known, otherwise)
+    return ConfigError(f"no {kind} '{shortened(name)}'. {said}Known: {', '.join(sorted(known))}")
 
 
 @contextmanager

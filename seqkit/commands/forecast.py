@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows = list(zip(*columns.values(), strict=True))
     if not arguments.output:
         cells = [[f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows[:LINES]]
-        print(text_table(list(columns), cells))
+        print(text_table(list(columns), cells, "written by --output FILE.csv"))
         if len(rows) > LINES:
             print(f"... {len(rows) - LINES:,} more rows; --output FILE.csv writes all")
     if written:

@@ -62,6 +62,9 @@ class OptionalInputKind(Protocol):
     endings: ClassVar[tuple[str, ...]]
     """Endings of the files that it reads, in lower case, for predicting for all files of a folder."""
 
+    cells: ClassVar[str]
+    """Meaning of the cells that ``read_cell`` takes, in the plural, for messages."""
+
     def read_cell(self, cell: str, folder: Path) -> Tensor:
         """Make one sequence of a cell of a table in ``folder``, or of a line of standard input; raises as ``read``."""
         ...

@@ -12,12 +12,14 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
+from seqkit import schema
 from seqkit.contracts.batch import Batch, Split
 from seqkit.contracts.components import Data
 from seqkit.contracts.spec import DataSpec
 from seqkit.data.ordering import rows_of_rank
-from seqkit.errors import PluginError, SeqkitError
+from seqkit.errors import DataError, PluginError, SeqkitError
 from seqkit.faults import fault
+from seqkit.inputs.delimited import ColumnError
 from seqkit.interrupting import reached
 from seqkit.process_state import left_alone
 from seqkit.ranks import group
@@ -34,7 +36,23 @@ def set_up(data: Data) -> None:
             data.prepare()
         group().barrier()
         reached("data")
-        data.setup()
+        try:
+            data.setup()
+        except ColumnError as error:
+            option = _option_of(data, error.column)
+            raise DataError(f"{error}{f'. Say {option}' if option else ''}") from None
+
+
+def _option_of(data: Data, column: str) -> str:
+    """Return the option that names a column, as it is typed, or an empty string."""
+    try:
+        options = [option.name for option in schema.options(type(data))]
+    except PluginError:  # made by a function; its options are not those of the class
+        return ""
+    given = {name: getattr(data, name, None) for name in options}
+    alone = [f"data.{name}=COLUMN" for name, value in given.items() if value == column]
+    among = [f"data.{name}=[COLUMN]" for name, value in given.items() if isinstance(value, list) and column in value]
+    return next(iter([*alone, *among]), "")
 
 
 def refuse_if_undescribed(data: Data) -> None:

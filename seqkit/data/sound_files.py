@@ -60,9 +60,6 @@ def read_manifest(path: Path, separator: Separator | None = None) -> tuple[str, 
     header = table.names
     table.require("path")
     kinds = [name for name in ("label", "transcript") if name in header]
-    columns = shortened(", ".join(header), 200)
-    if "path" not in header:
-        raise DataError(f"{path}: no column 'path'. {nearest('path', header)}Columns: {columns}")
     if not kinds:
         hint = nearest("label", header) or nearest("transcript", header)
         raise DataError(f"{path}: no column 'label' or 'transcript'. {hint}Columns: {listed(header)}")

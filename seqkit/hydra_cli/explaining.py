@@ -7,7 +7,7 @@ from typing import Any
 
 from seqkit import registry, schema
 from seqkit.config import CHOICES, unknown_setting
-from seqkit.errors import ConfigError, SeqkitError, nearest, shortened, unknown
+from seqkit.errors import ConfigError, SeqkitError, nearest, shortened
 from seqkit.hydra_cli.meant import is_file, meant, readers
 
 TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}  # as OmegaConf names them
@@ -37,7 +37,7 @@ def explain(error: Exception, overrides: Sequence[str] = ()) -> SeqkitError:
     if isinstance(error, MissingConfigException):
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         known = [option for option in error.options or [] if not option.startswith("_")]
-        return _file_as_name(group, name, known, overrides) or unknown(group, name, known)
+        return _file_as_name(group, name, known, overrides) or registry.no_component(group, name, known)
     if isinstance(error, OverrideParseException):
         return _unreadable(str(error.override))
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__

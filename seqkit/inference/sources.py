@@ -72,8 +72,7 @@ class Sources:
                 yield from self._rows(existing_file(one, delimited.FILE), self.column)
             else:
                 if hasattr(self.spec.inputs, "read_cell") and _is_table(one):
-                    names = ", ".join(read_text_table(existing_file(one, delimited.FILE), self.separator).names)
-                    raise ConfigError(f"{one}: is a table; say --column for the one to predict for. Columns: {names}")
+                    raise self._table_as_input(existing_file(one, delimited.FILE))
                 yield from self._file(one)
 
     def files_of(self, folder: Path) -> list[Path]:
@@ -99,6 +98,15 @@ class Sources:
         if self.column or "-" in map(str, self.given) or many:
             return None
         return sum(len(self.files_of(Path(one))) if _is_folder(one) else 1 for one in self.given)
+
+    def _table_as_input(self, path: Path) -> ConfigError:
+        inputs, names = self.spec.inputs, read_text_table(path, self.separator).names
+        files = " and ".join(getattr(inputs, "endings", ())) or "other"
+        cells = getattr(inputs, "cells", "inputs")
+        return ConfigError(
+            f"{path}: is a table, and this run reads {files} files; if it has a column of {cells}, say --column "
+            f"COLUMN. Columns: {delimited.listed(names)}"
+        )
 
     def _file(self, source: Any) -> Iterator[Source]:
         """Yield what one file or text is: one sequence, or the many that a file holds."""

@@ -68,10 +68,7 @@ class TextTable:
         """Refuse the table if it has not these columns; None is passed over."""
         for name in columns:
             if name is not None and name not in self.names:
-                raise DataError(
-                    f"{self.path}: no column '{shortened(name)}'. {nearest(name, self.names)}"
-                    f"Columns: {listed(self.names)}"
-                )
+                raise no_column(self.path, name, self.names)
 
     @property
     def fact(self) -> str:
@@ -211,6 +208,19 @@ def read_frame(path: Path) -> Any:
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: cannot be read as Excel: {first_line(error)}") from None
     raise DataError(f"{path}: has sheets {listed(sheets)}. Expected one; save the sheet to read in a file of its own")
+
+
+class ColumnError(DataError):
+    """A column that a table does not have."""
+
+    column: str
+
+
+def no_column(path: Path, column: str, names: Sequence[str]) -> ColumnError:
+    """Build the refusal of a column that is not among the names of a table's columns."""
+    error = ColumnError(f"{path}: no column '{shortened(column)}'. {nearest(column, names)}Columns: {listed(names)}")
+    error.column = column
+    return error
 
 
 def listed(names: Iterable[str]) -> str:

@@ -7,10 +7,14 @@ import fcntl
 import json
 import logging
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 from platformdirs import user_data_dir
 
+from seqkit.errors import shown
 from seqkit.files import disk_reason, write_atomic
 from seqkit.origin import digest
 
@@ -42,6 +46,16 @@ def remember(file: Path, sha256: str | None = None) -> None:
 def files_of(sha256: str) -> list[str]:
     """Return the files that this user used when their source had this sha256; an empty list if none had."""
     return _read().get(sha256, [])
+
+
+def used_before(name: str) -> str:
+    """Return how to load a file of this user's that registers a name, by its text; an empty string if none does."""
+    call = re.compile(rf"register\w*\((?:[^()]*,)?\s*[\"']{re.escape(name)}[\"']")
+    for file in dict.fromkeys(Path(file) for files in _read().values() for file in files):
+        with suppress(OSError):
+            if call.search(file.read_text(errors="replace")):
+                return f"You have used {shown(file)}, which registers it: add --plugin {quote(str(shown(file)))}. "
+    return ""
 
 
 def home() -> Path:

@@ -76,7 +76,10 @@ def _files(name: str) -> list[Path] | None:
         files = sorted(place.absolute().glob("*.py"))
         if files:
             return files
-        raise PluginError(f"{place}: this folder holds no .py file; a project is installed by `pip install -e {place}`")
+        packages = sorted(file.parent for file in place.glob("*/__init__.py") if file.parent.name != "tests")
+        named = f", or its package named: --plugin {packages[0]}" if packages else ""
+        installed = f"a project is installed by `pip install -e {place}`{named}"
+        raise PluginError(f"{place}: this folder holds no .py file; {installed}")
     if place.suffix == ".py" or os.sep in name:
         if not place.is_file():
             raise PluginError(f"{shortened(place)}: no such file{'' if place.suffix == '.py' else ' or folder'}")

@@ -1,14 +1,12 @@
 """The tables of a backtest, and its facts as CSV and JSON."""
 
 import json
-import shutil
-import sys
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
 from seqkit.report.sweep import Table
-from seqkit.report.text import columns_of, csv_text, number, text_table
+from seqkit.report.text import columns_of, csv_text, number
 
 BEST = " *"
 
@@ -44,12 +42,7 @@ def backtest_tables(facts: Mapping[str, Any]) -> list[Table]:
 
 def backtest_text(facts: Mapping[str, Any]) -> str:
     """Return the tables for a terminal, within its width."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    texts = []
-    for table in backtest_tables(facts):
-        rows = [[row.get(name, "") for name in table.header] for row in table.rows]
-        texts.append(f"{table.title}\n{text_table(table.header, rows, width)}")
-    return "\n\n".join(texts)
+    return "\n\n".join(table.text("in table.md") for table in backtest_tables(facts))
 
 
 def backtest_markdown(facts: Mapping[str, Any]) -> str:

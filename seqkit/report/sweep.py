@@ -26,9 +26,9 @@ class Table:
     header: list[str]
     rows: list[dict[str, str]]
 
-    def text(self) -> str:
-        """Return the table for a terminal."""
-        table = text_table(self.header, [[row.get(name, "") for name in self.header] for row in self.rows])
+    def text(self, all_in: str) -> str:
+        """Return the table for a terminal; ``all_in`` as of ``text_table``."""
+        table = text_table(self.header, [[row.get(name, "") for name in self.header] for row in self.rows], all_in)
         return f"{self.title}\n{table}" if self.title else table
 
     def markdown(self) -> str:

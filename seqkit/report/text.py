@@ -4,8 +4,17 @@ import csv
 import io
 import json
 import math
+import os
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
+
+MOST = 25
+"""Columns of a text table, wherever it is printed."""
+NAMED = 6
+"""Columns that are named of those left out."""
 
 
 def number(value: float | None) -> str:
@@ -23,27 +32,27 @@ def indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
-def text_table(header: list[str], rows: list[list[str]], width: int | None = None) -> str:
-    """Return a table in columns as wide as their longest cell.
+def text_table(header: list[str], rows: list[list[str]], all_in: str) -> str:
+    """Return a table in columns as wide as their longest cell, on a terminal within its width.
 
     Args:
-        header: Names of the columns.
+        header: Names of the columns, those that matter first: the last ones are left out where they do not fit, and
+            named below. The first two always stand.
         rows: Cells of each line.
-        width: Characters of a line; columns that do not fit follow below, beside the first one again. None is any.
+        all_in: Says where all columns are.
     """
+    on_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
+    width = shutil.get_terminal_size().columns if on_terminal else math.inf
     cells = [header, *rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    ends = [end - 2 for end in accumulate(width + 2 for width in widths)]
+    count = max(2, sum(end <= width for end in ends[:MOST]))
     cells.insert(1, ["-" * width for width in widths])
-    blocks: list[list[int]] = [[0]]
-    for column in range(1, len(header)):
-        taken = sum(widths[place] + 2 for place in blocks[-1])
-        if width and taken + widths[column] > width and len(blocks[-1]) > 1:
-            blocks.append([0])
-        blocks[-1].append(column)
-    return "\n\n".join(
-        "\n".join("  ".join(line[place].ljust(widths[place]) for place in block).rstrip() for line in cells)
-        for block in blocks
-    )
+    lines = ["  ".join(map(str.ljust, line[:count], widths)).rstrip() for line in cells]
+    if left := header[count:]:
+        names = ", ".join(left[:NAMED]) + ", ..." * (len(left) > NAMED)
+        lines.append(f"{len(left):,} more column{'s' * (len(left) > 1)}, {names}: {all_in}")
+    return "\n".join(lines)
 
 
 def csv_text(columns: Mapping[str, Sequence[Any]]) -> str:

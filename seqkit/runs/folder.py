@@ -15,7 +15,7 @@ import seqkit
 from seqkit import slurm
 from seqkit.config import Config, config_hash, content
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError, nearest
+from seqkit.errors import ConfigError, nearest, shown
 from seqkit.files import TEMPORARY, disk_reason, older, write_atomic
 from seqkit.runs import provenance
 from seqkit.runs.lock import lock
@@ -179,8 +179,9 @@ class RunFolder:
         """Return ``config.json``, its config as it was saved; raises as ``read_config``, and loads no plugin."""
         path = self.config_json
         if not path.is_file():
-            hint, parent = "", self.path.parent
-            if not self.path.is_dir() and parent.is_dir():
+            parent, meant = self.path.parent, _run_meant(self.path)
+            hint = f"Did you mean '{meant}'? " if meant else ""
+            if not hint and not self.path.is_dir() and parent.is_dir():
                 hint = nearest(self.path.name, [entry.name for entry in parent.iterdir() if entry.is_dir()])
             raise ConfigError(
                 f"{self.path} is not a run: there is no {path.name} in it. {hint}Expected a folder runs/NAME/ID"
@@ -205,6 +206,15 @@ class RunFolder:
         except (OSError, ValueError):
             return None
         return {**report, "run": str(self.path)} if isinstance(report, dict) else None
+
+
+def _run_meant(path: Path) -> Path | None:
+    """Return the run that a folder which is none may stand for: the newest in it, or one below runs/ of that name."""
+    for folder in (shown(path), "runs" / shown(path)):
+        configs = [folder / "config.json", *folder.glob("*/config.json"), *folder.glob("*/*/config.json")]
+        if found := [config for config in configs if config.is_file()]:
+            return max(found, key=lambda config: config.stat().st_mtime).parent
+    return None
 
 
 def new_id() -> str:

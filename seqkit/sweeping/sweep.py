@@ -177,7 +177,7 @@ class Sweep:
         with suppress(OSError):
             write_atomic(ledger.table_md, "\n\n".join(table.markdown() for table in tables) + "\n")
             write_atomic(ledger.table_csv, tables[0].csv())
-        return "\n\n".join(table.text() for table in tables)
+        return "\n\n".join(table.text(f"in {ledger.table_md.name}") for table in tables)
 
     def _say_end(self, job: Job) -> None:
         end = job.refusal

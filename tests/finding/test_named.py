@@ -59,6 +59,8 @@ def test_a_module_is_named(fresh, monkeypatch, tmp_path):
     ("gone/", "seqkit: gone: no such file or folder"),
     ("a b", "seqkit: 'a b' is no file, folder or module"),
     ("empty/", "seqkit: empty: this folder holds no .py file; a project is installed by `pip install -e empty`"),
+    ("project", "seqkit: project: this folder holds no .py file; a project is installed by `pip install -e project`, or its "
+                "package named: --plugin project/seqkit_unit"),
     ("./notes.txt", "seqkit: notes.txt: is no .py file"),
     ("broken.py", "seqkit: --plugin broken.py: {here}/broken.py:2: ZeroDivisionError: division by zero"),
     ("my-cell.py", "seqkit: --plugin my-cell.py: {here}/my-cell.py: a module's name has letters, digits and _ only; "
@@ -67,6 +69,7 @@ def test_a_module_is_named(fresh, monkeypatch, tmp_path):
 ])  # fmt: skip
 def test_what_cannot_be_loaded_is_one_line(name, line, capsys):
     Path("empty").mkdir()
+    write(Path("project/seqkit_unit/__init__.py"), cell())
     for file, content in {"broken.py": "\n1 / 0", "my-cell.py": "", "sys.py": "", "notes.txt": ""}.items():
         write(Path(file), content)
     assert run(["list", "--plugin", name]) == 1

@@ -276,3 +276,15 @@ def test_a_memory_that_cannot_be_written_is_one_warning(fresh, caplog, monkeypat
     assert caplog.messages == [
         f"taken: cannot be written (file exists), so later commands need --plugin {Path('unit.py').absolute()}"
     ]
+
+
+@pytest.mark.parametrize("command", ["check model=unit", "train model=unit"])
+def test_a_name_of_a_file_used_before_is_refused_with_that_file(fresh, command, capsys):
+    memory.remember(write(Path("gone.py"), cell()).absolute())
+    Path("gone.py").unlink()
+    memory.remember(write(Path("my unit.py"), cell()).absolute())
+    assert run(command.split()) == 1
+    said = (
+        "no model 'unit'. You have used my unit.py, which registers it: add --plugin 'my unit.py'. Known: cifg_lstm, "
+    )
+    assert said in last_line(capsys)

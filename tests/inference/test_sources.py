@@ -13,6 +13,7 @@ from seqkit.inference.sources import Sources
 from seqkit.inputs.frames.spec import Frames
 from seqkit.inputs.tokens.spec import Tokens
 from seqkit.inputs.tokens.tokenizers import Characters
+from seqkit.inputs.waveform.spec import Waveform
 from seqkit.network import assemble
 from seqkit.registry import load_built_in
 from seqkit.tasks.classify.spec import Classes
@@ -56,8 +57,17 @@ def test_a_table_is_its_rows(tmp_path, name, content):
     assert ids(path, column="text", id="nr") == ["7", "8"]
     texts = [source.read().tolist() for source in Sources(SPEC, [path], "text")]
     assert texts == [SPEC.inputs.tokenizer.encode(text).tolist() for text in ("abc", "cab")]
-    with pytest.raises(ConfigError, match="is a table; say --column for the one to predict for. Columns: nr, text"):
+    with pytest.raises(
+        ConfigError, match="reads .txt files; if it has a column of texts, say --column COLUMN. Columns: nr"
+    ):
         ids(str(path))
+
+
+def test_a_table_is_no_recording(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ConfigError, match="t.csv: is a table, and this run reads .wav and .flac files; if it has a column "
+                       "of paths of recordings, say --column COLUMN. Columns: a, b"):  # fmt: skip
+        list(Sources(DataSpec(Waveform(8000), Classes(("x", "y"), (1, 1))), [str(tmp_path / "t.csv")]))
 
 
 @pytest.mark.parametrize("text", ["abc" * 5000, "abc is in a.csv", "a\nb"])

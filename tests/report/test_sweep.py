@@ -16,7 +16,7 @@ def report(number, overrides, valid=None, direction="max", baselines=(("guess", 
 
 
 def sweep_table(reports):
-    return "\n\n".join(table.text() for table in sweep_tables(reports))
+    return "\n\n".join(table.text("in table.md") for table in sweep_tables(reports))
 
 
 def test_sweep_table_shows_each_job_by_the_score_that_decides_and_the_naive_scores():

@@ -1,15 +1,21 @@
 from seqkit.report.text import text_table
 
+HEADER, ROWS = ["test", "first", "second", "third"], [["model", "1", "2", "3"]]
 
-def test_a_table_wider_than_the_terminal_goes_on_below():
-    header, rows = ["test", "first", "second", "third"], [["model", "1", "2", "3"]]
-    whole = text_table(header, rows)
+
+def test_the_first_columns_of_a_wide_table_fit_the_terminal(monkeypatch):
+    whole = text_table(HEADER, ROWS, "in report.md")
     assert len(whole.splitlines()) == 3
-    parts = text_table(header, rows, width=20).split("\n\n")
-    assert [part.splitlines()[0].split() for part in parts] == [["test", "first", "second"], ["test", "third"]]
-    assert max(len(line) for part in parts for line in part.splitlines()) <= 20
-    assert text_table(header, rows, width=len(whole.splitlines()[0])) == whole
+    monkeypatch.setenv("COLUMNS", str(len(whole.splitlines()[0])))
+    assert text_table(HEADER, ROWS, "in report.md") == whole
+    monkeypatch.setenv("COLUMNS", "20")
+    assert text_table(HEADER, ROWS, "in report.md").splitlines() == [
+        "test   first  second", "-----  -----  ------", "model  1      2", "1 more column, third: in report.md"
+    ]  # fmt: skip
 
 
-def test_columns_that_never_fit_stand_alone():
-    assert len(text_table(["a", "b", "c"], [["1", "2", "3"]], width=1).split("\n\n")) == 2
+def test_two_columns_always_stand(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1")
+    first, *_, last = text_table(HEADER, ROWS, "in report.md").splitlines()
+    assert first.split() == ["test", "first"]
+    assert last == "2 more columns, second, third: in report.md"

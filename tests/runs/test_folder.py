@@ -1,4 +1,6 @@
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,14 @@ def test_a_folder_without_a_newest_checkpoint_still_names_those_before_it(finish
 
 def test_where_a_run_lies_is_no_difference():
     assert config_difference({"id": "a", "m": {"x": 1}}, {"id": "b", "m": {"x": 2}}) == "m.x was 1, now 2"
+
+
+def test_a_folder_that_is_no_run_names_the_one_that_is_meant(finished):
+    shutil.copytree(finished, "runs/tiny/newer")
+    os.utime("runs/tiny/newer/config.json", (2**31, 2**31))
+    os.utime(Path("runs/tiny/finished/config.json"), (2**30, 2**30))
+    for typed, meant in (
+        ("tiny/finished", "finished"), ("runs/tiny", "newer"), ("tiny", "newer"), (Path("runs").absolute(), "newer")
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match=f"is not a run: .* Did you mean 'runs/tiny/{meant}'"):
+            RunFolder(Path(typed)).read_config()

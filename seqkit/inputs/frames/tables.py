@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from seqkit.errors import ConfigError, DataError, nearest, shortened
+from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.inputs.delimited import (
     EXCEL,
     MARKS,
@@ -20,6 +20,7 @@ from seqkit.inputs.delimited import (
     first_bad_line,
     first_line,
     listed,
+    no_column,
     read_frame,
 )
 from seqkit.inputs.frames.csv_head import plain_number, refuse_no_header
@@ -212,9 +213,7 @@ def open_table(
         refuse_no_header(path, frame.columns, frame.row(0, named=True) if frame.height else {}, wanted)
     for name in [*wanted, *others]:
         if name not in frame.columns:
-            raise DataError(
-                f"{path}: no column '{shortened(name)}'. {nearest(name, frame.columns)}Columns: {listed(frame.columns)}"
-            )
+            raise no_column(path, name, frame.columns)
     if frame.height == 0:
         raise DataError(f"{path}: has no rows below its header. Expected one row a time step")
     line_R = np.arange(frame.height) + (1 if path.suffix in PARQUET else 2)

@@ -26,6 +26,7 @@ class Tokens:
 
     frontend: ClassVar[str] = "embedding"
     endings: ClassVar[tuple[str, ...]] = (".txt",)
+    cells: ClassVar[str] = "texts"
     meaning: ClassVar[str] = "tokens: places in spec.inputs.tokenizer.vocabulary"
     example_steps: ClassVar[int] = 50
     tokenizer: Tokenizer

@@ -25,6 +25,7 @@ class Waveform:
 
     frontend: ClassVar[str] = "logmel"
     endings: ClassVar[tuple[str, ...]] = (".wav", ".flac")
+    cells: ClassVar[str] = "paths of recordings"
     meaning: ClassVar[str] = "samples in -1 to 1, spec.inputs.sample_rate per second"
     sample_rate: int
 

@@ -41,6 +41,7 @@ class SpelledWords:
 
     frontend: ClassVar[str] = "words"
     endings: ClassVar[tuple[str, ...]] = (".txt",)
+    cells: ClassVar[str] = "texts"
     meaning: ClassVar[str] = (
         "words: places in spec.inputs.tokenizer.vocabulary, then those of their characters in spec.inputs.characters "
         "plus 2 (0 padding, 1 unknown)"
