@@ -204,7 +204,7 @@ def _run(config: Config, data: Any, run: RunFolder, exact: bool, changed_code: b
         finally:
             loggers.close()
         if ranks.first:
-            LOG.info("report %s (%.0f s in all)", shown(run.report_md), time.monotonic() - started)
+            LOG.info("report %s (%.0f s after the run was opened)", shown(run.report_md), time.monotonic() - started)
     return report
 
 

@@ -112,6 +112,15 @@ def test_an_experiment_that_is_not_there(capsys):
     assert "no experiment 'mors'. Did you mean 'morse'? Known: adding, audio_classify, " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("words", "is_default"), [("", True), ("model=gru", True), ("experiment=adding", False)])
+def test_a_training_of_the_default_experiment_says_so(words, is_default, monkeypatch, capsys):
+    monkeypatch.setattr("seqkit.experiment.train", lambda *_: {})
+    assert run(["train", *words.split(), "--json"]) == 0
+    model = "gru" if "gru" in words else "lstm"
+    said = f"seqkit: no experiment is named: training the default one, data=python_source model={model}. `seqkit list` "
+    assert capsys.readouterr().err.startswith(said) == is_default
+
+
 def test_train_evaluate_describe_resume(capsys):
     assert run(["train", *TINY, "id=a", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)

@@ -12,11 +12,13 @@ The flags of Hydra work too (-m, --cfg job, --config-dir DIR, --info defaults).
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from seqkit.config import Config
 from seqkit.errors import ConfigError
 from seqkit.hydra_cli import hydra_main
+from seqkit.hydra_cli.words import key_of
 from seqkit.sweeping.job import Flags
 
 TAKES_OVERRIDES = True
@@ -43,6 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
     flags = Flags(arguments.fresh, arguments.exact, arguments.changed_code)
 
     def job(config: Config, overrides: list[str]) -> None:
+        if not any(key_of(word).partition(".")[0] in ("data", "experiment") for word in overrides):
+            print(
+                f"seqkit: no experiment is named: training the default one, data={config['data']['name']} "
+                f"model={config['model']['name']}. `seqkit list` names others, for seqkit train experiment=NAME",
+                file=sys.stderr,
+            )
         report = train(config, flags.fresh, flags.exact, flags.changed_code)
         print(json.dumps({**report, "overrides": overrides}, indent=2) if arguments.json else terminal_summary(report))
 

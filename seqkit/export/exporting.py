@@ -4,6 +4,7 @@
 
 import copy
 import json
+import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch.export import ExportedProgram
 import seqkit
 from seqkit.contracts.batch import Batch, State
 from seqkit.contracts.spec import DataSpec
-from seqkit.errors import ConfigError, one_line
+from seqkit.errors import ConfigError, one_line, shown
 from seqkit.export import onnx
 from seqkit.export import program as programs
 from seqkit.export.portable import Format, Portable, extras_of
@@ -69,6 +70,7 @@ def export(
         raise ConfigError(f"format {format}: choose one of {', '.join(SUFFIX)}")
     programs.require(format)
     place = _place(checkpoint, exports, path, SUFFIX[format])
+    print(f"writing {shown(place)}, which can take minutes", file=sys.stderr)
     network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
     content, facts = write(network, spec, format)
     facts = {

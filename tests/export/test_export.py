@@ -249,7 +249,8 @@ def trained():
 def test_command(trained, capsys):
     capsys.readouterr()
     assert run(["export", str(trained)]) == 0
-    line = capsys.readouterr().out
+    line, told = capsys.readouterr()
+    assert told.startswith("writing runs/adding/a/export/best.onnx, which can take minutes\n")
     assert line.startswith("runs/adding/a/export/best.onnx: 1 x ONNX's LSTM; differs from the network by at most ")
     assert len(line.splitlines()) == 1
     said = json.loads(Path("runs/adding/a/export/best.onnx.json").read_text())
