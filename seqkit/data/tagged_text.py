@@ -136,7 +136,7 @@ class TaggedText:
         inputs: Any = replace(
             Sentences.fit(self.tokenizer, words, self.vocab_size),
             column=self.columns.word,
-            cells=cells.pop() if len(cells) == 1 else 0,
+            width=cells.pop() if len(cells) == 1 else 0,
             encoding=self.encoding,
         )
         self.spec = DataSpec(inputs, task)

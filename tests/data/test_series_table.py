@@ -223,7 +223,7 @@ def test_refuses_options_before_reading(ramp, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"targets": ["X"]}, "FILE: no column 'X'. Columns: time, x, y, note"),
+        ({"targets": ["X"]}, "FILE: no column 'X'. Did you mean 'x'? Columns: time, x, y, note"),
         ({"targets": ["note"]}, "FILE, line 2, column 'note': 'n' is not a number"),
         ({"split": [10, 6, 5]}, "FILE: has 20 rows. data.split takes 21"),
         ({"lookback": 9}, "FILE: the train part has 10 rows. data.lookback=9 and data.horizon=2 need at least 11"),

@@ -147,13 +147,13 @@ class Sentences(SpelledWords):
         max_tokens: Likewise.
         length: Likewise.
         column: Of the words in files of CoNLL columns; see ``conll.cell``.
-        cells: Of a line of the training part's files; 0 where they differ.
+        width: Cells of a line of the training part's files; 0 where they differ.
         encoding: Of files.
     """
 
     endings: ClassVar[tuple[str, ...]] = (".txt", ".conll", *NAMED)
     column: Column | None = None
-    cells: int = 0
+    width: int = 0
     encoding: str = "utf-8"
 
     def sentences(self, source: Any) -> list[tuple[str, tuple[str, ...]]]:
@@ -172,7 +172,7 @@ class Sentences(SpelledWords):
             return [(str(source), words)]
         lines = lines_of(path, self.encoding)
         widths = {len(cells_of(line)) for line in lines if line.strip() and not line.startswith(DOCUMENT)}
-        if path.suffix in self.endings[1:] or widths in ({self.cells}, {1}):
+        if path.suffix in self.endings[1:] or widths in ({self.width}, {1}):
             found = [
                 (sentence[0].number, tuple(cell(line, "word_column", self.column) for line in sentence))
                 for sentence in read_conll(path, self.encoding)

@@ -13,7 +13,7 @@ from seqkit.registry import load_built_in
 from seqkit.specs import spec_from_json, spec_to_json
 from seqkit.tasks.tag.spec import Tags
 
-KIND = replace(Sentences.fit("lower_word", ["Anna", "sees", "Rome", "."], None), cells=3)
+KIND = replace(Sentences.fit("lower_word", ["Anna", "sees", "Rome", "."], None), width=3)
 SPEC = DataSpec(KIND, Tags(("O", "B-LOC")))
 GIVEN = [("Zoë", "saw", "Kyoto", "."), ("Anna", "left", ".")]
 
@@ -85,7 +85,7 @@ def test_what_is_refused(network, tmp_path):
 def test_column_and_encoding_are_those_of_the_training(tmp_path):
     path = tmp_path / "t.conll"
     path.write_text("1 Zoë O\n2 saw O\n", encoding="latin-1")
-    kind = Sentences(KIND.tokenizer, KIND.characters, column=2, cells=3, encoding="latin-1")
+    kind = Sentences(KIND.tokenizer, KIND.characters, column=2, width=3, encoding="latin-1")
     again = spec_from_json(json.loads(json.dumps(spec_to_json(DataSpec(kind, SPEC.task))))).inputs
     assert again == kind
     assert again.sentences(path) == [(str(path), ("Zoë", "saw"))]
