@@ -10,10 +10,10 @@ WORKERS ?= 2
 train: .venv/ready
 	$(BIN)/seqkit train experiment=python_source
 
+test: export PYTHONDONTWRITEBYTECODE :=  # the processes that tests start need not compile what they import
 test: .venv/ready
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu and not slow and not slurm"
-	@echo "not run here: plugins from an empty environment (make test-plugins); tests marked slow (make test-slow), slurm (make test-slurm) and gpu (make test-gpu):" \
-	  "$$($(BIN)/python -m pytest -q --collect-only -m 'gpu or slow or slurm' -p no:cacheprovider | tail -n 1)"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not gpu and not slow and not slurm"
+	@echo "not run here: plugins from an empty environment (make test-plugins); tests marked slow (make test-slow), slurm (make test-slurm) and gpu (make test-gpu)"
 
 # In an empty environment: the wheel, seqkit new, plugins/README.md and the packages in plugins/. A few minutes.
 test-plugins: .venv/ready

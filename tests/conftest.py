@@ -1,5 +1,6 @@
 """What every test shares: one thread, an empty current folder, small real data, tiny runs."""
 
+import gc
 import shutil
 from pathlib import Path
 
@@ -14,10 +15,28 @@ TINY = [
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
+LONG = (
+    "test_readme.py", "test_ranks.py", "test_resume.py", "test_wheel.py", "test_runners.py", "test_export.py",
+    "test_verify_resume.py", "test_docs.py", "test_launch.py", "test_scores_over_ranks.py", "test_trust.py",
+)  # fmt: skip
+"""Files with tests of ten seconds and more."""
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the long tests, as one of them at the end would leave the other workers without work."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
+def pytest_collection_finish():
+    """Look for garbage less often: a tenth of the time of tests that compose configs went there."""
+    gc.set_threshold(50_000, 20, 50)
+
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch, tmp_path):
+def _alone(request, monkeypatch, tmp_path):
     """Run each test in an empty folder, on one thread, away from the user's accounts."""
+    if request.path.parent.name != "report":  # laying figures out is a fifth of a tiny training
+        monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda *_: None)
     torch.set_num_threads(1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WANDB_API_KEY", raising=False)

@@ -25,6 +25,7 @@ SERIES = {
     "Parquet named CSV": ({"t.csv": b"PAR1aaaa"}, "", "is a Parquet file; name it with the ending .parquet"),
     "garbage named Parquet": ({"t.parquet": b"garbage"}, "data.path=t.parquet", "t.parquet: cannot be read as Parquet"),
     "garbage named gz": ({"t.csv.gz": b"\x1f\x8bgarbage"}, "data.path=t.csv.gz", "t.csv.gz: cannot be read as CSV"),
+    "lines of an old Mac": ({"t.csv": hourly().replace("\n", "\r")}, "", "t.csv: its lines end in carriage returns alone"),
     "UTF-16": ({"t.csv": hourly().encode("utf-16")}, "", "is UTF-16 text; save it as UTF-8"),
     "Latin-1 header": ({"t.csv": hourly(header="date,löad,heat").encode("latin-1")}, "", "line 1"),
     "Latin-1 cell": ({"t.csv": hourly({5: "2024-01-01 03:00,0.1,é"}).encode("latin-1")}, "", "line 5"),

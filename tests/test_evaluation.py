@@ -142,6 +142,35 @@ def test_a_baseline_that_fails_is_dropped_with_a_warning(caplog):
     assert found.missing == ["baseline 'broken'"]
 
 
+class OverTime(Task):
+    """Adds to each prediction the sum of the inputs of all samples before it."""
+
+    def over_time(self, spec):
+        total = [0.0]
+
+        def change(prediction, batch):
+            before = []
+            for row in batch.inputs:
+                before.append(total[-1])
+                total.append(total[-1] + float(row.sum()))
+            return prediction + torch.tensor(before)[:, None]
+
+        return change
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("batch_size", [1, 3, 20])
+def test_predictions_are_changed_by_those_before_them_on_any_number_of_ranks(ranks, size, batch_size):
+    def work(rank):
+        return [
+            evaluate(network(), SimpleNamespace(task=OverTime()), Numbers(), "test", batch_size, before=given).model
+            for given in ((), [Batch(torch.tensor([[1.0] * 2])), Batch(torch.tensor([[5.0] * 2]))])
+        ]
+
+    # 6.75 as without; of samples 2n before n from 0 to 9 on average 24, and anew in each evaluation; 12 of those given.
+    assert ranks(size, work) == [[{"mean": 30.75, "count": 20.0}, {"mean": 42.75, "count": 20.0}]] * size
+
+
 def test_a_heads_own_metrics_are_added_to_the_model_only():
     found = scores(network(OwnHead()), baselines={"zeros": zeros})
     assert found.model == {"mean": 6.75, "own": 6.75, "count": 20.0}

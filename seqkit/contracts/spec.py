@@ -76,6 +76,13 @@ class OptionalInputKind(Protocol):
         """
         ...
 
+    def sentences(self, source: Any) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the sentences of a text or file, with a name each and their words as they stand there.
+
+        ``read`` takes such words, and an answer's ``words`` are these. Raises as ``read``.
+        """
+        ...
+
 
 class Metric(Protocol):
     """Sums over an evaluation split; a torchmetrics ``Metric``, so that devices can be joined."""

@@ -1,5 +1,6 @@
 """Training, validation and test parts: given by files, by folders or by a column, or drawn; and their classes."""
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from seqkit.errors import ConfigError, DataError, nearest, shortened
 from seqkit.files import existing
 from seqkit.tasks.classify.spec import Classes
 
+LOG = logging.getLogger("seqkit")
 ALIASES: dict[str, Split] = {"dev": "valid", "val": "valid", "validation": "valid"}
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -79,6 +81,8 @@ def class_folders(folder: Path, remedy: str) -> list[Path]:
 def classes(labels: Mapping[Split, Iterable[tuple[str, str]]], what: str, origin: object) -> Classes:
     """Return the task: the classes of the training part.
 
+    Classes that differ in case only, and those on no sample of the test part, are said in a warning.
+
     Args:
         labels: Of each part: the label of each sample, and where that stands.
         what: A sample: "text".
@@ -88,8 +92,11 @@ def classes(labels: Mapping[Split, Iterable[tuple[str, str]]], what: str, origin
         DataError: Another part has a class that it has not, or there are fewer than two.
     """
     counts = Counter(label for label, _ in labels["train"])
+    tested = set()
     for split in EVALUATED:
         for label, where in labels[split]:
+            if split == "test":
+                tested.add(label)
             if label not in counts:
                 near = nearest(label, counts).rstrip()
                 raise DataError(
@@ -101,6 +108,16 @@ def classes(labels: Mapping[Split, Iterable[tuple[str, str]]], what: str, origin
             f"{origin}: all {what}s are of one class, '{shortened(next(iter(counts)))}'; at least two are needed"
         )
     names = tuple(sorted(counts))
+    alike: dict[str, str] = {}
+    for name in names:
+        if (other := alike.setdefault(name.casefold(), name)) != name:
+            LOG.warning("%s: labels '%s' and '%s' are two classes that differ in case only", origin, other, name)
+    untested = [f"'{shortened(name)}'" for name in names if name not in tested]
+    if untested:
+        some = ", ".join(untested[:3]) + f" and {len(untested) - 3:,} more" * (len(untested) > 3)
+        LOG.warning(
+            "%s: no %s of the test part has the label %s; the test scores say nothing of it", origin, what, some
+        )
     return Classes(names, tuple(counts[name] for name in names))
 
 
@@ -135,6 +152,8 @@ def draw_parts(
         for part, fraction in fractions.items():
             for _ in range(min(max(1, round(fraction * len(members[group]))), len(order) - 1)):
                 parts[order.pop()] = part
+    if not parts:
+        raise DataError(f"{origin}: has no {what}")
     for part in fractions:
         if part not in parts:
             raise DataError(f"{origin}: {len(given)} {what} are too few to draw a {part} part")

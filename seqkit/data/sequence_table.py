@@ -21,7 +21,7 @@ from seqkit.data.parts import Fraction, check_fractions, class_folders, classes,
 from seqkit.data.scaling import fitted
 from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing, existing_file, sha256_of
-from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
+from seqkit.inputs.delimited import EXCEL, PARQUET, Separator, listed
 from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.long import read_long
 from seqkit.inputs.frames.sequences import TS, number_columns, read_ts
@@ -216,6 +216,7 @@ class SequenceTable:
         self.facts: dict[str, Any] = {"origin": str(origin)}
         if notation.words:
             self.facts["read as"] = notation.words
+        self.facts["inputs"] = listed(first.names)
         self.facts |= {str(split): f"{len(parts[split]):,} sequences" for split in SPLITS}
         self.facts |= {"steps": f"{lengths[0]:,} to {lengths[-1]:,} per sequence", "split": drawn}
 

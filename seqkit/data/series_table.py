@@ -353,6 +353,7 @@ class SeriesTable:
             tuple(fit.read_mean_A[:read].tolist()),
             tuple(fit.read_scale_A[:read].tolist()),
             rate=table.times.rate if table.times else None,
+            step=table.times.distance(table.times.step) if table.times else None,
             time_column=self.time_column,
             missing=self.missing,
             repeats=self.repeats,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -19,35 +20,30 @@ from seqkit.data import ordering
 from seqkit.data.labelled_text import Sequences
 from seqkit.data.parts import Fraction, check_fractions, draw_parts, named_places
 from seqkit.data.text import VocabularySize
-from seqkit.errors import ConfigError, DataError, nearest, shortened
+from seqkit.errors import DataError, nearest, shortened
 from seqkit.files import sha256_of
-from seqkit.inputs.delimited import codec, no_text_reason
 from seqkit.inputs.tokens.reading import check_encoding
-from seqkit.inputs.words.spec import SpelledWords, word_tokenizer
+from seqkit.inputs.words.conll import EXPECTED, Column, cell, read_conll
+from seqkit.inputs.words.spec import Sentences, word_tokenizer
 from seqkit.padding import pad
 from seqkit.registry import register_data
 from seqkit.rng import generator
+from seqkit.tasks.tag.spans import OUTSIDE, SPAN, are_spans
 from seqkit.tasks.tag.spec import Tags
 
-EXPECTED = "a text file with a word and its tag per line (CoNLL columns) and an empty line after each sentence"
-CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
-GLOBAL = "# global.columns ="  # first line of CoNLL-U Plus, which names other columns
-DOCUMENT = "-DOCSTART-"  # between the documents of CoNLL-2003: no word
-LONGEST = 5000  # words of a sentence; beyond that the empty lines are missing
-
-Column = int | str
-"""A column of the file: its number from 1, or from the end as -1, or in CoNLL-U its name."""
+LOG = getLogger("seqkit")
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """Words with their tags, the part (None: to be drawn), the file and the line of the first word."""
+    """Words with their tags, the part (None: to be drawn), the file, the words' lines and the cells of the first."""
 
     words: list[str]
     tags: list[str]
     split: Split | None
     path: Path
     lines: list[int]
+    cells: int
 
 
 @dataclass(frozen=True)
@@ -130,13 +126,19 @@ class TaggedText:
         found = [
             replace(sentence, split=split)
             for split, place in self._places
-            for sentence in read_conll(place, self.columns, self.encoding)
+            for sentence in read_sentences(place, self.columns, self.encoding)
         ]
         sentences, drawn = self._split(found)
         parts = {split: [sentence for sentence in sentences if sentence.split == split] for split in SPLITS}
         task = tags(parts)
         words = [word for sentence in parts["train"] for word in sentence.words]
-        inputs: Any = SpelledWords.fit(self.tokenizer, words, self.vocab_size)
+        cells = {sentence.cells for sentence in parts["train"]}
+        inputs: Any = replace(
+            Sentences.fit(self.tokenizer, words, self.vocab_size),
+            column=self.columns.word,
+            width=cells.pop() if len(cells) == 1 else 0,
+            encoding=self.encoding,
+        )
         self.spec = DataSpec(inputs, task)
         place = {name: number for number, name in enumerate(task.names)}
         self._parts, self.facts = {}, {"origin": ", ".join(str(path) for _, path in self._places)}
@@ -186,36 +188,16 @@ class TaggedText:
         return [replace(sentence, split=part) for sentence, part in zip(sentences, parts, strict=True)], how
 
 
-def read_conll(path: Path, columns: Columns, encoding: str) -> Iterator[Sentence]:
+def read_sentences(path: Path, columns: Columns, encoding: str) -> Iterator[Sentence]:
     """Yield the sentences of a file of CoNLL columns.
 
     Raises:
         DataError: A line has not the columns, or no word or tag, or the file is no text or has no sentence.
     """
-    is_conllu = path.suffix in (".conllu", ".conllup")
-    names: tuple[str, ...] = CONLLU if is_conllu else ()
-    words, tags, lines, count, number = [], [], [], 0, 0
-    for number, line in enumerate([*_lines(path, encoding), ""], 1):
-        if is_conllu and line.startswith("#"):
-            names = tuple(line.removeprefix(GLOBAL).split()) if line.startswith(GLOBAL) else names
-            continue
-        if line and not line.isspace():
-            cells = line.split("\t") if "\t" in line else line.split()
-            if cells[0].startswith(DOCUMENT) or (is_conllu and not cells[0].isdigit() and _is_no_word(cells[0])):
-                continue
-            where = f"{path}, line {number}"
-            words.append(_cell(cells, "word_column", columns.word, names, where))
-            tags.append(_cell(cells, "tag_column", columns.tag, names, where))
-            lines.append(number)
-            if len(words) > LONGEST:
-                raise DataError(
-                    f"{where}: a sentence of more than {LONGEST:,} words; are empty lines between sentences?"
-                )
-        elif words:
-            yield Sentence(words, tags, None, path, lines)
-            words, tags, lines, count = [], [], [], count + 1
-    if not count:
-        raise DataError(f"{path}: holds no sentence. Expected {EXPECTED}")
+    for lines in read_conll(path, encoding):
+        words = [cell(line, "word_column", columns.word) for line in lines]
+        tags = [cell(line, "tag_column", columns.tag) for line in lines]
+        yield Sentence(words, tags, None, path, [line.number for line in lines], len(lines[0].cells))
 
 
 def tags(parts: dict[Split, list[Sentence]]) -> Tags:
@@ -241,53 +223,11 @@ def tags(parts: dict[Split, list[Sentence]]) -> Tags:
             f"{first.path}: {len(counts):,} different tags, such as '{shortened(first.tags[0])}'; is data.tag_column "
             "the right column?"
         )
-    return Tags(tuple(sorted(counts)))
-
-
-def _lines(path: Path, encoding: str) -> list[str]:
-    try:
-        content = path.read_bytes()
-        text = content.decode(codec(encoding))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}, line {line} (byte {error.start}): {no_text_reason(encoding)}") from None
-    if "\0" in text:
-        raise DataError(f"{path}: holds NUL bytes, so it is no text. Expected {EXPECTED}")
-    return [line.removesuffix("\r") for line in text.split("\n")]
-
-
-def _is_no_word(identity: str) -> bool:
-    """Whether the first cell of a CoNLL-U line is that of a range of words or of an empty node."""
-    return all(part.isdigit() for part in identity.replace("-", ".").split("."))
-
-
-def _cell(cells: Sequence[str], option: str, column: Column | None, names: Sequence[str], where: str) -> str:
-    """Return the word or the tag of a line."""
-    is_word = option == "word_column"
-    if column is None:
-        column = ("FORM" if is_word else "UPOS") if names else (1 if is_word else -1)
-        if not names and len(cells) < 2:
-            raise DataError(
-                f"{where}: one column, '{shortened(cells[0], 30)}'. Expected a word and its tag, separated by a tab or "
-                "spaces"
-            )
-    if isinstance(column, str):
-        if not names:
-            raise ConfigError(f"data.{option}={column}: only .conllu files name their columns; give a number, from 1")
-        if column not in names:
-            raise ConfigError(
-                f"data.{option}={column}: no such column. {nearest(column, names)}Known: {', '.join(names)}"
-            )
-        column = names.index(column) + 1
-    if column == 0 or abs(column) > len(cells):
-        wanted = names[column - 1] if names else f"data.{option}={column}"
-        counted = "columns are counted from 1" if column == 0 else f"{len(cells)} columns"
-        raise DataError(f"{where}: {counted}, so there is no {wanted}")
-    cell = cells[column - 1 if column > 0 else column].strip()
-    if not cell or (names and cell == "_" and not is_word):
-        raise DataError(
-            f"{where}: no {'word' if is_word else 'tag'} in column {names[column - 1] if names else column}"
+    if (like := [tag for tag in counts if SPAN.fullmatch(tag)]) and not are_spans([*counts]):
+        odd = next(tag for tag in counts if tag != OUTSIDE and tag not in like)
+        sentence = next(sentence for sentence in parts["train"] if odd in sentence.tags)
+        LOG.warning(
+            "%s, line %d: tag '%s' is neither %s nor of a span, as '%s' is; so no span is scored, but tags alone",
+            *(sentence.path, sentence.lines[sentence.tags.index(odd)], shortened(odd), OUTSIDE, shortened(like[0])),
         )
-    return cell
+    return Tags(tuple(sorted(counts)))

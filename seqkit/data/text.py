@@ -178,7 +178,7 @@ class TextFiles:
             made = self._tokenised()
             digests, returns, replaced, self.spec = made.digests, made.returns, made.replaced, made.spec
             parts: Mapping[Split, Any] = made.parts
-            sizes = _sizes(made.spec.inputs.tokenizer, made.sizes)
+            sizes = _sizes(made.spec.inputs.tokenizer, made.sizes, self.vocab_size)
         else:
             texts = [read_text(files, self.encoding, self.bad_bytes == "replace") for files in self._files]
             returns = sum(file.read_bytes().count(b"\r\n") for files in self._files for file in files)
@@ -303,17 +303,26 @@ def _number(
     for part, own in zip(SPLITS, pieces, strict=True):
         ids = tokenizer.ids(own)
         parts[part], sizes[part] = torch.from_numpy(ids), (len(ids), unknown(tokenizer, own, ids))
-    return DataSpec(Tokens(tokenizer), NextToken()), parts, _sizes(tokenizer, sizes)
+    return DataSpec(Tokens(tokenizer), NextToken()), parts, _sizes(tokenizer, sizes, vocab_size)
 
 
-def _sizes(tokenizer: Any, tokens: Mapping[str, tuple[int, int]]) -> dict[str, str]:
-    """Return in words how many tokens each split has, how many of them are unknown, and the size of the vocabulary."""
+def _sizes(tokenizer: Any, tokens: Mapping[str, tuple[int, int]], asked: int | None) -> dict[str, str]:
+    """Return in words how many tokens each split has, how many of them are unknown, and the size of the vocabulary.
+
+    Args:
+        tokenizer: Fitted.
+        tokens: Of each split, and those of them that are unknown.
+        asked: Size that was asked for.
+    """
     sizes = {
         part: f"{count:,} {tokenizer.plural}" + (f", {strange:,} of them not in the vocabulary" if strange else "")
         for part, (count, strange) in tokens.items()
     }
     vocabulary = tokenizer.vocabulary
-    return sizes | {"vocabulary": f"{len(vocabulary):,}" + f" with {UNKNOWN}" * (UNKNOWN in vocabulary)}
+    size = f"{len(vocabulary):,}" + f" with {UNKNOWN}" * (UNKNOWN in vocabulary)
+    if asked is not None and len(vocabulary) < asked:
+        size += f", as the training part has no more: data.vocab_size={asked}"
+    return sizes | {"vocabulary": size}
 
 
 def _parts(

@@ -6,7 +6,6 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from copy import copy
-from datetime import datetime
 from itertools import accumulate
 from math import floor
 from typing import cast
@@ -17,7 +16,7 @@ from torch.utils.data import Dataset
 
 from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.inputs.frames.tables import Table
-from seqkit.inputs.frames.times import microseconds
+from seqkit.inputs.frames.times import moment
 
 Sample = tuple[Tensor, Tensor, Tensor, int]
 Parts = Sequence[float] | Sequence[int] | Sequence[str]
@@ -136,4 +135,7 @@ def edges(table: Table, split: Parts, name: str = "") -> list[int]:
 
 
 def _microseconds(text: str) -> int:
-    return microseconds(datetime.fromisoformat(text))
+    found = moment(text)
+    if found is None:
+        raise ValueError(text)
+    return found

@@ -2,7 +2,7 @@
 
 # T time
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -38,7 +38,19 @@ def predict(network: Network, spec: DataSpec, inputs: Any) -> list[Any]:
     """
     sources = inputs if isinstance(inputs, list | tuple) else [inputs]
     lookback = getattr(spec.task, "lookback", None)
-    return [predict_sequence(network, spec, spec.inputs.read(source, lookback)) for source in sources]
+    answers = []
+    for source in sources:
+        answer = predict_sequence(network, spec, spec.inputs.read(source, lookback))
+        if hasattr(spec.inputs, "sentences"):
+            [(_, words)] = spec.inputs.sentences(source)
+            answer = named(answer, words)
+        answers.append(answer)
+    return answers
+
+
+def named(answer: dict[str, Any], words: Sequence[str] | None) -> dict[str, Any]:
+    """Return an answer with the words of its steps as they stand in the source, where it names them."""
+    return answer if words is None or "words" not in answer else {**answer, "words": list(words)}
 
 
 def predict_each(
@@ -79,7 +91,7 @@ def predict_each(
         for start in range(0, len(by_length), batch_size):
             batch = by_length[start : start + batch_size]
             answers |= zip(batch, predict_batch(network, spec, [sequences[number] for number in batch]), strict=True)
-        yield from ((window[number].id, answers[number]) for number in sequences)
+        yield from ((window[number].id, named(answers[number], window[number].words)) for number in sequences)
 
 
 @torch.no_grad()

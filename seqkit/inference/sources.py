@@ -26,10 +26,12 @@ class Source:
     Attributes:
         id: Its path, its row in a table, or its cell of the column that names the rows.
         read: Returns the sequence; raises ``DataError`` where it cannot be read.
+        words: Of the sequence as they stand in it, where it is one of words that answers name.
     """
 
     id: str
     read: Callable[[], Tensor]
+    words: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Sources:
     def __iter__(self) -> Iterator[Source]:
         for one in self.given:
             if isinstance(one, str) and one == "-":
-                yield from self._lines(sys.stdin)
+                yield from self._lines(getattr(sys.stdin, "buffer", sys.stdin))
             elif _is_folder(one):
                 for path in self.files_of(Path(one)):
                     yield from self._file(path)
@@ -92,7 +94,8 @@ class Sources:
 
     def count(self) -> int | None:
         """Return how many inputs there are; None where only reading them tells."""
-        if self.column or "-" in map(str, self.given) or hasattr(self.spec.inputs, "sequences"):
+        many = any(hasattr(self.spec.inputs, name) for name in ("sequences", "sentences"))
+        if self.column or "-" in map(str, self.given) or many:
             return None
         return sum(len(self.files_of(Path(one))) if _is_folder(one) else 1 for one in self.given)
 
@@ -108,6 +111,15 @@ class Sources:
     def _file(self, source: Any) -> Iterator[Source]:
         """Yield what one file or text is: one sequence, or the many that a file holds."""
         lookback = getattr(self.spec.task, "lookback", None)
+        if hasattr(self.spec.inputs, "sentences"):
+            try:
+                sentences = self.spec.inputs.sentences(source)
+            except SeqkitError as error:
+                yield Source(str(source), partial(_refuse, error))
+                return
+            for id, words in sentences:
+                yield Source(id, partial(self.spec.inputs.read, words), words)
+            return
         if hasattr(self.spec.inputs, "sequences") and _is_path(source):
             try:
                 many = self.spec.inputs.sequences(Path(source), lookback)
@@ -121,15 +133,24 @@ class Sources:
                 return
         yield Source(str(source), lambda: self.spec.inputs.read(source, lookback))
 
-    def _lines(self, lines: Iterable[str]) -> Iterator[Source]:
+    def _lines(self, lines: Iterable[str | bytes]) -> Iterator[Source]:
+        empty = True
         for number, line in enumerate(lines, 1):
-            text = line.rstrip("\r\n")
+            try:
+                text = _text(line, number)
+            except DataError as error:
+                empty = False
+                yield Source(str(number), partial(_refuse, error))
+                continue
             if not text:
                 continue
+            empty = False
             if hasattr(self.spec.inputs, "read_cell"):
                 yield self._cell(str(number), text, Path(), f"line {number}")
             else:
                 yield from self._file(text)
+        if empty:
+            raise DataError("standard input: no line to predict for")
 
     def _rows(self, path: Path, column: str) -> Iterator[Source]:
         table = read_text_table(path, self.separator)
@@ -149,7 +170,19 @@ class Sources:
                 raise DataError(f"{where}: '{shortened(cell)}' holds nothing to predict from")
             return sequence
 
-        return Source(id, read)
+        inputs = self.spec.inputs
+        return Source(id, read, tuple(inputs.split(cell)) if hasattr(inputs, "sentences") else None)
+
+
+def _text(line: str | bytes, number: int) -> str:
+    """Return a line of standard input without its end; raises ``DataError`` where it is no text."""
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8") if isinstance(line, bytes) else line
+    except UnicodeDecodeError:
+        raise DataError(f"standard input, line {number}: is not UTF-8") from None
+    if "\0" in text:
+        raise DataError(f"standard input, line {number}: holds NUL bytes, so it is no text")
+    return text.rstrip("\r\n")
 
 
 def _is_path(source: Any) -> bool:

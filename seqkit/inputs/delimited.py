@@ -22,6 +22,7 @@ EXCEL = (".xlsx", ".xlsm", ".xlsb")
 PARQUET = (".parquet", ".pq")
 LINES = (".jsonl", ".ndjson")
 TRIED = 100  # rows by which the separator is found
+JSON = re.compile(rb'(\[\s*)?\{\s*("|$)|\[\s*$')
 START = 100_000  # characters of the first line that are looked at
 
 FORMATS = {
@@ -143,6 +144,8 @@ def refuse_other_formats(path: Path) -> None:
     for magic, name in FORMATS.items():
         if line.startswith(magic):
             raise DataError(f"{path}: is {name}. Expected a CSV file")
+    if JSON.match(line):
+        raise DataError(f"{path}: is JSON. Expected a CSV file, or of texts one with an object per line, named .jsonl")
     if b"\0" in line:
         raise DataError(f"{path}, line 1: holds NUL bytes, so it is no UTF-8 text. Expected a CSV file")
 
@@ -284,7 +287,9 @@ def _json_rows(path: Path, names: Sequence[str] | None, encoding: str | None) ->
                 if row is None and not text.strip():
                     continue
                 if not isinstance(row, dict):
-                    raise DataError(f'{where}: holds {shortened(text.strip())}. Expected an object {{"name": value}}')
+                    raise DataError(
+                        f'{where}: holds {shortened(text.strip())}. Expected one object {{"name": value}} per line'
+                    )
                 cells = {str(name): _cell(value) for name, value in row.items()}
                 yield where, {name: cells.get(name, "") for name in names} if names else cells
     except (OSError, EOFError) as error:

@@ -138,5 +138,9 @@ def _seed(run: Listed) -> str:
 def save(figure: Any, path: Path) -> None:
     """Write a figure, whole or not at all; the end of its name is one of ``FORMATS``."""
     content = io.BytesIO()
-    figure.savefig(content, format=path.suffix[1:], dpi=110)
+    if path.suffix == ".png":
+        figure.set_dpi(110)
+        figure.canvas.print_png(content)  # `savefig` would lay it out by drawing it once more
+    else:
+        figure.savefig(content, format=path.suffix[1:], dpi=110)
     write_atomic(path, content.getvalue())

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from torch.utils.data import Subset
@@ -16,7 +16,7 @@ from seqkit.testing import scores, tiny
 from seqkit.testing.answers import difference_reason, json_reason
 from seqkit.testing.check import CheckError, DoesNotApply, check, ensure, explained, require
 from seqkit.testing.line import Chosen
-from seqkit.testing.predicting import PredictionSubject
+from seqkit.testing.predicting import Given, PredictionSubject
 
 
 def check_task(name: str, data: str | Mapping[str, Any] | None = None) -> None:
@@ -99,6 +99,27 @@ def answers_are_plain_json(subject: PredictionSubject) -> None:
     ensure(isinstance(answers[0], dict), f"an answer is {type(answers[0]).__name__}; make it a dict")
     reason = json_reason(answers)
     ensure(not reason, f"an answer is no plain JSON: {reason}")
+
+
+@check("task", cheap=True)
+def over_time_looks_back_alone(subject: PredictionSubject) -> None:
+    """Scores would change with the batch size, or be those of a prediction that has seen what it is to predict."""
+    task, spec = subject.spec.task, subject.spec
+    if not hasattr(task, "over_time") or task.over_time(spec) is None:
+        raise DoesNotApply("no prediction is changed by those before it")
+
+    def walked(*parts: Given) -> list[dict[str, Any]]:
+        change = task.over_time(spec)
+        changed = [change(subject.prediction(given), given.batch) for given in parts]
+        return [answer for prediction in changed for answer in task.answers(prediction, spec)]
+
+    due, batch = walked(subject.whole), subject.whole.batch
+    reason = difference_reason(walked(*subject.alone), due)
+    ensure(not reason, f"over_time changes predictions otherwise where each is a batch of its own: {reason}")
+    assert batch.targets is not None
+    others = replace(subject.whole, batch=replace(batch, targets=batch.targets.roll(1, 0)))
+    reason = difference_reason(walked(others)[0], due[0])
+    ensure(not reason, f"over_time changes the first prediction by the targets of that prediction: {reason}")
 
 
 @check("task", cheap=True)

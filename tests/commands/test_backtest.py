@@ -1,7 +1,6 @@
 import csv
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -135,12 +134,8 @@ def test_many_series_and_every_head(head):
     assert "width_90" not in facts["best"]  # of which neither more nor less is better
 
 
-def test_intervals_are_adapted_by_what_was_missed_since_the_first_origin(monkeypatch):
-    calibrated = Series.calibrated
-    monkeypatch.setattr(  # a rate, whatever the validation part asks for
-        Series, "calibrated", lambda *given, **options: replace(calibrated(*given, **options), rate=0.2)
-    )
-    backtest("--origins", "3", "head=forecast", "head.adaptive=true")
+def test_intervals_are_adapted_by_what_was_missed_since_the_first_origin():
+    backtest("--origins", "3", "head=forecast", "head.adaptive=0.2")
     folds = folds_of([Path("runs/b/x-0")], 3)
     trained = load("runs/b/x-0")
     data = build("data", {**trained.config["data"], "fold": None})  # all of the test part, one window after another

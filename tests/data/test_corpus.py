@@ -117,7 +117,8 @@ def test_what_is_no_text_is_named_with_its_byte(tmp_path):
     path.write_bytes(content[:3000] + b"\n\xff\n" + content[3000:])
     with pytest.raises(DataError) as caught:
         made(path=str(path))
-    assert str(caught.value) == f"{path}: not UTF-8 at byte 3001; save it as UTF-8"
+    due = "save it as UTF-8, or give its encoding, as data.encoding=cp1252 (Windows) or latin-1"
+    assert str(caught.value) == f"{path}: not UTF-8 at byte 3001; {due}"
 
 
 def test_n_grams_of_a_large_text_are_those_of_its_start_and_say_so(tmp_path, monkeypatch):

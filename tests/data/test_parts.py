@@ -24,6 +24,8 @@ def test_what_is_given_stays_and_the_last_one_is_kept_for_training():
 def test_too_few_for_a_part():
     with pytest.raises(DataError, match=r"^t\.csv: 1 texts are too few to draw a valid part$"):
         drawn([None], ["a"], valid=0.5)
+    with pytest.raises(DataError, match=r"^t\.csv: has no texts$"):
+        drawn([], [], valid=0.5)
     with pytest.raises(ConfigError, match="leave nothing to train on"):
         check_fractions(0.5, 0.5)
 
@@ -51,3 +53,15 @@ def test_classes_are_those_of_the_training_part():
         classes({**labels, "test": [("c", "line 5")]}, "text", "t.csv")
     with pytest.raises(DataError, match=r"^t\.csv: all texts are of one class, 'b'; at least two are needed$"):
         classes({**labels, "train": [("b", "line 1")], "valid": []}, "text", "t.csv")
+
+
+def test_classes_that_may_be_one_and_those_that_no_test_part_has_are_said(caplog):
+    labels = {split: [(name, "") for name in ("a", "b")] for split in ("train", "valid", "test")}
+    classes(labels, "text", "t.csv")
+    assert not caplog.messages
+    labels["train"] += [(name, "") for name in ("Pos", "pos", "c", "d")]
+    classes(labels, "text", "t.csv")
+    assert caplog.messages == [
+        "t.csv: labels 'Pos' and 'pos' are two classes that differ in case only",
+        "t.csv: no text of the test part has the label 'Pos', 'c', 'd' and 1 more; the test scores say nothing of it",
+    ]

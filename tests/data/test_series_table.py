@@ -174,7 +174,7 @@ def test_fills_what_is_missing_as_told(tmp_path):
     path = tmp_path / "gap.csv"
     path.write_text("t,x\n2016-07-01,0\n2016-07-02,\n2016-07-03,2\n2016-07-05,4\n2016-07-05,9\n2016-07-06,5\n")
     data = one(
-        path=str(path), time_column="t", lookback=1, horizon=1, split=[3, 1, 2], missing="interpolate", repeats="first"
+        path=str(path), time_column="t", lookback=1, horizon=1, split=[3, 2, 1], missing="interpolate", repeats="first"
     )
     assert windows(data, "train") + windows(data, "valid") + windows(data, "test") == [([i], [i + 1]) for i in range(5)]
     assert data.facts["missing"] == "2 cells filled (interpolate), 1 rows put in for times left out"
@@ -223,7 +223,7 @@ def test_refuses_options_before_reading(ramp, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"targets": ["X"]}, "FILE: no column 'X'. Columns: time, x, y, note"),
+        ({"targets": ["X"]}, "FILE: no column 'X'. Did you mean 'x'? Columns: time, x, y, note"),
         ({"targets": ["note"]}, "FILE, line 2, column 'note': 'n' is not a number"),
         ({"split": [10, 6, 5]}, "FILE: has 20 rows. data.split takes 21"),
         ({"lookback": 9}, "FILE: the train part has 10 rows. data.lookback=9 and data.horizon=2 need at least 11"),

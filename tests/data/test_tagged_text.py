@@ -85,6 +85,17 @@ def test_a_batch_has_a_tag_per_word(tmp_path):
     assert torch.equal(data.spec.inputs.read(("#", "Rome", "winstrain")), part[0][0])
 
 
+def test_a_tag_that_is_of_no_span_is_said_with_its_line(tmp_path, caplog):
+    spans = "Rome B-LOC\nwins O\n\n" * 10
+    ready(path=write(tmp_path, "t.conll", spans))
+    assert not caplog.messages
+    path = write(tmp_path, "u.conll", spans + "I O\nsaw O\nTurin LOC\n\n")
+    ready(path=path, valid_fraction=0.05, test_fraction=0.05, seed=1)
+    assert caplog.messages == [
+        f"{path}, line 33: tag 'LOC' is neither O nor of a span, as 'B-LOC' is; so no span is scored, but tags alone"
+    ]
+
+
 BAD = {
     "one column": ("Rome\nwins\n\n", {}, "t.txt, line 1: one column, 'Rome'. Expected a word and its tag"),
     "a missing column": ("Rome NNP B\nwins VB\n\n", {"tag_column": 3}, "t.txt, line 2: 2 columns, so there is no data.tag_column=3"),

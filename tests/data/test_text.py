@@ -89,6 +89,13 @@ def test_words_end_each_line_with_eos_and_unk_in_the_text_is_the_one_unk(tmp_pat
     assert data.facts["test"] == "3 words"  # its <unk> is a word of the text
 
 
+def test_a_vocabulary_smaller_than_asked_for_is_said(tmp_path):
+    files = three(tmp_path, "a a a b b c c c c", "a b c d", "a b c")
+    data = ready(**files, tokenizer="word", vocab_size=5000, seq_len=1)
+    assert data.facts["vocabulary"] == "5 with <unk>, as the training part has no more: data.vocab_size=5000"
+    assert ready(**files, tokenizer="word", vocab_size=5, seq_len=1).facts["vocabulary"] == "5 with <unk>"
+
+
 def test_vocab_size_keeps_the_most_frequent(tmp_path):
     data = ready(**three(tmp_path, "a a a b b c c c c", "a b c d", "a b c"), tokenizer="word", vocab_size=3, seq_len=1)
     assert data.spec.inputs.vocabulary == ("<unk>", "c", "a")
@@ -269,7 +276,10 @@ def test_paths_are_refused_before_anything_is_read(tmp_path):
 
 def test_refuses_files_that_are_no_text(tmp_path):
     latin = write(tmp_path, b"one\ntwo\ncaf\xe9\n" * 9)
-    assert refusal(DataError, path=latin) == f"{latin}: not UTF-8 at byte 11 (line 3); save it as UTF-8"
+    assert refusal(DataError, path=latin) == (
+        f"{latin}: not UTF-8 at byte 11 (line 3); save it as UTF-8, or give its encoding, as data.encoding=cp1252 "
+        "(Windows) or latin-1"
+    )
     empty = write(tmp_path, "", "b.txt")
     assert refusal(DataError, path=empty) == f"{empty}: is empty. Expected UTF-8 text"
 

@@ -82,6 +82,20 @@ def test_standard_input_is_its_lines(monkeypatch):
     assert [len(source.read()) for source in sources] == [3, 3]
 
 
+def test_a_line_of_standard_input_that_is_no_text_is_refused_when_it_is_its_turn(monkeypatch):
+    bad = b"\xef\xbb\xbfabc\r\nca\xe9\nab\0c\ncab\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bad), encoding="ascii"))
+    first, second, third, fourth = Sources(SPEC, ["-"])
+    assert [len(source.read()) for source in (first, fourth)] == [3, 3]
+    with pytest.raises(DataError, match=r"^standard input, line 2: is not UTF-8$"):
+        second.read()
+    with pytest.raises(DataError, match=r"^standard input, line 3: holds NUL bytes, so it is no text$"):
+        third.read()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n\n")))
+    with pytest.raises(DataError, match=r"^standard input: no line to predict for$"):
+        list(Sources(SPEC, ["-"]))
+
+
 def test_a_file_of_many_sequences(tmp_path):
     spec = DataSpec(Frames(("x",), (0.0,), (1.0,), series="id"), SPEC.task)
     path = tmp_path / "t.csv"

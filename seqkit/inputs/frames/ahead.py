@@ -12,7 +12,7 @@ from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file
 from seqkit.inputs.frames.events import Words
 from seqkit.inputs.frames.latest import following, in_iso
-from seqkit.inputs.frames.long import LongTable, OneSeries, read_long
+from seqkit.inputs.frames.long import LongTable, OneSeries, listed, read_long
 from seqkit.inputs.frames.tables import NO_EVENTS, Gaps, Notation, Table
 from seqkit.inputs.frames.times import Times
 
@@ -81,7 +81,10 @@ class KnownAhead:
         own = self.by_name.get(whose)
         if own is None:
             assert self.long is not None
-            raise DataError(f"{self.long.path}: no rows of series '{shortened(one.name)}'. Expected the next {count:,}")
+            raise DataError(
+                f"{self.long.path}: no rows of series '{shortened(one.name)}'. Expected the next {count:,}; it has "
+                f"those of {listed(list(self.by_name))}"
+            )
         if ahead is None:
             rows = np.arange(count)
             if len(own.line_R) < count:

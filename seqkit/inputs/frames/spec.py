@@ -5,6 +5,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from itertools import chain
 from logging import getLogger
@@ -27,7 +28,7 @@ from seqkit.inputs.frames.reading import last, read_array
 from seqkit.inputs.frames.scaling import Transform, own_mean_and_scale
 from seqkit.inputs.frames.sequences import TS, read_ts
 from seqkit.inputs.frames.tables import FILE, Gaps, Notation, last_rows, refuse_no_logarithm
-from seqkit.inputs.frames.times import SECOND, Times
+from seqkit.inputs.frames.times import Times
 from seqkit.inputs.frames.wide import read_wide
 from seqkit.registry import register_inputs
 
@@ -68,6 +69,7 @@ class Frames:
             row before.
         members: Of each series of the training data its name, and mean and scale of its columns of the past, where
             these scale it; new ones are scaled by the rows that are given of them.
+        step: Time between neighbouring rows of the training data, in words; None where it is not known.
     """
 
     frontend: ClassVar[str] = "frames"
@@ -91,6 +93,7 @@ class Frames:
     window: bool = False
     transform: Transform = "none"
     members: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = field(default=(), compare=False)
+    step: str | None = field(default=None, compare=False)
 
     @property
     def meaning(self) -> str:
@@ -218,6 +221,13 @@ class Frames:
             found.append(Latest(past_TI, partial(self._whole, one), extras, about))
         if not found:
             raise DataError(f"{table.path}: no series has the {least:,} rows that the model was trained to read")
+        for column, levels in self.categories.items():
+            values = {str(one.static[self.names[column]]) for one in table.series if one.name not in short}
+            if unknown := sorted(values - {*levels}):
+                LOG.warning(
+                    "%s, column '%s': not in the training data, and read as unknown: %s",
+                    table.path, shortened(self.names[column]), listed(unknown),
+                )  # fmt: skip
         if short:
             LOG.warning(
                 "%s: without a forecast, having less than the %s rows that the model reads: series %s",
@@ -314,10 +324,11 @@ class Frames:
         return torch.from_numpy(framed(coming, names, roles, [()] * len(columns))).float()
 
     def _refuse_other_step(self, path: Path, times: Times) -> None:
-        if self.rate and times.rate != self.rate and len(times.at_R) > 1:
+        found = times.distance(times.step)
+        due = self.step or (str(timedelta(seconds=1 / self.rate)) if self.rate else found)
+        if found != due and len(times.at_R) > 1:
             raise DataError(
-                f"{path}: its rows are {times.distance(times.step)} apart, those of the training data "
-                f"{times.distance(round(SECOND / self.rate))}. Expected the same step"
+                f"{path}: its rows are {found} apart, those of the training data {due}. Expected the same step"
             )
 
     def chunk(self, chunk: Any) -> Tensor:

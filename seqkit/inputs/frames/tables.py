@@ -334,6 +334,10 @@ def _read_csv(path: Path, mark: str) -> Any:
     names = [re.sub(r"_duplicated_\d+$", "", name).strip() for name in frame.columns]
     if any("\ufffd" in name for name in names):
         raise DataError(f"{path}, line 1: the header is not UTF-8. Save the file as UTF-8")
+    if any("\r" in name for name in names):
+        raise DataError(
+            f"{path}: its lines end in carriage returns alone. Save it with the line ends of Unix or Windows"
+        )
     repeated = [name for number, name in enumerate(names) if name and name in names[:number]]
     if repeated:
         raise DataError(f"{path}: two columns are named '{shortened(repeated[0])}'. Expected one each")

@@ -12,6 +12,7 @@ import numpy as np
 
 SECOND = 1_000_000  # microseconds
 DAY = 86_400 * SECOND
+MONTH = re.compile(r"(\d{4})(?:-(\d\d)|[- ]?Q([1-4]))")
 ZONE = re.compile(r"[T ]\d.*?(Z|[+-]\d\d(?::?\d\d)?)$")
 
 
@@ -66,8 +67,14 @@ class Times:
 
 
 def moment(cell: Any) -> int | None:
-    """Return a cell that holds a date or time, or one in ISO 8601, as ``microseconds`` does; None for others."""
+    """Return a cell that holds a date or time, or one in ISO 8601, as ``microseconds`` does; None for others.
+
+    A month (2024-07) or quarter (2024-Q3) is its first day.
+    """
     try:
+        if isinstance(cell, str) and (match := MONTH.fullmatch(cell)):
+            year, month, quarter = match.groups()
+            cell = date(int(year), int(month) if month else 3 * int(quarter) - 2, 1)
         return microseconds(datetime.fromisoformat(cell) if isinstance(cell, str) else cell)
     except (ValueError, AttributeError):  # not ISO 8601, or no date at all
         return None

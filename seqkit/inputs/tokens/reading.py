@@ -38,11 +38,18 @@ def text_of(source: Any) -> tuple[str, str]:
     Raises:
         DataError: The file cannot be read.
     """
+    path, text = path_of(source), str(source)
+    return (repr(text), text) if path is None else (text, read_text([path]))
+
+
+def path_of(source: Any, endings: tuple[str, ...] = (".txt",)) -> Path | None:
+    """Return the file that a person names, also one of these endings that is not there; None for a text.
+
+    Raises as ``text_of``.
+    """
     text = str(source)
-    named = isinstance(source, Path) or (text.endswith(".txt") and len(text.split()) == 1)
-    if named or os.path.isfile(text):
-        return text, read_text([existing_file(text, "a UTF-8 text file")])
-    return repr(text), text
+    named = isinstance(source, Path) or (text.endswith(endings) and len(text.split()) == 1)
+    return existing_file(text, "a UTF-8 text file") if named or os.path.isfile(text) else None
 
 
 def chunk_of_tokens(tokenizer: Tokenizer, chunk: Any) -> Tensor:
@@ -72,14 +79,14 @@ def check_encoding(encoding: str) -> None:
         raise ConfigError(f"data.encoding={encoding}: save the file as UTF-8")
 
 
-def read_text(files: Sequence[Path], encoding: str = "utf-8", replace: bool = False) -> str:
+def read_text(files: Sequence[Path], encoding: str | None = None, replace: bool = False) -> str:
     """Return the text of files, one after the other, each ending its last line.
 
     The line ends of Windows become ``\\n``: a ``\\r`` that always foretells the next token would flatter every score.
 
     Args:
         files: Of text.
-        encoding: Of all of them.
+        encoding: Of all of them, that of an option ``data.encoding``; None where there is none, which is UTF-8.
         replace: Replace what is no text in it, instead of refusing it.
 
     Raises:
@@ -98,7 +105,7 @@ def read_text(files: Sequence[Path], encoding: str = "utf-8", replace: bool = Fa
     return "".join(texts)
 
 
-def decoded(file: Path, content: bytes, encoding: str = "utf-8", replace: bool = False, start: int = 0) -> str:
+def decoded(file: Path, content: bytes, encoding: str | None = None, replace: bool = False, start: int = 0) -> str:
     """Return the text of a file's content from byte ``start`` on, as ``read_text`` does; raises as that."""
 
     def where(place: int) -> str:
@@ -106,11 +113,12 @@ def decoded(file: Path, content: bytes, encoding: str = "utf-8", replace: bool =
         return f"byte {start + place}{line}"
 
     try:
-        name = encoding if start else codec(encoding)  # a byte order mark stands at the start
+        name = encoding or "utf-8" if start else codec(encoding)  # a byte order mark stands at the start
         text = content.decode(name, "replace" if replace else "strict").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        name = encoding.replace("utf-8", "UTF-8")
-        raise DataError(f"{file}: not {name} at {where(error.start)}; save it as UTF-8") from None
+        name = (encoding or "utf-8").replace("utf-8", "UTF-8")
+        other = ", or give its encoding, as data.encoding=cp1252 (Windows) or latin-1" if encoding else ""
+        raise DataError(f"{file}: not {name} at {where(error.start)}; save it as UTF-8{other}") from None
     if "\0" in text:
         raise DataError(
             f"{file}: a NUL at {where(content.index(0))}, so it is no UTF-8 text but UTF-16 or a binary file"

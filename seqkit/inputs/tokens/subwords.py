@@ -175,7 +175,7 @@ def _train(kind: str, name: str, pieces: list[str], size: int | None) -> Any:
             f"data.vocab_size={size}: data.tokenizer={name} needs {SMALLEST} tokens or more, of which 256 are the bytes"
         )
     if not pieces:
-        raise ConfigError(f"data.tokenizer={name}: there is no text to train the tokenizer on")
+        raise ConfigError(f"data.tokenizer={name}: the training part has no word to train the tokenizer on; give more")
     tokenizers = library(name)
     trainer = {"BPE": tokenizers.trainers.BpeTrainer, "Unigram": tokenizers.trainers.UnigramTrainer}[kind]
     whole = _of_bytes(getattr(tokenizers.models, kind)())

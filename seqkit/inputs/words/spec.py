@@ -15,8 +15,9 @@ from torch import Tensor
 
 from seqkit.errors import ConfigError, DataError
 from seqkit.inputs.chunks import as_chunk
-from seqkit.inputs.tokens.reading import text_of
+from seqkit.inputs.tokens.reading import path_of, text_of
 from seqkit.inputs.tokens.tokenizers import Tokenizer
+from seqkit.inputs.words.conll import DOCUMENT, NAMED, Column, cell, cells_of, lines_of, read_conll
 from seqkit.registry import find, register_inputs
 
 LENGTH = 20  # characters that are read of a word; of EWT's training words 1 in 1,000 is longer
@@ -84,7 +85,7 @@ class SpelledWords:
     def read(self, source: Any, lookback: int | None = None) -> Tensor:
         """Return inputs_TS of a text, of the content of a UTF-8 file, or of a tuple of words."""
         name, text = ("", "") if isinstance(source, tuple) else text_of(source)
-        words = [*map(str, source)] if isinstance(source, tuple) else self._split(text)
+        words = [*map(str, source)] if isinstance(source, tuple) else self.split(text)
         if not words:
             raise DataError(f"{name}: no text to predict from")
         words = words[: self.max_tokens]
@@ -92,7 +93,7 @@ class SpelledWords:
 
     def read_cell(self, cell: str, folder: Path) -> Tensor:
         """Return inputs_TS of the text in a cell of a table."""
-        return torch.from_numpy(self.rows(self._split(cell)[: self.max_tokens]))
+        return torch.from_numpy(self.rows(self.split(cell)[: self.max_tokens]))
 
     def words(self, inputs_TS: Tensor) -> list[str]:
         """Return the words as their characters spell them.
@@ -107,7 +108,7 @@ class SpelledWords:
 
     def chunk(self, chunk: Any) -> Tensor:
         if isinstance(chunk, str):
-            return torch.from_numpy(self.rows(self._split(chunk)))
+            return torch.from_numpy(self.rows(self.split(chunk)))
         due = f"text, or ids (words, {1 + self.length}) of words and their characters"
         values = as_chunk(chunk, (1 + self.length,), due)
         if not values.numel():
@@ -125,13 +126,72 @@ class SpelledWords:
         sizes_BT1 = torch.randint(1, self.length + 1, (rows, steps, 1), generator=draw)
         return torch.cat((words_BT1, spelled_BTC * (torch.arange(self.length) < sizes_BT1)), 2)
 
-    def _split(self, text: str) -> list[str]:
+    def split(self, text: str) -> list[str]:
+        """Return the words of a text, as they stand there."""
         kind: Any = self.tokenizer
         return kind.split(text)
 
     @cached_property
     def _id_by_character(self) -> dict[str, int]:
         return {character: 2 + place for place, character in enumerate(self.characters)}
+
+
+@register_inputs("sentences")
+@dataclass(frozen=True)
+class Sentences(SpelledWords):
+    """Sentences of spelled words, of which a file holds many.
+
+    Attributes:
+        tokenizer: As of ``SpelledWords``.
+        characters: Likewise.
+        max_tokens: Likewise.
+        length: Likewise.
+        column: Of the words in files of CoNLL columns; see ``conll.cell``.
+        width: Cells of a line of the training part's files; 0 where they differ.
+        encoding: Of files.
+    """
+
+    endings: ClassVar[tuple[str, ...]] = (".txt", ".conll", *NAMED)
+    column: Column | None = None
+    width: int = 0
+    encoding: str = "utf-8"
+
+    def sentences(self, source: Any) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the sentences of a text or a file, each with a name and its words as they stand there.
+
+        A text is one; a file's name for one is its line. Files with the ending of CoNLL columns, or with as many cells
+        in every line as the training part's, or with one, have columns. In other files each line is a sentence.
+
+        Raises:
+            DataError: The file cannot be read, or there are no words.
+        """
+        if isinstance(source, tuple) or (path := path_of(source, self.endings)) is None:
+            words = tuple(map(str, source)) if isinstance(source, tuple) else tuple(self.split(str(source)))
+            if not words:
+                raise DataError(f"{source!r}: no text to predict from")
+            return [(str(source), words)]
+        lines = lines_of(path, self.encoding)
+        widths = {len(cells_of(line)) for line in lines if line.strip() and not line.startswith(DOCUMENT)}
+        if path.suffix in self.endings[1:] or widths in ({self.width}, {1}):
+            found = [
+                (sentence[0].number, tuple(cell(line, "word_column", self.column) for line in sentence))
+                for sentence in read_conll(path, self.encoding)
+            ]
+        else:
+            found = [(number, tuple(self.split(line))) for number, line in enumerate(lines, 1) if line.strip()]
+        if not found:
+            raise DataError(f"{path}: no text to predict from")
+        return [(f"{path}:{number}" if len(found) > 1 else str(path), words) for number, words in found]
+
+    def read(self, source: Any, lookback: int | None = None) -> Tensor:
+        """Return inputs_TS of a sentence: a text, a file that holds one, or a tuple of words."""
+        (_, words), *others = self.sentences(source)
+        if others:
+            raise DataError(
+                f"{source}: holds {1 + len(others):,} sentences; `seqkit predict`, or predict_each of their sources, "
+                "predicts for each"
+            )
+        return super().read(words, lookback)
 
 
 def word_tokenizer(name: str) -> Any:

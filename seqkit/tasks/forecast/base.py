@@ -4,9 +4,10 @@
 # P numbers that a head needs per step and target, I input columns
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from seqkit.contracts.batch import Batch
@@ -19,6 +20,7 @@ from seqkit.tasks.forecast.known import KNOWN, KnownAhead
 from seqkit.tasks.forecast.spec import Series
 
 Anchor = Literal["auto", "last", "zero"]
+Adaptation = Annotated[bool, Field(strict=True)] | Annotated[float, Field(gt=0, lt=1)]
 
 
 class ForecastHead(nn.Module):

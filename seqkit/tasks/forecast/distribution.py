@@ -15,7 +15,7 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
 from seqkit.registry import register_head
 from seqkit.schema import Probability
-from seqkit.tasks.forecast.base import Anchor, ForecastHead
+from seqkit.tasks.forecast.base import Adaptation, Anchor, ForecastHead
 from seqkit.tasks.forecast.conformal import LEVELS
 from seqkit.tasks.forecast.prediction import SeriesPrediction
 from seqkit.tasks.forecast.quantile_functions import negative_binomial_quantiles, student_t_quantiles
@@ -41,7 +41,8 @@ class DistributionForecast(ForecastHead):
             subtracts (zero), as the mean of the training part or of the window; auto takes the last value where every
             target is among the inputs.
         dropout: Probability of dropping an output of the model in training.
-        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
+        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before: by the rate
+            that the validation part asks for (true), or by one that is given, such as 0.002.
 
     Raises:
         ConfigError: A target of a negative binomial is no count, or as ``Forecast``.
@@ -59,7 +60,7 @@ class DistributionForecast(ForecastHead):
         distribution: Literal["gaussian", "student_t", "negative_binomial"] = "gaussian",
         anchor: Anchor = "auto",
         dropout: Probability = 0.0,
-        adaptive: bool = False,
+        adaptive: Adaptation = False,
     ) -> None:
         name = "distribution_forecast"
         super().__init__(name, output_size, spec, causal, rows_per_sequence, anchor, dropout, numbers=2)

@@ -12,7 +12,7 @@ from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec
 from seqkit.registry import register_head
 from seqkit.schema import Probability
-from seqkit.tasks.forecast.base import Anchor, ForecastHead
+from seqkit.tasks.forecast.base import Adaptation, Anchor, ForecastHead
 from seqkit.tasks.forecast.prediction import SeriesPrediction
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
@@ -33,7 +33,8 @@ class Forecast(ForecastHead):
         loss: Mean squared error, mean absolute error, or Huber's (squared below one deviation, absolute above), in
             units of what the scaling divides by.
         dropout: Probability of dropping an output of the model in training.
-        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
+        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before: by the rate
+            that the validation part asks for (true), or by one that is given, such as 0.002.
 
     Raises:
         ConfigError: The data is no series, or does not have what an option needs.
@@ -52,7 +53,7 @@ class Forecast(ForecastHead):
         anchor: Anchor = "auto",
         loss: Literal["mse", "mae", "huber"] = "mse",
         dropout: Probability = 0.0,
-        adaptive: bool = False,
+        adaptive: Adaptation = False,
     ) -> None:
         super().__init__("forecast", output_size, spec, causal, rows_per_sequence, anchor, dropout)
         self.calibration = {"adaptive": adaptive}

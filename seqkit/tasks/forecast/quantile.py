@@ -13,7 +13,7 @@ from seqkit.contracts.spec import DataSpec
 from seqkit.errors import ConfigError
 from seqkit.registry import register_head
 from seqkit.schema import Probability
-from seqkit.tasks.forecast.base import Anchor, ForecastHead
+from seqkit.tasks.forecast.base import Adaptation, Anchor, ForecastHead
 from seqkit.tasks.forecast.prediction import SeriesPrediction
 
 
@@ -30,7 +30,8 @@ class QuantileForecast(ForecastHead):
             subtracts (zero), as the mean of the training part or of the window; auto takes the last value where every
             target is among the inputs.
         dropout: Probability of dropping an output of the model in training.
-        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before.
+        adaptive: Whether the levels of the quantiles are adapted over time, by what they missed before: by the rate
+            that the validation part asks for (true), or by one that is given, such as 0.002.
 
     Raises:
         ConfigError: The quantiles are none, or as ``Forecast``.
@@ -49,7 +50,7 @@ class QuantileForecast(ForecastHead):
         quantiles: list[float] = [0.05, 0.25, 0.5, 0.75, 0.95],  # noqa: B006  never written to
         anchor: Anchor = "auto",
         dropout: Probability = 0.0,
-        adaptive: bool = False,
+        adaptive: Adaptation = False,
     ) -> None:
         levels = tuple(quantiles)
         rising = all(low < high for low, high in zip((0.0, *levels), (*levels, 1.0), strict=True))

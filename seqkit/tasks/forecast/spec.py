@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from logging import getLogger
 from math import ceil
 from typing import Any, ClassVar
 
@@ -16,6 +17,8 @@ from seqkit.inputs.frames.scaling import Transform, transformed, window_mean_and
 from seqkit.padding import last_valid
 from seqkit.registry import register_task
 from seqkit.tasks.forecast.prediction import SeriesPrediction, interval_ends
+
+LOG = getLogger("seqkit")
 
 
 @register_task("forecast")
@@ -157,21 +160,28 @@ class Series:
             return constant(mean_C), constant(scale_C)
         return constant(self.mean), constant(self.scale)
 
-    def calibrated(self, spec: DataSpec, data: Any, predict: Predictor, adaptive: bool = False) -> "Series":
+    def calibrated(self, spec: DataSpec, data: Any, predict: Predictor, adaptive: float = False) -> "Series":
         """Return the series with the correction of the quantiles that the validation part asks for.
 
         Args:
             spec: Of the data.
             data: Set up.
             predict: The network's prediction for a batch.
-            adaptive: Whether to choose a rate of adaptation over time too.
+            adaptive: Rate of adaptation over time; True chooses it by the validation part.
         """
         from seqkit.tasks.forecast.conformal import chosen_rate, residual_quantiles
 
         levels, shifts_FCQ = residual_quantiles(predict, self, self.columns(spec), data)
+        ends, windows = interval_ends(levels), len(data.part("valid"))
+        if ends and windows < (needed := ceil(1 / levels[ends[0]] - 1e-9) - 1):
+            LOG.warning(
+                "the validation part has %d windows; an interval of %.0f %% needs %d or more, and is too narrow with "
+                "fewer: give it more rows (data.split), or read and forecast fewer (data.lookback, data.horizon)",
+                windows, 100 * (levels[ends[1]] - levels[ends[0]]), needed,
+            )  # fmt: skip
         shifts = tuple(tuple(tuple(row) for row in step) for step in shifts_FCQ.tolist())
-        rate = chosen_rate(predict, self, self.columns(spec), data, self.stride) if adaptive else 0.0
-        return replace(self, levels=levels, shifts=shifts, rate=rate)
+        rate = adaptive if adaptive is not True else chosen_rate(predict, self, self.columns(spec), data, self.stride)
+        return replace(self, levels=levels, shifts=shifts, rate=float(rate))
 
     def over_time(self, spec: DataSpec) -> Any:
         """Return what adapts one prediction after another, in the order of time; None where nothing does.

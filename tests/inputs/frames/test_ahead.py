@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,17 @@ def test_each_series_has_its_last_rows_its_times_and_what_is_known_ahead():
     assert ends[1].inputs[-1, 0].item() == pytest.approx(10 * (2 + torch.tensor(39 / 3.8).sin().item()), rel=1e-4)
     angle = torch.tensor([16.0, 17.0]) * torch.pi / 12
     assert torch.allclose(ends[1].extras["known"], torch.stack((torch.tensor([0.0, 1.0]), angle.sin()), 1), atol=1e-6)
+
+
+def test_a_category_that_was_not_trained_on_is_said(caplog):
+    latest(future())
+    assert "t.csv, column 'region': not in the training data, and read as unknown: 'S'" in caplog.text
+
+
+@pytest.mark.parametrize("step", ["1 month", "0:30:00", "1"])
+def test_rows_of_another_step_are_refused(step):
+    with pytest.raises(DataError, match=f"t.csv: its rows are 1:00:00 apart, those of the training data {step}."):
+        latest(future(), frames=replace(FRAMES, rate=None, step=step))
 
 
 def test_gaps_before_the_rows_that_are_read_are_no_matter():
@@ -110,7 +122,7 @@ REFUSED = {
     "no file": (None, {}, ConfigError, "known ahead (promo). Give them for the rows to come, with --known FILE"),
     "a column is missing": (future(header="shop,date,price"), {}, DataError, "k.csv: no column 'promo'"),
     "the series are missing": (future(header="store,date,promo"), {}, DataError, "k.csv: no column 'shop'. Columns: store"),
-    "one series is missing": (future(shops=("a", "c")), {}, DataError, "k.csv: no rows of series 'b'. Expected the next 2"),
+    "one series is missing": (future(shops=("a", "c")), {}, DataError, "k.csv: no rows of series 'b'. Expected the next 2; it has those of 'a', 'c'"),
     "ends too early": (future(hours=1), {}, DataError, "k.csv, line 5: series 'a' ends at 2024-01-02 16:00. Expected promo up to 2024-01-02 17:00"),
     "ends before the start": (future(hours=0), {}, DataError, "k.csv, line 3: series 'a' ends at 2024-01-02 15:00. Expected promo up to 2024-01-02 17:00"),
     "starts too late": (future().replace("a,2024-01-02 15:00,1\n", "").replace("a,2024-01-02 16:00,0\n", ""), {}, DataError, "k.csv: no row of series 'a' for 2024-01-02 16:00"),

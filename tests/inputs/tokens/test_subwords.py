@@ -69,7 +69,10 @@ def test_refusals_are_one_line(monkeypatch):
         ConfigError, match=r"^data.vocab_size=99: data.tokenizer=bpe needs 300 tokens or more, of which"
     ):
         fitted("bpe", 99)
-    with pytest.raises(ConfigError, match=r"^data.tokenizer=unigram: there is no text to train the tokenizer on$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^data.tokenizer=unigram: the training part has no word to train the tokenizer on; give more$",
+    ):
         fitted("unigram", text="")
     with pytest.raises(ConfigError, match=r"^data.vocab_size=99: data.tokenizer=byte has 256 tokens; leave it out$"):
         Bytes.fit(Bytes.pieces("a"), 99)

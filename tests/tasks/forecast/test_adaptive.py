@@ -8,6 +8,7 @@ import torch
 import seqkit
 from seqkit.contracts.batch import Batch
 from seqkit.contracts.spec import DataSpec
+from seqkit.errors import ConfigError
 from seqkit.inputs.frames import long
 from seqkit.inputs.frames.tables import read_table
 from seqkit.tasks.forecast import conformal
@@ -109,15 +110,16 @@ def test_the_rate_is_the_best_of_the_validation_part():
     assert chosen(0.3) == RATES[-1]
 
 
+SEA = [
+    "experiment=sea_temperature", "data.lookback=48", "data.horizon=4", "data.split=[300,60,130]", "id=x",
+    "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=2", "head=quantile_forecast",
+    "trainer.dry_run=false",
+]  # fmt: skip
+
+
 def test_a_run_keeps_its_rate_and_is_scored_in_the_order_of_time_at_any_batch_size(monkeypatch):
     monkeypatch.setattr(conformal, "RATES", (0.02,))
-    report = seqkit.train(
-        [
-            "experiment=sea_temperature", "data.lookback=48", "data.horizon=4", "data.split=[300,60,130]", "id=x",
-            "model.hidden_size=4", "trainer.accelerator=cpu", "trainer.max_steps=2", "head=quantile_forecast",
-            "head.adaptive=true", "trainer.dry_run=false",
-        ]
-    )  # fmt: skip
+    report = seqkit.train([*SEA, "head.adaptive=true"])
     trained = seqkit.load(report["run"], "cpu")
     assert trained.spec.task.rate == 0.02
     expected = {"model": report["test"], **report["baselines"]}
@@ -127,6 +129,14 @@ def test_a_run_keeps_its_rate_and_is_scored_in_the_order_of_time_at_any_batch_si
     for name in ("model", "linear"):
         assert unadapted[name]["coverage_90"] != expected[name]["coverage_90"]
         assert unadapted[name]["mse"] == expected[name]["mse"]
+
+
+def test_a_rate_may_be_given(monkeypatch):
+    monkeypatch.setattr(conformal, "RATES", (0.02,))
+    assert seqkit.load(seqkit.train([*SEA, "head.adaptive=0.003"])["run"]).spec.task.rate == 0.003
+    for value in ("1", "0", "-0.1", "yes please"):
+        with pytest.raises(ConfigError, match=f"head.adaptive={value}: input should be a valid boolean or"):
+            seqkit.train([*SEA, f"head.adaptive={value}"])
 
 
 @pytest.mark.parametrize("stride", [1, 2])

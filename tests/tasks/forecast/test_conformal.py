@@ -109,3 +109,10 @@ def test_intervals_are_as_wide_as_the_window_is_restless():
     padded = Batch(torch.cat((inputs, torch.full((2, 2, 1), 77.0)), 1), torch.tensor([3, 3]))
     assert window_deviations(series, [0], padded).flatten().tolist() == pytest.approx(found)
     assert window_deviations(series, None, padded).flatten().tolist() == [1]
+
+
+@pytest.mark.parametrize(("windows", "warned"), [(18, True), (19, False)])
+def test_an_interval_of_too_few_windows_is_said_to_be_too_narrow(windows, warned, caplog):
+    SERIES.calibrated(SPEC, Draws(windows), last)
+    words = "the validation part has 18 windows; an interval of 90 % needs 19 or more"
+    assert (words in caplog.text) == warned

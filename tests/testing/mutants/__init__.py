@@ -7,11 +7,14 @@ a while only, since other tests go through all that is registered. ``python -m t
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from seqkit import registry
+import pytest
+
+from seqkit import origin, registry
 from seqkit.data.sea_temperature import SAMPLE
 
 
@@ -76,8 +79,10 @@ def registered() -> Iterator[list[Mutant]]:
         _with_mutants.update({kind: dict(found) for kind, found in before.items()})
     registry._components = _with_mutants
     try:
-        for module in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-            import_module(f"{__name__}.{module.stem}")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(origin, "digest", cache(origin.digest))  # each mutant's is that of all of tests/
+            for module in sorted(Path(__file__).parent.glob("[a-z]*.py")):
+                import_module(f"{__name__}.{module.stem}")
         yield MUTANTS
     finally:
         registry._components = before

@@ -121,6 +121,26 @@ class OneAnswerInAll(Notes):
         return super().answers(prediction, spec)[:1]
 
 
+@broken("over_time_by_batches", "over_time_looks_back_alone", "where each is a batch of its own", True)
+@dataclass(frozen=True)
+class OverTimeByBatches(Notes):
+    def over_time(self, spec):
+        seen = [0.0]
+
+        def change(prediction, batch):
+            seen.append(float(batch.targets.mean()))
+            return NotesPrediction((prediction.probability_BTN + seen[-2]) / 2)
+
+        return change
+
+
+@broken("over_time_of_the_present", "over_time_looks_back_alone", "by the targets of that prediction", True)
+@dataclass(frozen=True)
+class OverTimeOfThePresent(Notes):
+    def over_time(self, spec):
+        return lambda prediction, batch: NotesPrediction(batch.targets.float())
+
+
 @broken("text_of_nothing", "text_of_an_answer_is_a_string", "NoneType", True)
 @dataclass(frozen=True)
 class TextOfNothing(Notes):
