@@ -77,7 +77,7 @@ def start(folder: Path, name: str, tokenizer: str) -> tuple[float, float]:
             if not first and metrics.exists() and metrics.read_text().count("\n") > 1:
                 first = time.perf_counter() - started
             most = max(most, held(process.pid))
-            time.sleep(0.02)
+            time.sleep(0.1)
     if process.returncode or not first:
         raise SystemExit(Path(folder, "start.log").read_text())
     return first, most
