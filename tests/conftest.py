@@ -1,6 +1,7 @@
 """What every test shares: one thread, an empty current folder, small real data, tiny runs."""
 
 import gc
+import logging
 import shutil
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def _alone(request, monkeypatch, tmp_path):
     """Run each test in an empty folder, on one thread, away from the user's accounts."""
     if request.path.parent.name != "report":  # laying figures out is a fifth of a tiny training
         monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda *_: None)
+    logging.getLogger("seqkit").setLevel(logging.NOTSET)  # a command that ran in this process may have changed it
     torch.set_num_threads(1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WANDB_API_KEY", raising=False)

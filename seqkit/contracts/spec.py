@@ -79,7 +79,8 @@ class OptionalInputKind(Protocol):
     def sentences(self, source: Any) -> list[tuple[str, tuple[str, ...]]]:
         """Return the sentences of a text or file, with a name each and their words as they stand there.
 
-        ``read`` takes such words, and an answer's ``words`` are these. Raises as ``read``.
+        ``read`` takes such words, and an answer's ``words`` are these. Comes with ``sentence(source)``, the words of a
+        source that holds one, and ``split(text)``, those of a cell. Raises as ``read``.
         """
         ...
 

@@ -23,7 +23,7 @@ from seqkit.data.text import VocabularySize
 from seqkit.errors import DataError, nearest, shortened
 from seqkit.files import sha256_of
 from seqkit.inputs.tokens.reading import check_encoding
-from seqkit.inputs.words.conll import EXPECTED, Column, cell, read_conll
+from seqkit.inputs.words.conll import EXPECTED, Column, cell, lines_of, read_conll
 from seqkit.inputs.words.spec import Sentences, word_tokenizer
 from seqkit.padding import pad
 from seqkit.registry import register_data
@@ -194,7 +194,7 @@ def read_sentences(path: Path, columns: Columns, encoding: str) -> Iterator[Sent
     Raises:
         DataError: A line has not the columns, or no word or tag, or the file is no text or has no sentence.
     """
-    for lines in read_conll(path, encoding):
+    for lines in read_conll(path, lines_of(path, encoding)):
         words = [cell(line, "word_column", columns.word) for line in lines]
         tags = [cell(line, "tag_column", columns.tag) for line in lines]
         yield Sentence(words, tags, None, path, [line.number for line in lines], len(lines[0].cells))

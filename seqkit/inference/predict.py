@@ -40,11 +40,9 @@ def predict(network: Network, spec: DataSpec, inputs: Any) -> list[Any]:
     lookback = getattr(spec.task, "lookback", None)
     answers = []
     for source in sources:
-        answer = predict_sequence(network, spec, spec.inputs.read(source, lookback))
-        if hasattr(spec.inputs, "sentences"):
-            [(_, words)] = spec.inputs.sentences(source)
-            answer = named(answer, words)
-        answers.append(answer)
+        words = spec.inputs.sentence(source) if hasattr(spec.inputs, "sentence") else None
+        answer = predict_sequence(network, spec, spec.inputs.read(source if words is None else words, lookback))
+        answers.append(named(answer, words))
     return answers
 
 

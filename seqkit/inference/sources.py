@@ -71,7 +71,8 @@ class Sources:
             elif self.column:
                 yield from self._rows(existing_file(one, delimited.FILE), self.column)
             else:
-                if hasattr(self.spec.inputs, "read_cell") and _is_table(one):
+                own = str(one).lower().endswith(tuple(getattr(self.spec.inputs, "endings", ())))
+                if hasattr(self.spec.inputs, "read_cell") and _is_table(one) and not own:
                     raise self._table_as_input(existing_file(one, delimited.FILE))
                 yield from self._file(one)
 

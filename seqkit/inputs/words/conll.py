@@ -1,6 +1,6 @@
 """Sentences in CoNLL columns, also CoNLL-U: a word per line with what is known of it, an empty line after each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,19 +40,19 @@ class Line:
         return f"{self.path}, line {self.number}"
 
 
-def read_conll(path: Path, encoding: str) -> Iterator[list[Line]]:
-    """Yield the lines of each sentence of a file.
+def read_conll(path: Path, lines: Sequence[str]) -> Iterator[list[Line]]:
+    """Yield the lines of each sentence of a file, of which all lines are given.
 
     Of CoNLL-U the ranges (``3-4``) and empty nodes (``5.1``) are left out, of CoNLL-2003 the lines ``-DOCSTART-``.
 
     Raises:
-        DataError: It is no text, or has no sentence, or one that does not end.
+        DataError: It has no sentence, or one that does not end.
     """
-    is_named = path.suffix in NAMED
+    is_named = path.suffix.lower() in NAMED
     names: tuple[str, ...] = CONLLU if is_named else ()
     sentence: list[Line] = []
     count = 0
-    for number, text in enumerate([*lines_of(path, encoding), ""], 1):
+    for number, text in enumerate([*lines, ""], 1):
         if is_named and text.startswith("#"):
             names = tuple(text.removeprefix(GLOBAL).split()) if text.startswith(GLOBAL) else names
             continue

@@ -4,8 +4,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
+from logging import getLogger
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,6 +22,7 @@ from seqkit.inputs.tokens.tokenizers import Tokenizer
 from seqkit.inputs.words.conll import DOCUMENT, NAMED, Column, cell, cells_of, lines_of, read_conll
 from seqkit.registry import find, register_inputs
 
+LOG = getLogger("seqkit")
 LENGTH = 20  # characters that are read of a word; of EWT's training words 1 in 1,000 is longer
 STRANGE = 1  # id of a character that the training part had not; 0 is padding
 
@@ -148,19 +151,19 @@ class Sentences(SpelledWords):
         length: Likewise.
         column: Of the words in files of CoNLL columns; see ``conll.cell``.
         width: Cells of a line of the training part's files; 0 where they differ.
-        encoding: Of files.
+        encoding: Of these files.
     """
 
-    endings: ClassVar[tuple[str, ...]] = (".txt", ".conll", *NAMED)
-    column: Column | None = None
-    width: int = 0
-    encoding: str = "utf-8"
+    endings: ClassVar[tuple[str, ...]] = (".txt", ".tsv", ".conll", *NAMED)
+    column: Column | None = field(default=None, compare=False)
+    width: int = field(default=0, compare=False)
+    encoding: str = field(default="utf-8", compare=False)
 
     def sentences(self, source: Any) -> list[tuple[str, tuple[str, ...]]]:
         """Return the sentences of a text or a file, each with a name and its words as they stand there.
 
-        A text is one; a file's name for one is its line. Files with the ending of CoNLL columns, or with as many cells
-        in every line as the training part's, or with one, have columns. In other files each line is a sentence.
+        A text is one; a file's name for one is its line. Files have CoNLL columns, but a ``.txt`` that does not look
+        like it has a sentence in each line. They are UTF-8, or as those trained on.
 
         Raises:
             DataError: The file cannot be read, or there are no words.
@@ -170,28 +173,47 @@ class Sentences(SpelledWords):
             if not words:
                 raise DataError(f"{source!r}: no text to predict from")
             return [(str(source), words)]
-        lines = lines_of(path, self.encoding)
-        widths = {len(cells_of(line)) for line in lines if line.strip() and not line.startswith(DOCUMENT)}
-        if path.suffix in self.endings[1:] or widths in ({self.width}, {1}):
+        try:
+            lines = lines_of(path, "utf-8")
+        except DataError:
+            lines = lines_of(path, self.encoding)
+        if path.suffix.lower() != ".txt" or self._has_columns(path, lines):
             found = [
                 (sentence[0].number, tuple(cell(line, "word_column", self.column) for line in sentence))
-                for sentence in read_conll(path, self.encoding)
+                for sentence in read_conll(path, lines)
             ]
         else:
-            found = [(number, tuple(self.split(line))) for number, line in enumerate(lines, 1) if line.strip()]
+            cut = [(number, tuple(self.split(line))) for number, line in enumerate(lines, 1)]
+            found = [(number, words) for number, words in cut if words]
         if not found:
             raise DataError(f"{path}: no text to predict from")
         return [(f"{path}:{number}" if len(found) > 1 else str(path), words) for number, words in found]
 
-    def read(self, source: Any, lookback: int | None = None) -> Tensor:
-        """Return inputs_TS of a sentence: a text, a file that holds one, or a tuple of words."""
+    def sentence(self, source: Any) -> tuple[str, ...]:
+        """Return the words of a source that holds one sentence; raises as ``sentences``, and where there are more."""
         (_, words), *others = self.sentences(source)
         if others:
             raise DataError(
                 f"{source}: holds {1 + len(others):,} sentences; `seqkit predict`, or predict_each of their sources, "
                 "predicts for each"
             )
-        return super().read(words, lookback)
+        return words
+
+    def read(self, source: Any, lookback: int | None = None) -> Tensor:
+        """Return inputs_TS of a sentence: a text, a file that holds one, or a tuple of words."""
+        return super().read(self.sentence(source), lookback)
+
+    def _has_columns(self, path: Path, lines: list[str]) -> bool:
+        """Whether a text file looks like CoNLL columns; where it might be either, what it is read as is said."""
+        filled = [line for line in lines if line.strip() and not line.startswith((DOCUMENT, "#"))]
+        widths = {len(cells_of(line)) for line in filled}
+        if len(widths) != 1 or not 1 <= max(widths) <= self.width:
+            return False
+        several = any(bool(one.strip()) and bool(next_one.strip()) for one, next_one in pairwise(lines))
+        columns = all("\t" in line for line in filled) or (several and any(not line.strip() for line in lines[:-1]))
+        how = "columns, a word a line" if columns else "text, a sentence a line; with columns call it .conll"
+        LOG.warning("%s: read as %s", path, how)
+        return columns
 
 
 def word_tokenizer(name: str) -> Any:

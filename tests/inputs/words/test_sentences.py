@@ -41,10 +41,27 @@ def test_a_file_is_read_as_columns_or_as_text_and_each_sentence_is_named_by_its_
     assert KIND.sentences(str(path)) == [(f"{path}:{line}", words) for line, words in zip(lines, GIVEN, strict=True)]
 
 
-def test_lines_of_as_many_words_are_no_columns(tmp_path):
-    (tmp_path / "two.txt").write_text("Anna left Rome .\n\nZoë saw Kyoto .\n", encoding="utf-8")
-    words = [words for _, words in KIND.sentences(tmp_path / "two.txt")]
-    assert words == [("Anna", "left", "Rome", "."), GIVEN[0]]
+@pytest.mark.parametrize(("content", "columns"), [
+    ("Anna left Rome\nZoë saw Kyoto\n", False), ("Anna left Rome", False), ("Anna left .\n\nZoë saw Kyoto .\n", False),
+    ("Anna NN O\nleft VB O\n\nZoë NN O\n", True), ("Anna NN\nleft VB\n\nZoë NN\n", True), ("Anna\tO\nleft\tO", True),
+])  # fmt: skip
+def test_a_text_of_as_many_words_a_line_as_there_are_columns_is_no_columns(tmp_path, caplog, content, columns):
+    (tmp_path / "t.txt").write_text(content, encoding="utf-8")
+    words = [words for _, words in KIND.sentences(tmp_path / "t.txt")]
+    assert words[0] == (("Anna", "left") if columns else tuple(content.splitlines()[0].split()))
+    differ = len({len(line.split()) for line in content.splitlines() if line}) > 1
+    assert ("t.txt: read as " in caplog.text) != differ
+
+
+def test_other_endings_are_columns_in_any_case_and_files_may_be_utf_8_whatever_was_trained_on(tmp_path):
+    kind = replace(KIND, encoding="latin-1")
+    for name in ("a.CONLL", "a.tsv"):
+        (tmp_path / name).write_text("Zoë\tO\nsaw\tO\n", encoding="utf-8")
+        assert kind.sentences(tmp_path / name) == [(str(tmp_path / name), ("Zoë", "saw"))]
+        [source] = Sources(DataSpec(kind, SPEC.task), [str(tmp_path / name)])
+        assert source.words == ("Zoë", "saw")
+    (tmp_path / "b.CONLLU").write_text(CONLLU, encoding="utf-8")
+    assert [words for _, words in kind.sentences(tmp_path / "b.CONLLU")] == GIVEN
 
 
 def test_an_answer_has_the_words_as_they_stand_there_also_those_never_seen(network, tmp_path, monkeypatch):
@@ -87,5 +104,6 @@ def test_column_and_encoding_are_those_of_the_training(tmp_path):
     path.write_text("1 Zoë O\n2 saw O\n", encoding="latin-1")
     kind = Sentences(KIND.tokenizer, KIND.characters, column=2, width=3, encoding="latin-1")
     again = spec_from_json(json.loads(json.dumps(spec_to_json(DataSpec(kind, SPEC.task))))).inputs
-    assert again == kind
+    assert (again, again.column, again.encoding) == (kind, 2, "latin-1")
+    assert again == KIND  # the same words, however files are read
     assert again.sentences(path) == [(str(path), ("Zoë", "saw"))]
