@@ -121,6 +121,14 @@ def test_a_training_of_the_default_experiment_says_so(words, is_default, monkeyp
     assert capsys.readouterr().err.startswith(said) == is_default
 
 
+def test_a_config_of_ones_own_is_not_the_default_experiment(monkeypatch, capsys):
+    monkeypatch.setattr("seqkit.experiment.train", lambda *_: {})
+    Path("conf").mkdir()
+    Path("conf/mine.yaml").write_text("defaults: [train, _self_]\nseed: 3\n")
+    assert run(["train", "--config-dir", "conf", "--config-name", "mine", "--json"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_train_evaluate_describe_resume(capsys):
     assert run(["train", *TINY, "id=a", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)

@@ -18,7 +18,7 @@ from pathlib import Path
 from seqkit.config import Config
 from seqkit.errors import ConfigError
 from seqkit.hydra_cli import hydra_main
-from seqkit.hydra_cli.words import key_of
+from seqkit.hydra_cli.words import key_of, typed_words
 from seqkit.sweeping.job import Flags
 
 TAKES_OVERRIDES = True
@@ -39,13 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train one run, or each job of a sweep, and show the outcome."""
     from seqkit.experiment import train
+    from seqkit.ranks import group
     from seqkit.report.terminal import terminal_summary
     from seqkit.sweeping.sweep import Sweep
 
     flags = Flags(arguments.fresh, arguments.exact, arguments.changed_code)
 
     def job(config: Config, overrides: list[str]) -> None:
-        if not any(key_of(word).partition(".")[0] in ("data", "experiment") for word in overrides):
+        named = any(key_of(word).partition(".")[0] in ("data", "experiment") for word in overrides)
+        if not named and "--config-name" not in typed_words(arguments.overrides)[1] and group().first:
             print(
                 f"seqkit: no experiment is named: training the default one, data={config['data']['name']} "
                 f"model={config['model']['name']}. `seqkit list` names others, for seqkit train experiment=NAME",

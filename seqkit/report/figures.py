@@ -137,10 +137,19 @@ def _seed(run: Listed) -> str:
 
 def save(figure: Any, path: Path) -> None:
     """Write a figure, whole or not at all; the end of its name is one of ``FORMATS``."""
-    content = io.BytesIO()
     if path.suffix == ".png":
-        figure.set_dpi(110)
-        figure.canvas.print_png(content)  # `savefig` would lay it out by drawing it once more
-    else:
-        figure.savefig(content, format=path.suffix[1:], dpi=110)
+        write_atomic(path, png(figure, 110))
+        return
+    content = io.BytesIO()
+    figure.savefig(content, format=path.suffix[1:], dpi=110)
     write_atomic(path, content.getvalue())
+
+
+def png(figure: Any, dpi: int) -> bytes:
+    """Draw a figure, of whatever canvas, once; ``savefig`` would lay it out by drawing it once more."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    content = io.BytesIO()
+    figure.set_dpi(dpi)
+    FigureCanvasAgg(figure).print_png(content)
+    return content.getvalue()

@@ -21,6 +21,8 @@ def test_overrides_come_before_flags(typed, given):
 @pytest.mark.parametrize(("typed", "line"), [
     ("a=1 b=2 +a=3", "'a' is given twice: a=1 and +a=3; give it once"),
     ("-x", "no flag -x; Known: --fresh, "),
+    ("-- 3", "no flag --; Known: --fresh, "),
+    (f"--data {'a' * 300} seed=1", f"no flag --data; write data={'a' * 300}"),  # no name of a file is as long
     ("--seed=3", "no flag --seed; write seed=3"),
     ("--model lstm", "no flag --model; write model=lstm"),
     ("--epochs 3 seed=1", "no flag --epochs; write trainer.max_epochs=3"),

@@ -1,4 +1,6 @@
-from seqkit.report.figures import learning_curves
+from matplotlib.figure import Figure
+
+from seqkit.report.figures import FORMATS, learning_curves, save
 
 
 def test_the_best_step_is_marked_in_the_learning_curves(tmp_path):
@@ -7,3 +9,10 @@ def test_the_best_step_is_marked_in_the_learning_curves(tmp_path):
     curve = learning_curves(metrics, "mse", best_step=20).axes[1]
     assert [text.get_text() for text in curve.get_legend().get_texts()] == ["valid/mse", "best, step 20"]
     assert [*curve.lines[1].get_xdata()] == [20, 20]
+
+
+def test_a_figure_without_a_canvas_is_saved(tmp_path):
+    for ending in FORMATS:
+        save(Figure(), tmp_path / f"plain{ending}")
+    assert (tmp_path / "plain.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "plain.svg").stat().st_size and (tmp_path / "plain.pdf").stat().st_size

@@ -119,7 +119,7 @@ class NextTokenHead(nn.Module):
         dropped_BTH, adaptive = self.dropout(y_BTH), isinstance(self.linear, AdaptiveSoftmax)
         if not (self.training and (adaptive or self.ar or self.tar)) or batch.targets is None:
             return self.linear(dropped_BTH)
-        y_NH, targets_N = dropped_BTH.flatten(0, 1), batch.targets.flatten()
+        y_NH, targets_N = dropped_BTH.flatten(0, 1), _marked(batch.targets, lengths_B).flatten()
         if isinstance(self.linear, AdaptiveSoftmax):
             nats_N = self.linear.nats(y_NH, targets_N)
         else:
@@ -136,9 +136,7 @@ class NextTokenHead(nn.Module):
         if lengths_B is None:
             count: int | Tensor = targets_BT.numel()
         else:
-            # Marking the targets, a small array, spares a copy of the logits.
-            targets_BT = targets_BT.masked_fill(~valid(lengths_B, targets_BT), -100)
-            count = lengths_B.sum()
+            targets_BT, count = _marked(targets_BT, lengths_B), lengths_B.sum()
         if outputs.dim() == 2:
             total = outputs.masked_fill(targets_BT == -100, 0).sum()
         else:
@@ -169,6 +167,11 @@ class NextTokenHead(nn.Module):
         if characters:
             answer["bits_per_character"] = nats / characters / math.log(2)
         return logits_TV[None], answer, (logits_TV[-1:].clone(), nats, characters, count)
+
+
+def _marked(targets_BT: Tensor, lengths_B: Tensor | None) -> Tensor:
+    """Return targets with -100 in the padding; marking them, a small array, spares a copy of the logits."""
+    return targets_BT if lengths_B is None else targets_BT.masked_fill(~valid(lengths_B, targets_BT), -100)
 
 
 def refuse_unordered(tokenizer: Any) -> None:

@@ -1,6 +1,5 @@
 """A report into nowhere: answers and text, baselines, figures, sample."""
 
-import io
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -12,6 +11,7 @@ import torch
 from seqkit.contracts.batch import Split
 from seqkit.evaluation import NetworkPredictor
 from seqkit.network import Network
+from seqkit.report.figures import png
 from seqkit.report.illustrations import illustrations
 from seqkit.testing.dry_run.trial import Trial
 
@@ -89,4 +89,4 @@ def try_report(trial: Trial, network: Network, metric: Any) -> None:
     figures, _ = illustrations(network, data.spec, data, metric, guard)
     for name, figure in figures.items():
         with guard(f"the figure {name}"):
-            figure.savefig(io.BytesIO(), format="raw", dpi=20)
+            png(figure, 20)

@@ -188,6 +188,18 @@ def test_activation_regularisation_adds_up_over_rows_without_their_padding():
 
 
 @pytest.mark.parametrize("cutoffs", [(), (3,)])
+def test_targets_in_the_padding_may_be_anything(cutoffs):
+    y_BTH, lengths_B = torch.randn(2, 5, 4), torch.tensor([5, 2])
+    head = NextTokenHead(4, SPEC, True, cutoffs=cutoffs, ar=2.0, tar=3.0).train()
+    losses = []
+    for padding in (0, -1, 99):
+        targets_BT = torch.tensor([[1, 5, 2, 0, 6], [3, 4] + [padding] * 3])
+        batch = Batch(targets_BT.clamp(0, 6), lengths_B, targets_BT)
+        losses.append(head.loss(head(y_BTH, lengths_B, batch), lengths_B, batch)[0].item())
+    assert losses[0] == losses[1] == losses[2] > 0
+
+
+@pytest.mark.parametrize("cutoffs", [(), (3,)])
 def test_a_loss_has_the_penalty_of_its_own_outputs_whatever_the_head_was_called_for_since(cutoffs):
     head = NextTokenHead(4, SPEC, True, cutoffs=cutoffs, ar=2.0, tar=3.0).train()
     parts = [(torch.randn(2, 5, 4) * scale, torch.randint(7, (2, 5))) for scale in (1, 3)]
