@@ -3,9 +3,9 @@
     python benchmarks/large_text.py FOLDER [--data FILE] [--bytes 10_000_000_000] [--tokenizer byte] [--rounds 9]
         [--steps 60] [--threads 2] [--json FILE]
 
-Writes small.txt (10 MB) and large.txt into FOLDER, unless they are there: the lines of ``--data``, or of the source of
-this Python's library, in a random order again and again. Each is trained on twice by ``seqkit train experiment=text``
-for one step, with a cache of its own in FOLDER that is empty at first: seconds from the start of the process to the end
+Writes small.txt (10 MB) and large.txt into FOLDER/large_text, unless they are there from the same ``--data`` and
+``--bytes``: the lines of that file, or of the source of this Python's library, in a random order again and again. Each is trained on twice by ``seqkit train experiment=text``
+for one step, with a cache of its own there that is empty at first: seconds from the start of the process to the end
 of its first step, tokenising included the first time, and the most memory that it and its own processes held together
 (their own pages; those mapped from files are given back where there is need). Steps per second are those of whole
 trainings in this process, of both texts in turns. On Linux.
@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,6 @@ PART = 100_000  # bytes of the validation and of the test part
 
 def write(place: Path, lines: list[str], size: int) -> None:
     """Write lines in a random order, again and again, until there are ``size`` bytes."""
-    if place.exists() and place.stat().st_size >= size:
-        return
     draw, written = random.Random(0), 0
     with open(place, "w", encoding="utf-8", newline="") as file:
         while written < size:
@@ -106,13 +105,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    folder = arguments.folder.resolve()
+    folder = arguments.folder.resolve() / "large_text"
+    texts_json = folder / "texts.json"  # what the texts are made of, once all are whole
+    if folder.exists() and not texts_json.exists() and any(folder.iterdir()):
+        raise SystemExit(f"{folder}: not a folder of this benchmark with whole texts; remove it, or give another FOLDER")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as other:
         lines = (arguments.data or library_source(other)).read_text(encoding="utf-8").splitlines(keepends=True)
     sizes = {"part.txt": PART, "small.txt": SMALL, "large.txt": arguments.bytes}
-    for name, size in sizes.items():
-        write(folder / name, lines, size)
+    made_of = {"sizes": sizes, "lines": sha256("".join(lines).encode()).hexdigest()}
+    if not texts_json.exists() or json.loads(texts_json.read_text()) != made_of:
+        for name, size in sizes.items():
+            write(folder / name, lines, size)
+        texts_json.write_text(json.dumps(made_of))
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     torch.set_num_threads(arguments.threads)

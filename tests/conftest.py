@@ -22,6 +22,9 @@ LONG = (
 )  # fmt: skip
 """Files with tests of ten seconds and more."""
 
+LAID_OUT = {"report", "tasks", "commands", "sweeping", "test_forecast.py", "test_plugin_tasks.py"}
+"""Folders and files whose figures are laid out; elsewhere that is a fifth of a tiny training."""
+
 
 def pytest_collection_modifyitems(items):
     """Begin with the long tests, as one of them at the end would leave the other workers without work."""
@@ -36,7 +39,7 @@ def pytest_collection_finish():
 @pytest.fixture(autouse=True)
 def _alone(request, monkeypatch, tmp_path):
     """Run each test in an empty folder, on one thread, away from the user's accounts."""
-    if request.path.parent.name != "report":  # laying figures out is a fifth of a tiny training
+    if not LAID_OUT & {request.path.parent.name, request.path.parents[1].name, request.path.name}:
         monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda *_: None)
     logging.getLogger("seqkit").setLevel(logging.NOTSET)  # a command that ran in this process may have changed it
     torch.set_num_threads(1)

@@ -26,19 +26,21 @@ def test_a_plugin_is_one_file():
     Path("mgu.py").write_text(source)
 
     named = commands("""
-run(["--plugin", "mgu.py", "describe", "model=mgu"])
-run(["--plugin", "mgu.py", "train", "experiment=adding", "model=mgu", "model.hidden_size=4", "model.num_layers=2",
+assert run(["--plugin", "mgu.py", "describe", "model=mgu"]) == 0
+assert run(["--plugin", "mgu.py", "train", "experiment=adding", "model=mgu", "model.hidden_size=4", "model.num_layers=2",
      "model.zoneout=0.1", "model.layer_norm=true", "data.length=8", "data.train_size=64", "data.valid_size=8",
-     "data.test_size=8", "trainer.max_steps=3", "id=a"])
+     "data.test_size=8", "trainer.max_steps=3", "id=a"]) == 0
 assert run(["--plugin", "mgu.py", "train", "model=mgu", "model.hiden_size=3"]) == 1
 """)
     assert "model.num_layers=1" in named.stdout
     assert named.stderr.splitlines()[-1].startswith(
         "seqkit: no option 'hiden_size' in model=mgu. Did you mean 'hidden_size'?"
     )
+    # The plugin comes from the record of the run alone.
+    exported = commands("""assert run(["export", "runs/adding/a"]) == 0""")
+    assert "2 x a scan over MGU.step; differs from the network by at most" in exported.stdout
     found = commands("""
-run(["evaluate", "runs/adding/a", "--batch-size", "3", "--json"])
-run(["export", "runs/adding/a"])
+assert run(["evaluate", "runs/adding/a", "--batch-size", "3", "--json"]) == 0
 import sys
 sys.path.insert(0, "")  # as in a notebook
 import mgu, seqkit, torch
@@ -53,9 +55,8 @@ assert gates["layer1.forward.gate.candidate"].shape == (1, 8, 4), list(gates)
 print(whole[0]["values"], last["values"])
 """)
     report = json.loads(Path("runs/adding/a/report.json").read_text())
-    scores, after = json.JSONDecoder().raw_decode(found.stdout)
+    scores, _ = json.JSONDecoder().raw_decode(found.stdout)
     assert scores["model"] == report["test"]
-    assert "2 x a scan over MGU.step; differs from the network by at most" in found.stdout[after:]
     whole, last = (float(number) for number in re.findall(r"-?\d+\.\d+", found.stdout.splitlines()[-1]))
     assert abs(whole - last) < 1e-6
 

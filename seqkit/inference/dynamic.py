@@ -24,6 +24,7 @@ from seqkit.ranks import group
 
 LOG = logging.getLogger("seqkit")
 LRS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
+LARGER_LRS = (3e-3, 1e-2, 3e-2, 0.1)  # tried while the one before is the best
 DECAYS = (0.003, 0.0003, 0.03)  # the first is that of the search for a learning rate
 OBSERVED = 200  # batches of the training part
 
@@ -67,7 +68,9 @@ def dynamic_scores(network: Network, spec: DataSpec, data: Data, split: Split, s
         return cost if math.isfinite(cost) else math.inf, lr, decay
 
     best = tried(0, 0)
-    for lr in LRS:
+    for lr in (*LRS, *LARGER_LRS):
+        if lr in LARGER_LRS and not best[1]:
+            break
         own = tried(lr, DECAYS[0])
         if best[1] and own > best:
             break

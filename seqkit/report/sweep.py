@@ -59,14 +59,14 @@ def sweep_tables(reports: list[dict[str, Any]]) -> list[Table]:
     rows = []
     for report in sorted(reports, key=lambda one: _place([one], reports)):
         words = _words(report["overrides"])
-        end = {"trained": f"{report['training_seconds']:.0f} s", "run": Path(report["run"]).name}
+        own = {"run": Path(report["run"]).name, "trained": f"{report['training_seconds']:.0f} s"}
         scores = {name: number(report["scores"].get(name)) for name in columns}
-        rows.append({**{key: words.get(key, "") for key in changed}, **scores, **end})
+        rows.append({**own, **scores, **{key: words.get(key, "") for key in changed}})
     same = all(report["baselines"] == reports[0]["baselines"] for report in reports)
     for name, baseline in reports[0]["baselines"].items() if same else ():
         tested = {f"test.{metric}": number(score) for metric, score in baseline.items()}
-        rows.append({(changed or ["run"])[0]: name, **tested})
-    table = Table("", [*changed, *columns, "trained", "run"], rows)
+        rows.append({"run": name, **tested})
+    table = Table("", ["run", *_between(changed, columns), "trained"], rows)
     return [table, _over_seeds(reports, changed, columns)] if "seed" in changed else [table]
 
 
@@ -81,7 +81,13 @@ def _over_seeds(reports: list[dict[str, Any]], changed: list[str], columns: list
     for choice, group in sorted(groups.items(), key=lambda one: _place(one[1], reports)):
         spreads = {name: spread(_each(name, group)) for name in columns}
         rows.append({**dict(zip(others, choice, strict=True)), "seeds": str(len(group)), **spreads})
-    return Table("mean ± standard deviation over seeds", [*others, "seeds", *columns], rows)
+    return Table("mean ± standard deviation over seeds", _between([*others, "seeds"], columns), rows)
+
+
+def _between(changed: list[str], columns: list[str]) -> list[str]:
+    """Return columns in the order in which they matter: the scores that decide, what was changed, the test scores."""
+    deciding = [name for name in columns if not name.startswith("test.")]
+    return [*deciding, *changed, *columns[len(deciding) :]]
 
 
 def _scores(report: dict[str, Any]) -> dict[str, float]:

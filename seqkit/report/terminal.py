@@ -21,11 +21,18 @@ def terminal_summary(report: dict[str, Any]) -> str:
 def score_table(scores: dict[str, dict[str, float]], split: str, all_in: str = "printed by --json") -> str:
     """Return a text table, one line per predictor, one column per metric, within the width of a terminal.
 
+    What only one predictor beside the first has, such as what was chosen for it, is said in a line below.
+
     Args:
         scores: Of each predictor, by metric.
         split: That was scored.
         all_in: Says where all of them are.
     """
-    columns = columns_of(scores.values())
+    first, *others = scores.values()
+    columns = [name for name in columns_of(scores.values()) if name in first or sum(name in row for row in others) > 1]
     rows = [[name, *(number(row.get(column)) for column in columns)] for name, row in scores.items()]
-    return text_table([split, *columns], rows, all_in)
+    lines = [text_table([split, *columns], rows, all_in)]
+    for name, row in scores.items():
+        if own := [f"{metric} {number(value)}" for metric, value in row.items() if metric not in columns]:
+            lines.append(f"{name}: {', '.join(own)}")
+    return "\n".join(lines)

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-MOST = 25
-"""Columns of a text table, wherever it is printed."""
 NAMED = 6
 """Columns that are named of those left out."""
 
@@ -33,7 +31,7 @@ def indented(text: str) -> str:
 
 
 def text_table(header: list[str], rows: list[list[str]], all_in: str) -> str:
-    """Return a table in columns as wide as their longest cell, on a terminal within its width.
+    """Return a table in columns as wide as their longest cell, on a terminal within its width, else complete.
 
     Args:
         header: Names of the columns, those that matter first: the last ones are left out where they do not fit, and
@@ -46,7 +44,7 @@ def text_table(header: list[str], rows: list[list[str]], all_in: str) -> str:
     cells = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     ends = [end - 2 for end in accumulate(width + 2 for width in widths)]
-    count = max(2, sum(end <= width for end in ends[:MOST]))
+    count = max(2, sum(end <= width for end in ends))
     cells.insert(1, ["-" * width for width in widths])
     lines = ["  ".join(map(str.ljust, line[:count], widths)).rstrip() for line in cells]
     if left := header[count:]:

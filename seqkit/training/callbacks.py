@@ -49,7 +49,8 @@ class Checkpoints(Checkpoint):
         run: Folder of the run.
         total_steps: Optimizer steps of the whole training; a last validation follows them.
         every: Optimizer steps between saves beside those after validations; None for none.
-        patience: Validations without a better score after which training ends; None is never.
+        patience: Validations without a better score after which training ends; None is never. Those that are not due
+            (``SequenceModule.validation_is_due``) are none of them.
         stop: Asked between two steps.
     """
 
@@ -62,16 +63,19 @@ class Checkpoints(Checkpoint):
         self._largest = DelayedMax(self._group)
         self.best: float | None = None
         self.best_loss: float | None = None
+        self.bar: float | None = None  # best score of the validations that are due
         self.waited = 0
         self.done = False
         self.lock = LockWatch(run.lock_file)
         self._asked = ""  # for a stop, of all ranks
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_loss": self.best_loss, "waited": self.waited, "done": self.done}
+        names = ("best", "best_loss", "bar", "waited", "done")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.best_loss = state["best"], state["best_loss"]
+        self.bar = state.get("bar", self.best)  # which older checkpoints do not have
         self.waited, self.done = state["waited"], state["done"]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -101,9 +105,12 @@ class Checkpoints(Checkpoint):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, SequenceModule)
         score, loss = module.monitored, module.latest.get("loss")
-        better = self.best is None or (score < self.best if module.monitor[1] == "min" else score > self.best)
+        sign = 1 if module.monitor[1] == "min" else -1
+        better = self.best is None or sign * score < sign * self.best
         tie = score == self.best and loss is not None and self.best_loss is not None and loss < self.best_loss
-        self.waited = 0 if better else self.waited + module.validation_is_due
+        if module.validation_is_due:
+            passed = self.bar is None or sign * score < sign * self.bar
+            self.bar, self.waited = (score, 0) if passed else (self.bar, self.waited + 1)
         if self.patience is not None and self.waited >= self.patience:
             trainer.should_stop = True
         self.done = trainer.should_stop

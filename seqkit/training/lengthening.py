@@ -45,8 +45,9 @@ class NewLength(pl.Callback):
                 if repr(vars(old).get(key)) != repr(value):
                     setattr(factor, key, value)
         earlier = optimizer.param_groups[0]["lr"]
-        for group, base, factor in zip(optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):
-            group["lr"] = base * factor(step)
+        parts = zip(optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+        for group, base, factor in parts if old(step) != new(step) else ():
+            group["lr"] = base * factor(step)  # else as saved: what the last validation said is for the step after
         scheduler._last_lr = [group["lr"] for group in optimizer.param_groups]
         if depends:
             rate = optimizer.param_groups[0]["lr"]

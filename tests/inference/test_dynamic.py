@@ -2,6 +2,7 @@ import argparse
 import copy
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -35,6 +36,7 @@ def trained():
 
 def test_a_model_that_learns_while_it_reads_stands_beside_itself_and_changes_nothing(trained, monkeypatch):
     monkeypatch.setattr(dynamic, "LRS", (1e-3,))
+    monkeypatch.setattr(dynamic, "LARGER_LRS", ())
     weights = copy.deepcopy(trained.network.state_dict())
     stored = {path: path.read_bytes() for path in Path("runs/text_files/x/checkpoints").iterdir()}
     plain = trained.evaluate()
@@ -101,6 +103,22 @@ def test_where_nothing_helps_it_is_the_model_itself_and_what_cannot_be_is_refuse
     monkeypatch.setattr(type(trained.network), "takes_chunks", lambda *_: False)
     with pytest.raises(ConfigError, match=r"^dynamic evaluation reads a text piece by piece, which this network does"):
         trained.evaluate(dynamic=4)
+
+
+@pytest.mark.parametrize(("best", "last"), [(1e-2, 3e-2), (1.0, 0.1), (1e-4, 3e-4), (0.0, 1e-3)])
+def test_larger_rates_are_tried_while_the_last_is_the_best(best, last, monkeypatch):
+    spec, rates = DataSpec(Tokens(Bytes()), NextToken()), []
+    network = assemble({"frontend": None, "model": {"name": "gru", "hidden_size": 5}, "head": None}, spec)
+
+    def scored(own, *_, **__):
+        rates.append(own.lr)
+        return SimpleNamespace(model={"bits_per_character": abs(own.lr - best)})
+
+    monkeypatch.setattr(dynamic, "evaluation_loader", lambda *_: [])
+    monkeypatch.setattr(dynamic, "evaluate", scored)
+    scores = dynamic_scores(network, spec, SimpleNamespace(batch_size=1), "test", 4)
+    assert scores["dynamic_lr"] == min(best, 0.1)
+    assert max(rates) == last
 
 
 def test_another_task_is_refused(finished):

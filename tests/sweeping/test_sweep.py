@@ -46,10 +46,10 @@ def test_ledger_says_all_of_every_job(trainings, capsys):
     out, err = capsys.readouterr()
     assert "job 2 finished: model.hidden_size=6: mse 0.75\n" in err
     table = Path("runs/sweeps/s/table.csv").read_text().splitlines()
-    assert table[:2] == ["model.hidden_size,valid.mse,test.mse,trained,run", "4,0.5,0.5,1 s,s-0"]
+    assert table[:2] == ["run,valid.mse,model.hidden_size,test.mse,trained", "s-0,0.5,4,0.5,1 s"]
     shown = [re.split(r"\s{2,}", line) for line in out.splitlines()[-6:]]
     assert [",".join(line) for line in shown if not line[0].startswith("-")][: len(table) - 1] == table[:-1]
-    assert Path("runs/sweeps/s/table.md").read_text().startswith("| model.hidden_size | valid.mse | test.mse |")
+    assert Path("runs/sweeps/s/table.md").read_text().startswith("| run | valid.mse | model.hidden_size | test.mse |")
     # nothing of Hydra's is left
     assert {path.name for path in Path().iterdir()} - {".seqkit"} == {"runs"}
     assert {path.name for path in Path("runs").iterdir()} == {"adding", "sweeps"}

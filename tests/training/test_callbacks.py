@@ -39,15 +39,20 @@ class Recorder:
         self.saved.append(path.name)
 
 
-def validated(scores, direction="max"):
-    """Return after which validations best.ckpt is saved, for (score, loss) of each."""
+class Judged(SequenceModule):
+    validation_is_due = True
+
+
+def validated(scores, direction="max", callback=None, due=True):
+    """Return after which validations best.ckpt is saved, for (score, loss) of each, and how long is waited."""
     trainer = Recorder()
-    callback = Checkpoints(RunFolder(Path("x")), 10, None, None, StopRequest())
+    callback = callback or Checkpoints(RunFolder(Path("x")), 10, None, None, StopRequest())
     better = []
     for number, (score, loss) in enumerate(scores):
-        module = SequenceModule.__new__(SequenceModule)
+        module = Judged.__new__(Judged)
         head = SimpleNamespace(monitor=("accuracy", direction))
         module.__dict__.update(network=SimpleNamespace(head=head), latest={"accuracy": score, "loss": loss})
+        module.__dict__["validation_is_due"] = due
         before = trainer.saved.count("best.ckpt")
         callback.on_validation_end(trainer, module)
         better += [number] * (trainer.saved.count("best.ckpt") > before)
@@ -57,6 +62,20 @@ def validated(scores, direction="max"):
 def test_of_equal_scores_the_lower_loss_is_best():
     assert validated([(0.5, 0.7), (0.5, 0.6), (0.5, 0.65), (0.6, 0.9), (0.6, 0.9)]) == ([0, 1, 3], 1)
     assert validated([(0.5, 0.7), (0.4, 0.8), (0.4, 0.8), (0.6, 0.1)], "min") == ([0, 1], 2)
+
+
+def test_a_validation_that_is_not_due_counts_for_the_best_but_not_for_patience():
+    callbacks = [Checkpoints(RunFolder(Path("x")), 10, None, 3, StopRequest()) for _ in range(2)]
+    lengthened, resumed = callbacks
+    assert validated([(4.0, None)], "min", lengthened) == ([0], 0)
+    assert validated([(1.0, None)], "min", lengthened, due=False) == ([0], 0)
+    resumed.load_state_dict(lengthened.state_dict())
+    for callback in callbacks:
+        assert validated([(2.0, None), (2.5, None)], "min", callback) == ([], 1)
+        assert callback.best == 1.0
+    older = {name: value for name, value in lengthened.state_dict().items() if name != "bar"}
+    resumed.load_state_dict(older)
+    assert validated([(1.5, None)], "min", resumed) == ([], 2)
 
 
 def test_without_a_terminal_a_line_at_least_every_15_seconds(capsys):

@@ -105,6 +105,19 @@ def test_a_schedule_ends_at_the_new_end_from_the_first_step_on_and_that_is_said(
     )
 
 
+def test_plateau_lowers_the_rate_when_a_single_training_does():
+    words = [*TINY, "scheduler=plateau", "scheduler.patience=0", "scheduler.reduce=0.1", "optimizer.lr=0.5"]
+    seqkit.train([*words, *LONG, "id=whole"])
+    lowered = [step for step in range(2, 11) if rates("whole")[step] < rates("whole")[step - 1]]
+    end = next(step - 2 for step in lowered if step % 2 == 0)  # the validation after which the rate is lowered
+    assert 0 < end < 10
+    seqkit.train([*words, *LONG, f"trainer.max_steps={end}", "id=a"])
+    seqkit.train([*words, *LONG, "id=a"])
+    assert rates("a") == rates("whole")
+    first, second = outcome("whole"), outcome("a")
+    assert all(torch.equal(value, second[0][key]) for key, value in first[0].items())
+
+
 def test_an_attribute_of_a_schedule_that_comes_from_the_length_is_that_of_the_new_one(monkeypatch):
     class Linear:
         """A line to zero that counts the validations."""
