@@ -171,8 +171,12 @@ def test_an_id_belongs_to_one_config(capsys):
 def test_sweep(capsys):
     assert run(["train", *TINY, "model=elman,gru", "id=s", "-m"]) == 0
     out = capsys.readouterr().out
-    table = out[out.rindex("model  ") :].splitlines()
-    assert [line.split()[0] for line in table if "s-" in line] == ["elman", "gru"]
+    table = [line.split() for line in out[out.rindex("run  ") :].splitlines()]
+    places = table[0].index("run"), table[0].index("model")
+    assert [tuple(cells[place] for place in places) for cells in table if "s-" in cells[0]] == [
+        ("s-0", "elman"),
+        ("s-1", "gru"),
+    ]
     assert Path("runs/adding/s-0/report.json").exists()
     assert Path("runs/adding/s-1/report.json").exists()
     assert run(["train", *TINY, "model=elman,gru", "id=s", "-m", "--json"]) == 0
