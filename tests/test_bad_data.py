@@ -34,6 +34,7 @@ SERIES = {
     "ragged, shorter": ({"t.csv": hourly({5: "2024-01-01 03:00,0.1"})}, "", "line 5, column 'heat': no value"),
     "no header": ({"t.csv": "\n".join(hourly().splitlines()[1:])}, "", "no header line: line 1 holds '2024-01-01 00:00'"),
     "no such column": ({"t.csv": hourly()}, "data.targets=[laod]", "t.csv: no column 'laod'. Did you mean 'load'? Columns: date, load, heat. Say data.targets=[COLUMN]"),
+    "no such column of several": ({"t.csv": hourly()}, "data.targets=[laod,heat]", "Columns: date, load, heat. Name it in data.targets"),
     "no such time column": ({"t.csv": hourly(header="day,load,heat")}, "", "no column 'date'. Columns: day, load, heat. Say data.time_column=COLUMN"),
     "two columns of a name": ({"t.csv": hourly(header="date,load,load")}, "", "two columns are named 'load'"),
     "a column without a name": ({"t.csv": hourly(header="date,load,")}, "", "column 3 has no name in the header"),

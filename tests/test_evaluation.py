@@ -171,6 +171,15 @@ def test_predictions_are_changed_by_those_before_them_on_any_number_of_ranks(ran
     assert ranks(size, work) == [[{"mean": 30.75, "count": 20.0}, {"mean": 42.75, "count": 20.0}]] * size
 
 
+def test_batches_before_are_not_made_where_no_prediction_depends_on_them():
+    def before():
+        raise AssertionError
+        yield
+
+    spec = SimpleNamespace(task=Task())
+    assert evaluate(network(), spec, Numbers(), "test", 3, before=before()).model == scores().model
+
+
 def test_a_heads_own_metrics_are_added_to_the_model_only():
     found = scores(network(OwnHead()), baselines={"zeros": zeros})
     assert found.model == {"mean": 6.75, "own": 6.75, "count": 20.0}

@@ -39,19 +39,20 @@ def set_up(data: Data) -> None:
         try:
             data.setup()
         except ColumnError as error:
-            option = _option_of(data, error.column)
-            raise DataError(f"{error}{f'. Say {option}' if option else ''}") from None
+            raise DataError(f"{error}{_advice(data, error.column)}") from None
 
 
-def _option_of(data: Data, column: str) -> str:
-    """Return the option that names a column, as it is typed, or an empty string."""
+def _advice(data: Data, column: str) -> str:
+    """Return the option that names a column, as it is typed, as a sentence; an empty string where none does."""
     try:
         options = [option.name for option in schema.options(type(data))]
     except PluginError:  # made by a function; its options are not those of the class
         return ""
     given = {name: getattr(data, name, None) for name in options}
-    alone = [f"data.{name}=COLUMN" for name, value in given.items() if value == column]
-    among = [f"data.{name}=[COLUMN]" for name, value in given.items() if isinstance(value, list) and column in value]
+    alone = [f". Say data.{name}=COLUMN" for name, value in given.items() if value == column]
+    lists = {name: value for name, value in given.items() if isinstance(value, list) and column in value}
+    among = [f". Say data.{name}=[COLUMN]" for name, value in lists.items() if len(value) == 1]
+    among += [f". Name it in data.{name}" for name in lists]
     return next(iter([*alone, *among]), "")
 
 

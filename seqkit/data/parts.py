@@ -108,17 +108,23 @@ def classes(labels: Mapping[Split, Iterable[tuple[str, str]]], what: str, origin
             f"{origin}: all {what}s are of one class, '{shortened(next(iter(counts)))}'; at least two are needed"
         )
     names = tuple(sorted(counts))
-    alike: dict[str, str] = {}
-    for name in names:
-        if (other := alike.setdefault(name.casefold(), name)) != name:
-            LOG.warning("%s: labels '%s' and '%s' are two classes that differ in case only", origin, other, name)
+    first: dict[str, str] = {}
+    alike = [(other, name) for name in names if (other := first.setdefault(name.casefold(), name)) != name]
+    if alike:
+        pairs = _some([f"'{shortened(other)}' and '{shortened(name)}'" for other, name in alike])
+        LOG.warning("%s: labels that differ in case only are classes of their own: %s", origin, pairs)
     untested = [f"'{shortened(name)}'" for name in names if name not in tested]
     if untested:
-        some = ", ".join(untested[:3]) + f" and {len(untested) - 3:,} more" * (len(untested) > 3)
         LOG.warning(
-            "%s: no %s of the test part has the label %s; the test scores say nothing of it", origin, what, some
-        )
+            "%s: no %s of the test part has the label %s; the test scores say nothing of it",
+            origin, what, _some(untested),
+        )  # fmt: skip
     return Classes(names, tuple(counts[name] for name in names))
+
+
+def _some(said: Sequence[str]) -> str:
+    """Return the first three, and how many more there are."""
+    return ", ".join(said[:3]) + (f" and {len(said) - 3:,} more" if len(said) > 3 else "")
 
 
 def draw_parts(

@@ -74,6 +74,8 @@ class Windows(Dataset):
         return self.ends[-1] * (2 if self.mirrored else 1)
 
     def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         upside_down, index = divmod(index, self.ends[-1])
         series = bisect_right(self.ends, index)
         start = self.starts[series][index - self.ends[series]]  # counted from the end

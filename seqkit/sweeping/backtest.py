@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,7 @@ def _forecast(run: Path, trained: Trained, data: Any, shown: Sequence[str]) -> F
     over_time = spec.task.over_time(data.spec) if hasattr(spec.task, "over_time") else None
     if over_time:  # what has been scored has also been learned from
         beside = spec.task.baselines(spec, data, "test")
-    for one in (*(_earlier(data) if over_time else ()), batch):
+    for one in chain(_earlier(data) if over_time else (), [batch]):
         there = one.to(predictor.device)
         prediction = predictor(there)
         prediction = on_cpu(over_time(prediction, there) if over_time else prediction)

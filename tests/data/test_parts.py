@@ -62,6 +62,16 @@ def test_classes_that_may_be_one_and_those_that_no_test_part_has_are_said(caplog
     labels["train"] += [(name, "") for name in ("Pos", "pos", "c", "d")]
     classes(labels, "text", "t.csv")
     assert caplog.messages == [
-        "t.csv: labels 'Pos' and 'pos' are two classes that differ in case only",
+        "t.csv: labels that differ in case only are classes of their own: 'Pos' and 'pos'",
         "t.csv: no text of the test part has the label 'Pos', 'c', 'd' and 1 more; the test scores say nothing of it",
     ]
+
+
+def test_many_classes_that_differ_in_case_only_are_said_in_one_short_line(caplog):
+    names = [f"{word}{number}" for number in range(1000) for word in ("a", "A")] + ["b" * 9999, "B" + "b" * 9998]
+    classes({split: [(name, "") for name in names] for split in ("train", "valid", "test")}, "text", "t.csv")
+    [line] = caplog.messages
+    assert line.endswith(": 'A0' and 'a0', 'A1' and 'a1', 'A10' and 'a10' and 998 more")
+    caplog.clear()
+    classes({split: [(name, "") for name in names[-2:]] for split in ("train", "valid", "test")}, "text", "t.csv")
+    assert len(caplog.messages[0]) < 300

@@ -72,6 +72,14 @@ def test_every_window_of_each_part_with_the_evaluation_parts_reaching_back(ramp)
     assert windows(data, "test") == [([i - 3, i - 2, i - 1], [i, i + 1]) for i in range(15, 19)]
 
 
+@pytest.mark.parametrize("mirror", [False, True])
+def test_the_samples_of_a_part_end(ramp, mirror):
+    part = one(path=ramp, lookback=3, horizon=2, split=[10, 5, 5], mirror=mirror).part("train")
+    assert len(list(part)) == len(part) == (12 if mirror else 6)
+    with pytest.raises(IndexError):
+        part[-1]
+
+
 def test_stride_thins_out_the_training_windows_only(ramp):
     data = one(path=ramp, lookback=3, horizon=2, split=[10, 5, 5], stride=2)
     assert [targets[0] for _, targets in windows(data, "train")] == [3, 5, 7]

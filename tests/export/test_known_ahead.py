@@ -61,6 +61,8 @@ def forecast_by(path: str) -> np.ndarray:
     assert (known["name"], known["shape"]) == ("known", ["batch", HORIZON, 3])
     assert known["meaning"].endswith(": promo, weekday sine, weekday cosine")
     assert "spec.inputs.levels" in inputs["meaning"]
+    assert "'X sine' and 'X cosine' are those of 2 pi X / period" in inputs["meaning"]
+    assert "weekday of 7 (0 on Monday)" in inputs["meaning"]
     frames, task = facts["spec"]["inputs"], facts["spec"]["task"]
     levels = dict(zip(frames["names"], frames["levels"], strict=True))
 

@@ -2,7 +2,7 @@
 
 # R rows
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,11 +13,25 @@ Cycle = Literal["hour", "weekday", "day", "month", "yearday"]
 """Hour of the day, day of the week, day of the month, month of the year, day of the year."""
 
 PERIODS: dict[str, float] = {"hour": 24, "weekday": 7, "day": 31, "month": 12, "yearday": 365.25}
+STARTS = {
+    "hour": "0 at midnight, with its fraction",
+    "weekday": "0 on Monday",
+    "day": "0 on the first",
+    "month": "0 in January",
+    "yearday": "0 on 1 January",
+}
 
 
 def names(cycles: Sequence[Cycle]) -> list[str]:
     """Return the names of the columns: sine and cosine of each place in its cycle, so that its end meets its start."""
     return [f"{cycle} {part}" for cycle in cycles for part in ("sine", "cosine")]
+
+
+def meaning(names: Iterable[str]) -> str:
+    """Say what columns of these names hold, for the description of an exported file."""
+    used = dict.fromkeys(name.partition(" ")[0] for name in names)
+    places = ", ".join(f"{cycle} of {PERIODS[cycle]:g} ({STARTS[cycle]})" for cycle in used)
+    return f"'X sine' and 'X cosine' are those of 2 pi X / period, of the row's time as the file writes it: {places}"
 
 
 def column(name: str, moment_R: np.ndarray) -> np.ndarray:

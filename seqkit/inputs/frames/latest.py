@@ -100,10 +100,11 @@ def _moments(times: Times, at: np.ndarray) -> np.ndarray:
     def start(month: np.ndarray) -> np.ndarray:
         return (month - 1970 * 12).astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
 
-    since_start = times.moment_R - start(times.at_R)
-    if (since_start == since_start[0]).all():
+    since_start, to_end = times.moment_R - start(times.at_R), start(times.at_R + 1) - times.moment_R
+    in_every_month = since_start[0] < 28 * DAY or (to_end != to_end[0]).any()
+    if (since_start == since_start[0]).all() and in_every_month:
         return start(at) + since_start[0]
-    return start(at + 1) - (start(times.at_R + 1) - times.moment_R)[0]  # the same moment before the month's end
+    return start(at + 1) - to_end[0]  # the same moment before the month's end
 
 
 def _minutes(zone: str | None) -> int:

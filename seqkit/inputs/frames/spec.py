@@ -19,6 +19,7 @@ from seqkit.errors import ConfigError, DataError, shortened
 from seqkit.files import existing_file
 from seqkit.inputs.chunks import as_numbers
 from seqkit.inputs.delimited import EXCEL, PARQUET, Separator
+from seqkit.inputs.frames import calendar
 from seqkit.inputs.frames.ahead import KnownAhead
 from seqkit.inputs.frames.decimals import Decimal
 from seqkit.inputs.frames.events import names as event_names
@@ -103,6 +104,10 @@ class Frames:
             parts.append("a category is its place, from 1, in spec.inputs.levels of its column; 0 is none of them")
         if self.columns("observed"):
             parts.append("'X observed' is 1 where X was there, 0 where it was filled forward")
+        if columns := self.columns("calendar"):
+            parts.append(calendar.meaning(self.names[column] for column in columns))
+        if self.events:
+            parts.append("'X=WORD' is 1 where column X of the file holds WORD, 0 elsewhere")
         if self.members:
             parts.append("'X mean' and 'X scale' of a series are in spec.inputs.members")
         return "; ".join(parts)
@@ -203,6 +208,8 @@ class Frames:
             series, self.time_column, names, known, self.missing, self.repeats, self.notation, dict(self.events)
         )
         table = self._table(source, lookback)
+        if self.step and "month" in self.step:  # which the few rows of a new file may not show
+            table = replace(table, series=tuple(_in_months(one) for one in table.series))
         if table.times is not None:
             self._refuse_other_step(table.path, table.times)
         least = max(lookback or 1, 2 if self.time_column else 1)
@@ -361,3 +368,8 @@ class Frames:
         for column, levels in self.categories.items():
             frames[:, :, column] = torch.randint(len(levels) + 1, (rows, 1), generator=draw).float()
         return frames
+
+
+def _in_months(one: OneSeries) -> OneSeries:
+    times = one.table.times
+    return one if times is None else replace(one, table=replace(one.table, times=times.in_months()))

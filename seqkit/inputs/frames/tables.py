@@ -36,7 +36,7 @@ from seqkit.inputs.frames.decimals import (
     numbers,
 )
 from seqkit.inputs.frames.events import Words, indicators
-from seqkit.inputs.frames.times import Times, moment, months, offset, whole_number
+from seqkit.inputs.frames.times import Times, moment, offset, whole_number
 
 Fill = Literal["refuse", "forward", "interpolate"]
 Gaps = Literal["refuse", "forward", "interpolate", "mask"]
@@ -334,7 +334,7 @@ def _read_csv(path: Path, mark: str) -> Any:
     names = [re.sub(r"_duplicated_\d+$", "", name).strip() for name in frame.columns]
     if any("\ufffd" in name for name in names):
         raise DataError(f"{path}, line 1: the header is not UTF-8. Save the file as UTF-8")
-    if any("\r" in name for name in names):
+    if any(re.search(r"\r(?!\n)", name) for name in names):
         raise DataError(
             f"{path}: its lines end in carriage returns alone. Save it with the line ends of Unix or Windows"
         )
@@ -472,11 +472,9 @@ def times_of(table: Table, series: Any) -> Times:
 
 
 def _counted(column: str, at_R: np.ndarray) -> Times:
-    """Return moments as times whose steps are even: in months where they stand at the same moment of each."""
-    months_R = months(at_R)
-    if months_R is not None:
-        return Times(column, "month", months_R, at_R)
-    return Times(column, "microsecond", at_R, at_R)
+    """Return moments as times: uneven ones in months, where they stand at the same moment of each."""
+    times = Times(column, "microsecond", at_R, at_R)
+    return times.in_months() if len(set(np.diff(at_R).tolist())) > 1 else times
 
 
 def _dates(table: Table, series: Any, given: str | None, expected: str | None) -> tuple[np.ndarray, str]:

@@ -4,7 +4,7 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
@@ -57,6 +57,11 @@ class Times:
         """Rows a second, None where a step has no fixed duration."""
         return SECOND / self.step if self.unit == "microsecond" else None
 
+    def in_months(self) -> "Times":
+        """Return the times counted in calendar months where they can be, as they are otherwise."""
+        months_R = None if self.moment_R is None else months(self.moment_R)
+        return self if months_R is None else replace(self, unit="month", at_R=months_R)
+
     def distance(self, steps: int) -> str:
         """Say a difference of times as a person would: ``0:30:00``, ``1 month``."""
         if self.unit == "microsecond":
@@ -106,11 +111,11 @@ def microseconds(moment: date) -> int:
 
 
 def months(at_R: np.ndarray) -> np.ndarray | None:
-    """Return times as calendar months if all stand at the same moment of theirs, or at the end of it, one each."""
+    """Return times as calendar months if all stand at the same moment of theirs, or at the end of it; None if not."""
     at = at_R.astype("datetime64[us]")
     month = at.astype("datetime64[M]")
     number_R = month.astype(np.int64) + 1970 * 12
     since_start = (at - month).astype(np.int64)
     to_end = ((month + 1).astype("datetime64[us]") - at).astype(np.int64)
     aligned = bool((since_start == since_start[0]).all() or (to_end == to_end[0]).all())
-    return number_R if aligned and len(set(np.diff(at_R).tolist())) > 1 and (np.diff(number_R) != 0).all() else None
+    return number_R if aligned and (np.diff(number_R) != 0).all() else None

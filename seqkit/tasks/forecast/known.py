@@ -34,9 +34,7 @@ class KnownAhead(nn.Module):
         super().__init__()
         columns = frames.columns("known", "calendar")
         self.names = [frames.names[column] for column in columns]
-        self.meaning = (
-            f"columns known ahead, of the rows to be forecast, in the units of the data: {', '.join(self.names)}"
-        )
+        self.meaning = f"columns known ahead, of the rows to be forecast, as in inputs: {', '.join(self.names)}"
         self.register_buffer("mean", torch.tensor([frames.mean[column] for column in columns]), persistent=False)
         self.register_buffer("scale", torch.tensor([frames.scale[column] for column in columns]), persistent=False)
         self.from_summary = nn.Linear(summary_size, hidden_size)

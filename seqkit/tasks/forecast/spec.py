@@ -176,7 +176,7 @@ class Series:
         if ends and windows < (needed := ceil(1 / levels[ends[0]] - 1e-9) - 1):
             LOG.warning(
                 "the validation part has %d windows; an interval of %.0f %% needs %d or more, and is too narrow with "
-                "fewer: give it more rows (data.split), or read and forecast fewer (data.lookback, data.horizon)",
+                "fewer: give it more rows (data.split), or a smaller data.eval_stride or data.horizon",
                 windows, 100 * (levels[ends[1]] - levels[ends[0]]), needed,
             )  # fmt: skip
         shifts = tuple(tuple(tuple(row) for row in step) for step in shifts_FCQ.tolist())

@@ -65,6 +65,23 @@ def test_another_step_than_that_of_the_training_data_is_refused(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("step", "given", "after"),
+    [
+        ("1 month", ["2024-07-01", "2024-08-01", "2024-09-01"], ["2024-10-01", "2024-11-01"]),
+        ("1 month", ["2024-07-31", "2024-08-31"], ["2024-09-30", "2024-10-31"]),
+        ("12 months", ["2021-01-01", "2022-01-01", "2023-01-01"], ["2024-01-01", "2025-01-01"]),
+    ],
+)
+def test_months_of_equal_length_are_months_where_the_training_data_had_months(step, given, after, tmp_path):
+    frames = Frames(("x",), (0.0,), (1.0,), None, "time", step=step)
+    [end] = frames.latest(table(tmp_path, given), 1, 2)
+    assert end.about == {"times": after}
+    days = table(tmp_path, ["2024-07-01", "2024-07-02", "2024-07-03"])
+    with pytest.raises(DataError, match=f"rows are 1 day, 0:00:00 apart, those of the training data {step}"):
+        frames.latest(days, 1, 2)
+
+
 def test_columns_known_ahead_are_refused_where_none_are_read(tmp_path):
     path = table(tmp_path, np.datetime_as_string(np.arange("2024-01", "2024-03", dtype="datetime64[D]")))
     with pytest.raises(ConfigError, match="future.csv: the model reads no columns that are known ahead"):

@@ -36,6 +36,12 @@ HOURS = "time,x\n2016-07-01 00:00,1\n2016-07-01 01:00,2\n2016-07-01 02:00,3\n"
 # --- reading
 
 
+def test_a_name_may_have_two_lines(write):
+    table = read_table(write('time,"load\r\n(MW)"\r\n2016-07-01,1\r\n2016-07-02,2\r\n'), "time")
+    assert table.names == ("load\r\n(MW)",)
+    assert table.values_RN.tolist() == [[1], [2]]
+
+
 def test_reads_the_numbers_of_a_csv_file_and_leaves_text_out(write):
     table = read_table(write("time,a,note,b\n2016-07-01, 1 ,x,1e3\n2016-07-02,-2.5,y,+4\n\n\n"), "time")
     assert table.names == ("a", "b")
