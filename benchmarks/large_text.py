@@ -8,8 +8,7 @@ Writes small.txt (10 MB) and large.txt into FOLDER/large_text, unless they are t
 is trained on twice by ``seqkit train experiment=text`` for one step, with a cache of its own there that is empty at
 first: seconds from the start of the process to the end of its first step, tokenising included the first time, and the
 most memory that it and its own processes held together (their own pages; those mapped from files are given back where
-there is need). Steps per second are those of whole
-trainings in this process, of both texts in turns. On Linux.
+there is need). Steps per second are those of whole trainings in this process, of both texts in turns. On Linux.
 """
 
 import argparse
