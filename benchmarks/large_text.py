@@ -4,11 +4,11 @@
         [--steps 60] [--threads 2] [--json FILE]
 
 Writes small.txt (10 MB) and large.txt into FOLDER/large_text, unless they are there from the same ``--data`` and
-``--bytes``: the lines of that file, or of the source of this Python's library, in a random order again and again. Each is trained on twice by ``seqkit train experiment=text``
-for one step, with a cache of its own there that is empty at first: seconds from the start of the process to the end
-of its first step, tokenising included the first time, and the most memory that it and its own processes held together
-(their own pages; those mapped from files are given back where there is need). Steps per second are those of whole
-trainings in this process, of both texts in turns. On Linux.
+``--bytes``: the lines of that file, or of the source of this Python's library, in a random order again and again. Each
+is trained on twice by ``seqkit train experiment=text`` for one step, with a cache of its own there that is empty at
+first: seconds from the start of the process to the end of its first step, tokenising included the first time, and the
+most memory that it and its own processes held together (their own pages; those mapped from files are given back where
+there is need). Steps per second are those of whole trainings in this process, of both texts in turns. On Linux.
 """
 
 import argparse
@@ -106,15 +106,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     folder = arguments.folder.resolve() / "large_text"
-    texts_json = folder / "texts.json"  # what the texts are made of, once all are whole
+    texts_json = folder / "texts.json"  # what the texts are made of, {} until all are whole
     if folder.exists() and not texts_json.exists() and any(folder.iterdir()):
-        raise SystemExit(f"{folder}: not a folder of this benchmark with whole texts; remove it, or give another FOLDER")
+        raise SystemExit(f"{folder}: not a folder that this benchmark has made; remove it, or give another FOLDER")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as other:
         lines = (arguments.data or library_source(other)).read_text(encoding="utf-8").splitlines(keepends=True)
     sizes = {"part.txt": PART, "small.txt": SMALL, "large.txt": arguments.bytes}
     made_of = {"sizes": sizes, "lines": sha256("".join(lines).encode()).hexdigest()}
     if not texts_json.exists() or json.loads(texts_json.read_text()) != made_of:
+        texts_json.write_text("{}")
         for name, size in sizes.items():
             write(folder / name, lines, size)
         texts_json.write_text(json.dumps(made_of))

@@ -149,8 +149,8 @@ class Scheduler(Protocol):
     checkpoint holds its attributes, which must be plain (numbers, strings, lists, dicts, tensors), and not what a
     closure holds. On a resume it is built anew and asked for step 0 before its attributes are put back.
 
-    It may have ``validated(score)``, which is told the monitored score after each validation; ``mode``, "min" or "max",
-    says which score is better.
+    It may have ``validated(score)``, which is told the monitored score after each validation that the interval asks for
+    (not after one that is made only because the training ends); ``mode``, "min" or "max", says which score is better.
     """
 
     def __call__(self, step: int) -> float:

@@ -64,7 +64,7 @@ class Averaging(pl.Callback):
 
     Args:
         weight: Of the parameters after a step in their average, by the number of the step; None starts it anew. One
-            that also has ``validated`` is told each validation's score; its attributes are saved.
+            that also has ``validated`` is told the score of each validation that is due; its attributes are saved.
         name: Option that asked for it.
     """
 

@@ -1,8 +1,9 @@
 """Schedules of the learning rate.
 
 A scheduler is built as ``scheduler(total_steps, mode, *, options)`` and is a callable from the number of finished
-optimizer steps to a factor on the learning rate; one that also has ``validated(score)`` is told each validation's
-score, of which ``mode`` ("min" or "max") says what is better. Its attributes are saved in the checkpoint.
+optimizer steps to a factor on the learning rate; one that also has ``validated(score)`` is told the score of each
+validation that is due, of which ``mode`` ("min" or "max") says what is better. Its attributes are saved in the
+checkpoint.
 """
 
 import math

@@ -15,4 +15,5 @@ def test_a_figure_without_a_canvas_is_saved(tmp_path):
     for ending in FORMATS:
         save(Figure(), tmp_path / f"plain{ending}")
     assert (tmp_path / "plain.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "plain.svg").stat().st_size and (tmp_path / "plain.pdf").stat().st_size
+    assert (tmp_path / "plain.svg").stat().st_size
+    assert (tmp_path / "plain.pdf").stat().st_size

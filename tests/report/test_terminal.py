@@ -14,7 +14,8 @@ def test_many_metrics_fit_the_terminal_and_the_rest_is_named(monkeypatch):
     assert rest == "412 more columns, mae_raw_series2, ...: printed by --json"
     monkeypatch.delenv("COLUMNS")
     header, *_, last = score_table(SCORES, "test").splitlines()
-    assert header.split() == ["test", *SCORES["model"]] and last.startswith("training mean ")
+    assert header.split() == ["test", *SCORES["model"]]
+    assert last.startswith("training mean ")
 
 
 def test_a_table_that_fits_has_every_metric(monkeypatch):
