@@ -30,8 +30,9 @@ def test_a_plugin_is_imported_when_its_name_is_wanted_and_not_before(site):
 def test_a_name_that_no_entry_point_has_is_looked_for_in_all(site, capsys):
     distribution(site, "cells", "cells = many", {"many.py": cell("one") + cell("two").replace("Unit", "Two")})
     assert run(["train", *TINY, "model=two,one", "-m", "id=x"]) == 0
-    table = capsys.readouterr().out.rpartition("run: ")[2].splitlines()
-    assert [line.split()[0] for line in table[3:5]] == ["two", "one"]
+    header, _, *rows = [line.split() for line in capsys.readouterr().out.rpartition("\nrun  ")[2].splitlines()]
+    place = 1 + header.index("model")  # behind the column of the run
+    assert [row[place] for row in rows[:2]] == ["two", "one"]
     assert seqkit.build("model", "two", 3).output_size
     with pytest.raises(
         ConfigError, match="no model 'three'. Known: cifg_lstm, diagonal_gru, diagonal_lstm, elman, gru, lstm, one"
