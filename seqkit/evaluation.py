@@ -314,7 +314,7 @@ def evaluate(
         scorer = Scorer(network, spec, beside, forgiving, data.spec)
         if fault:
             scorer.leave_out("every baseline", fault)
-        for batch in before if scorer.over_time and group().first else ():
+        for batch in before if scorer.over_time is not None and group().first else ():
             scorer.walk(batch)
         whole = scorer.over_time is not None  # each prediction depends on those before: rank 0 makes them all
         for batch in evaluation_loader(data, split, batch_size, shared=not whole) if group().first or not whole else ():
