@@ -10,8 +10,7 @@ from seqkit import plugins, presets, registry
 from seqkit.config import CHOICES, Config, check
 from seqkit.errors import ConfigError, SeqkitError
 from seqkit.hydra_cli.explaining import explain
-from seqkit.hydra_cli.meant import no_other_hydra
-from seqkit.hydra_cli.nodes import register_preset_folders, store_nodes
+from seqkit.hydra_cli.nodes import own_hydra, register_preset_folders, store_nodes
 from seqkit.hydra_cli.words import key_of, without_null
 
 
@@ -22,11 +21,10 @@ def compose(overrides: Sequence[str]) -> Config:
         ConfigError: An override names or holds something wrong; one line.
     """
     from hydra import compose as hydra_compose
-    from hydra import initialize_config_module
     from omegaconf import OmegaConf
 
     def composed() -> Any:
-        with no_other_hydra(), initialize_config_module("seqkit.conf", version_base="1.3"):
+        with own_hydra():
             config = hydra_compose("train", overrides=without_null(overrides), return_hydra_config=True)
             OmegaConf.set_struct(config, False)
             return plain(config, config.pop("hydra"))

@@ -1,13 +1,12 @@
 """The override that a person meant by a name that is none: ``lr=0.1``, ``--data table.csv``, ``data=table.csv``."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from seqkit import registry, schema
 from seqkit.config import CHOICES, Settings
-from seqkit.hydra_cli.nodes import register_preset_folders, store_nodes
+from seqkit.hydra_cli.nodes import own_hydra, register_preset_folders, store_nodes
 from seqkit.report.options import arguments
 
 GROUPS = (*CHOICES, "experiment")
@@ -53,19 +52,6 @@ def readers(group: str) -> list[str]:
     ]
 
 
-@contextmanager
-def no_other_hydra() -> Iterator[None]:
-    """Put the Hydra of a program that calls seqkit aside."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    theirs = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        yield
-    finally:
-        GlobalHydra.instance().hydra = theirs
-
-
 def _options(overrides: Sequence[str]) -> dict[str, str]:
     """Return the description of each option of the chosen components, by its whole name, ``model.hidden_size``."""
     groups = [word for word in overrides if word.partition("=")[0] in GROUPS and not is_file(word)]
@@ -78,13 +64,13 @@ def _options(overrides: Sequence[str]) -> dict[str, str]:
 
 def _chosen(groups: list[str]) -> dict[str, registry.Component]:
     """Return the components that overrides choose, by kind; the default ones where the overrides cannot be composed."""
-    from hydra import compose, initialize_config_module
+    from hydra import compose
 
     register_preset_folders()
     store_nodes()
     for words in (groups, []):
         try:
-            with no_other_hydra(), initialize_config_module("seqkit.conf", version_base="1.3"):
+            with own_hydra():
                 config = compose("train", overrides=words)
             names = {kind: config[kind].name for kind in CHOICES if config.get(kind)}
             return {kind: registry.find(kind, name) for kind, name in names.items()}

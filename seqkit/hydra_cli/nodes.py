@@ -1,5 +1,7 @@
 """The components and presets of seqkit and of plugins, where Hydra looks for them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import make_dataclass
 from functools import cache
 from typing import Any
@@ -8,6 +10,21 @@ from seqkit import plugins, registry, schema
 from seqkit.config import CHOICES, Settings
 
 _stored: dict[tuple[str, str], registry.Component] = {}
+
+
+@contextmanager
+def own_hydra() -> Iterator[None]:
+    """Start Hydra on seqkit's configs, with that of a program that calls seqkit put aside."""
+    from hydra import initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+
+    theirs = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module("seqkit.conf", version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = theirs
 
 
 @cache
